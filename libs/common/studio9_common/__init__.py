@@ -1,0 +1,1 @@
+"""What every Studio9 service shares: contracts, ports with their adapters, settings, logging, service tokens."""

@@ -1,0 +1,1 @@
+"""The bus port: messages between services. `open_bus` picks the adapter by the address's scheme."""

@@ -1,0 +1,1 @@
+"""The documents port: versioned JSON documents. Aries and Argo alone use it."""

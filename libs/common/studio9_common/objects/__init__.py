@@ -1,0 +1,1 @@
+"""The objects port: pictures, datasets, models, outputs."""

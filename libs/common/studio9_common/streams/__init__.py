@@ -1,0 +1,1 @@
+"""The streams port: Taurus' queues and notification topics."""

@@ -1,0 +1,1 @@
+"""The warehouse port: prediction tables for analysts. Pegasus alone uses it."""
