@@ -1,0 +1,148 @@
+"""What an environment or image can do, as data: `studio9-task --catalogue` prints it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from studio9_task.model import Contract, Name, Versioned
+
+Scalar = bool | int | float | str
+
+
+class WhenValue(Contract):
+    """Holds while a boolean parameter has this value."""
+
+    value: bool
+
+
+class WhenValues(Contract):
+    """Holds while a parameter has one of these values."""
+
+    values: tuple[str | int | float, ...]
+
+
+class WhenRange(Contract):
+    """Holds while a number lies between the two, ends included."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+Condition = WhenValue | WhenValues | WhenRange
+
+
+class _Parameter(Contract):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    description: str | None = None
+    multiple: bool = Field(default=False, description="the value is a list")
+    conditions: Mapping[str, Condition] = Field(
+        default_factory=dict, description="other parameter: what must hold of it for this one to be valid"
+    )
+
+
+class IntParameter(_Parameter):
+    """A whole number."""
+
+    type: Literal["int"] = "int"
+    options: tuple[int, ...] | None = None
+    defaults: tuple[int, ...] | None = None
+    min: int | None = None
+    max: int | None = None
+    step: int | None = None
+
+
+class FloatParameter(_Parameter):
+    """A number; a whole one will do."""
+
+    type: Literal["float"] = "float"
+    options: tuple[float, ...] | None = None
+    defaults: tuple[float, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+
+
+class BooleanParameter(_Parameter):
+    """True or false."""
+
+    type: Literal["boolean"] = "boolean"
+    defaults: tuple[bool, ...] | None = None
+
+
+class StringParameter(_Parameter):
+    """A text; one of `options` unless they are empty."""
+
+    type: Literal["string"] = "string"
+    options: tuple[str, ...] = ()
+    defaults: tuple[str, ...] | None = None
+
+
+ParameterDefinition = Annotated[
+    IntParameter | FloatParameter | BooleanParameter | StringParameter, Field(discriminator="type")
+]
+Consumer = Literal["classifier", "detector", "decoder"]
+
+
+class _Primitive(Contract):
+    id: Annotated[str, Field(min_length=1, max_length=100)]
+    name: str
+    framework: Name
+    description: str | None = None
+    package: str
+    package_version: str | None = None
+    module: str
+    class_name: str
+    parameters: tuple[ParameterDefinition, ...] = ()
+
+
+class Architecture(_Primitive):
+    """A backbone: pictures to features."""
+
+
+class Head(_Primitive):
+    """What makes something of features: a classifier, a detector or a decoder."""
+
+    consumer: Consumer
+    neural: bool = True
+    architectures: tuple[str, ...] = Field(description="ids that it fits on")
+
+
+class TaskInput(Contract):
+    """One input of a task kind."""
+
+    name: Name
+    holds: Literal["pictures", "model", "checkpoint"]
+    required: bool = True
+
+
+class TaskKind(Contract):
+    """A kind of task that a framework can run."""
+
+    kind: Name
+    framework: Name
+    inputs: tuple[TaskInput, ...] = ()
+    description: str | None = None
+
+
+class Catalogue(Versioned):
+    """All that one environment or image can do."""
+
+    version: str = Field(description="of the trainers that printed it")
+    architectures: tuple[Architecture, ...] = ()
+    heads: tuple[Head, ...] = ()
+    tasks: tuple[TaskKind, ...] = ()
+
+
+def union(catalogues: Iterable[Catalogue]) -> Catalogue:
+    """What any of several catalogues offers; of two entries with one id the first stays."""
+    known = list(catalogues)
+    architectures = {one.id: one for each in reversed(known) for one in reversed(each.architectures)}
+    heads = {one.id: one for each in reversed(known) for one in reversed(each.heads)}
+    tasks = {(one.kind, one.framework): one for each in reversed(known) for one in reversed(each.tasks)}
+    return Catalogue(
+        version=known[0].version if known else "0",
+        architectures=tuple(reversed(architectures.values())),
+        heads=tuple(reversed(heads.values())),
+        tasks=tuple(reversed(tasks.values())),
+    )

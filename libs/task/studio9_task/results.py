@@ -1,0 +1,179 @@
+"""What a task has found out: the artifact `result` (result.json), and `predictions.jsonl`."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from studio9_task.lines import read_lines
+from studio9_task.model import Contract, Label, Name, Sha256, Versioned
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class LabelFigures(Contract):
+    """How well one label is found. `ap50` and `ap50_95` are none where no picture shows the label."""
+
+    label: Label
+    ap50: Fraction | None = None
+    ap50_95: Fraction | None = None
+    boxes: Count = Field(description="true boxes")
+    predicted: Count = Field(description="predicted boxes at the job's thresholds")
+
+
+class ConfusionMatrix(Contract):
+    """Rows are what is there, columns what was predicted; the last row and column are the background.
+
+    `matrix[-1][j]`: predictions of label j where nothing is; `matrix[i][-1]`: boxes of label i not found.
+    Matched greedily, strongest first, across labels, at IoU 0.5 and the job's thresholds.
+    """
+
+    labels: tuple[Label, ...]
+    matrix: tuple[tuple[Count, ...], ...]
+
+
+class Evaluation(Contract):
+    """The figures of a model on the labelled pictures of one input."""
+
+    input: Name
+    pictures: Count
+    boxes: Count = Field(description="true boxes")
+    predicted: Count = Field(description="predicted boxes at the job's thresholds")
+    labels: tuple[Label, ...]
+    map50: Fraction = Field(description="COCO's mean average precision at IoU 0.5")
+    map50_95: Fraction = Field(description="the same, mean over IoU 0.5 to 0.95")
+    recall_at_025: Fraction = Field(
+        description="part of the true boxes found at confidence 0.25, IoU 0.5, label right"
+    )
+    precision_at_025: Fraction = Field(description="part of the boxes at confidence 0.25 that are right")
+    per_class: tuple[LabelFigures, ...] = ()
+    confusion: ConfusionMatrix | None = None
+
+
+class Timings(Contract):
+    """Where the time went, in seconds."""
+
+    data_loading_s: Seconds = 0
+    model_loading_s: Seconds = 0
+    training_s: Seconds = 0
+    model_saving_s: Seconds = 0
+    prediction_s: Seconds = 0
+    evaluation_s: Seconds = 0
+    total_s: Seconds = 0
+
+
+class Finding(Contract):
+    """A warning that the run gave."""
+
+    code: Name
+    message: str
+
+
+class Ran(Contract):
+    """What the task ran on and with."""
+
+    libraries: Mapping[str, str] = Field(default_factory=dict)
+    device: str = "cpu"
+    threads: int = 1
+    peak_rss_bytes: Count = 0
+
+
+class _Outcome(Versioned):
+    labels: tuple[Label, ...] = ()
+    timings: Timings = Timings()
+    effective: Mapping[str, Any] = Field(default_factory=dict, description="every parameter as it was used")
+    ran: Ran = Ran()
+    warnings: tuple[Finding, ...] = ()
+
+
+class TrainResult(_Outcome):
+    """Of kind `train`. The model is the artifact `model`."""
+
+    kind: Literal["train"] = "train"
+    framework: Name
+    architecture: str
+    head: str
+    pictures: Count
+    boxes: Count
+    epochs: Count = Field(description="asked for")
+    epochs_done: Count
+    best_epoch: Count | None = None
+    resumed_from: Count | None = Field(
+        default=None, description="epochs that an earlier attempt had finished"
+    )
+    stopped: bool = Field(default=False, description="ended early because it was told to")
+    train: Evaluation | None = None
+    val: Evaluation | None = None
+    test: Evaluation | None = None
+
+
+class EvaluateResult(_Outcome):
+    """Of kind `evaluate`."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    framework: Name
+    test: Evaluation
+
+
+class PredictResult(_Outcome):
+    """Of kind `predict`."""
+
+    kind: Literal["predict"] = "predict"
+    framework: Name
+    pictures: Count
+    pictures_without: Count = Field(description="pictures with no prediction")
+    pictures_failed: Count = Field(
+        default=0, description="pictures that could not be decoded; see the warnings"
+    )
+    boxes: Count
+
+
+TaskResult = Annotated[TrainResult | EvaluateResult | PredictResult, Field(discriminator="kind")]
+RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
+"""Validates a result of any kind (result.json, or an event's summary)."""
+
+
+class PredictedBox(Contract):
+    """One predicted box in pixels of the upright picture, half-open; `index` counts within the picture."""
+
+    label: Label
+    confidence: Fraction
+    left: float
+    top: float
+    width: float = Field(gt=0)
+    height: float = Field(gt=0)
+    index: int = Field(ge=0)
+
+
+class PredictedPicture(Contract):
+    """One line of `predictions.jsonl`: a detector fills `boxes`, a classifier `label` and `scores`."""
+
+    picture_id: str
+    input: Name = Field(description="the manifest that named the picture")
+    sha256: Sha256
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    boxes: tuple[PredictedBox, ...] = ()
+    label: Label | None = None
+    scores: Mapping[Label, Fraction] | None = None
+
+
+def read_predictions(path: Path) -> Iterator[PredictedPicture]:
+    """Stream `predictions.jsonl`; raises ManifestError naming file, line and field."""
+    return read_lines(path, PredictedPicture)
+
+
+def summary(
+    result: TrainResult | EvaluateResult | PredictResult, limit: int = 32 * 1024
+) -> Mapping[str, Any]:
+    """A result as small as an event may carry: without its large tables if it would exceed `limit` bytes."""
+    if len(result.model_dump_json(exclude_none=True)) > limit:
+        small: dict[str, Any] = {"effective": {}, "warnings": result.warnings[:10]}
+        for name in ("train", "val", "test"):
+            if (evaluation := getattr(result, name, None)) is not None:
+                small[name] = evaluation.model_copy(update={"confusion": None, "per_class": ()})
+        result = result.model_copy(update=small)
+    return result.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,27 @@
+"""The contract as JSON schemas, for trainers that are not written in Python."""
+
+from typing import Any
+
+from studio9_task.catalogue import Catalogue
+from studio9_task.events import EVENT
+from studio9_task.exits import ExitRecord
+from studio9_task.parameters import EvaluateParameters, PredictParameters, TrainParameters
+from studio9_task.pictures import PictureRecord
+from studio9_task.request import TaskRequest
+from studio9_task.results import RESULT, PredictedPicture
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """File or part of the contract: its JSON schema (draft 2020-12)."""
+    return {
+        "request": TaskRequest.model_json_schema(),
+        "parameters.train": TrainParameters.model_json_schema(),
+        "parameters.evaluate": EvaluateParameters.model_json_schema(),
+        "parameters.predict": PredictParameters.model_json_schema(),
+        "picture": PictureRecord.model_json_schema(),
+        "event": EVENT.json_schema(),
+        "result": RESULT.json_schema(),
+        "prediction": PredictedPicture.model_json_schema(),
+        "catalogue": Catalogue.model_json_schema(),
+        "exit": ExitRecord.model_json_schema(),
+    }
