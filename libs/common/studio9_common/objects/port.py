@@ -96,7 +96,12 @@ class Objects(Protocol):
         ...
 
     async def signed_url(
-        self, key: str, *, method: Literal["GET", "PUT"] = "GET", expires_s: int = 3600, filename: str | None = None
+        self,
+        key: str,
+        *,
+        method: Literal["GET", "PUT"] = "GET",
+        expires_s: int = 3600,
+        filename: str | None = None,
     ) -> str:
         """A URL that works without credentials until it expires, for this key and method only. `filename` makes a
         browser save it under that name (Content-Disposition)."""

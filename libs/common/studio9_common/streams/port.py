@@ -34,7 +34,9 @@ class StreamMessage:
 class Streams(Protocol):
     """See the module's docstring."""
 
-    async def ensure_queue(self, queue: str, *, visibility_s: int = 30, max_receives: int | None = None) -> None:
+    async def ensure_queue(
+        self, queue: str, *, visibility_s: int = 30, max_receives: int | None = None
+    ) -> None:
         """Creates the queue if it is missing. With `max_receives`, later receipts go to `<queue>-dead`."""
         ...
 
@@ -48,7 +50,9 @@ class Streams(Protocol):
         """Returns the message's id once it is durable. At most 256 KiB."""
         ...
 
-    async def publish(self, topic: str, body: str, *, subject: str = "", attributes: Mapping[str, str] | None = None) -> str: ...
+    async def publish(
+        self, topic: str, body: str, *, subject: str = "", attributes: Mapping[str, str] | None = None
+    ) -> str: ...
 
     async def receive(
         self, queue: str, *, limit: int = 10, wait_s: float = 0, visibility_s: int | None = None

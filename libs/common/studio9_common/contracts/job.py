@@ -1,0 +1,241 @@
+"""The job document: the one record that decides what a job is, as Orion writes it and Aries stores it.
+
+The core works on these frozen dataclasses; `dump` and `load` are the stored form. Fields that this version does not
+know are kept in `extra`, so that an older service does not lose what a newer one wrote.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from studio9_common.contracts.reasons import Reason
+
+SCHEMA = 1
+MAX_EVENTS = 200
+"""Life-cycle events kept in a job; a repeated refusal raises the count of the last one instead of adding one."""
+
+
+class State(StrEnum):
+    """What users see."""
+
+    submitted = "submitted"
+    queued = "queued"
+    running = "running"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+TERMINAL = frozenset({State.completed, State.failed, State.cancelled})
+
+
+class Phase(StrEnum):
+    """What the core works on. `cleaning` and `clean` belong to the terminal states."""
+
+    submitted = "submitted"
+    queued = "queued"
+    backing_off = "backing_off"
+    assigned = "assigned"
+    starting = "starting"
+    running = "running"
+    cancelling = "cancelling"
+    cleaning = "cleaning"
+    clean = "clean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """An object and its content. sha256 is lower-case hex, size is bytes."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What the worker stages. `file`: to `inputs/{name}`. `pictures`: a manifest of studio9_task.PictureRecord lines to
+    `inputs/{name}/manifest.jsonl`, and every picture it names to `inputs/pictures/{sha256}`."""
+
+    name: str
+    kind: Literal["file", "pictures"]
+    ref: ObjectRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a slot must offer. Memory is GiB."""
+
+    gpus: int = 0
+    gpu_memory_gib: float = 0.0
+    cpus: float = 1.0
+    memory_gib: float = 0.0
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What the worker stamps on every prediction. `source` is batch or online."""
+
+    source: Literal["batch", "online"] = "batch"
+    model_id: str | None = None
+    model_version: str | None = None
+    dataset_version: str | None = None
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What to do: becomes the task's request.json. Times are seconds. `image` is a digest; None means the trainers'
+    environment of the worker itself."""
+
+    kind: str
+    framework: str = "yolo"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    inputs: tuple[Input, ...] = ()
+    requirements: Requirements = Requirements()
+    image: str | None = None
+    max_run_s: float = 86_400.0
+    queue_timeout_s: float | None = None
+    provenance: Provenance = Provenance()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a task ended. Memory is bytes; `log_tail` holds the last lines, at most 200 and 8 KiB."""
+
+    code: int | None = None
+    signal: int | None = None
+    peak_memory: int | None = None
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a job on one worker. `fence` is larger than that of every earlier attempt."""
+
+    number: int
+    fence: int
+    provider: str = "workers"
+    worker: str
+    assigned_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    outcome: Literal["succeeded", "failed", "cancelled", "lost", "refused"] | None = None
+    reason: Reason | None = None
+    checkpoint: ObjectRef | None = None
+    exit: Exit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A life-cycle event: what happened and what it led to. `count` > 1 where the same happened again."""
+
+    n: int
+    time: str
+    type: str
+    phase: Phase
+    state: State
+    attempt: int | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A message that must still be published. `n` is unique within the job; with the attempt's fence it makes the
+    receiver's handling idempotent. `type` and `data` are those of studio9_common.contracts.messages."""
+
+    n: int
+    type: str
+    data: Mapping[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What became of one output in the warehouse (recorded by Pegasus through the bus)."""
+
+    state: Literal["loading", "loaded", "failed"]
+    rows: int | None = None
+    message: str = ""
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The current result: the manifest of what the attempt produced, and a small summary (at most 32 KiB)."""
+
+    attempt: int
+    fence: int
+    manifest: ObjectRef | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """See the module's docstring. Times are RFC 3339 text stamped by Orion. `context` is the requester's own small
+    mapping; it comes back in every event about the job and means nothing to Orion."""
+
+    id: str
+    organisation: str
+    project: str | None = None
+    owner: str
+    spec: Spec
+    request_hash: str
+    priority: int = 0
+    priority_class: str = "cpu"
+    parent: str | None = None
+    depends_on: tuple[str, ...] = ()
+    retried_from: str | None = None
+    compute_profile: str | None = None
+    strategy: str | None = None
+    price: float | None = None
+    cost_limit: float | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    state: State = State.submitted
+    phase: Phase = Phase.submitted
+    reason: Reason | None = None
+    fence: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    deadlines: Mapping[str, str] = field(default_factory=dict)
+    not_before: str | None = None
+    cancel_requested_at: str | None = None
+    checkpoint: ObjectRef | None = None
+    result: Result | None = None
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    outbox: tuple[Command, ...] = ()
+    next_command: int = 1
+
+    created_at: str
+    updated_at: str
+    queued_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+
+    schema: int = SCHEMA
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ADAPTER: TypeAdapter[Job] = TypeAdapter(Job)
+_FIELDS = frozenset(Job.__dataclass_fields__)
+
+
+def dump(job: Job) -> dict[str, Any]:
+    """The JSON form of a job."""
+    body: dict[str, Any] = _ADAPTER.dump_python(job, mode="json")
+    return {**body.pop("extra"), **body}
+
+
+def load(body: Mapping[str, Any]) -> Job:
+    """The job of its JSON form, unknown fields kept. Raises pydantic.ValidationError, which names the field."""
+    known = {key: value for key, value in body.items() if key in _FIELDS}
+    known["extra"] = {key: value for key, value in body.items() if key not in _FIELDS}
+    return _ADAPTER.validate_python(known)

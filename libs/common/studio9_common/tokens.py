@@ -1,0 +1,94 @@
+"""Service tokens: short-lived signed statements "I am Orion, speaking to Aries, for this organisation".
+
+JWT (HS256) with a key id, so that keys rotate: the first key signs, all verify. In one process they are made and
+checked just the same. Tokens of users are Baile's own and have nothing to do with these.
+"""
+
+import base64
+import binascii
+import secrets
+import time
+from dataclasses import dataclass
+
+import jwt
+
+from studio9_common.errors import BadInput, Unauthenticated
+
+LIFETIME_S = 120
+ISSUER = "studio9"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the service and the organisation it acts for (`system` for none). `job` and `fence` bind a worker's
+    token to one attempt; `scopes` narrow what it may do."""
+
+    service: str
+    organisation: str
+    scopes: tuple[str, ...] = ()
+    job: str | None = None
+    fence: int | None = None
+
+
+class TokenKeys:
+    """The installation's keys: `kid:base64url` pairs joined by commas, the newest first; at least 32 bytes each."""
+
+    def __init__(self, text: str) -> None:
+        self._keys: dict[str, bytes] = {}
+        for part in filter(None, (piece.strip() for piece in text.split(","))):
+            kid, _, encoded = part.partition(":")
+            try:
+                key = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            except (binascii.Error, ValueError):
+                raise BadInput("a service token key is not base64url", field="token_keys") from None
+            if len(key) < 32:
+                raise BadInput("a service token key has fewer than 32 bytes", field="token_keys")
+            self._keys[kid] = key
+        if not self._keys:
+            raise BadInput("no service token key is set", field="token_keys", fix="set STUDIO9_TOKEN_KEYS")
+        self._signing = next(iter(self._keys))
+
+    @staticmethod
+    def generate(kid: str = "k1") -> str:
+        """The text of one new random key."""
+        return f"{kid}:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"
+
+    def sign(self, caller: Caller, audience: str, *, lifetime_s: int = LIFETIME_S) -> str:
+        """A token for one audience (the service that is called)."""
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": audience,
+            "sub": caller.service,
+            "org": caller.organisation,
+            "iat": now,
+            "exp": now + lifetime_s,
+        }
+        if caller.scopes:
+            claims["scope"] = " ".join(caller.scopes)
+        if caller.job is not None:
+            claims |= {"job": caller.job, "fence": caller.fence}
+        return jwt.encode(claims, self._keys[self._signing], "HS256", headers={"kid": self._signing})
+
+    def check(self, token: str, audience: str) -> Caller:
+        """Who made the token. Raises Unauthenticated for a bad, foreign or expired one."""
+        try:
+            key = self._keys[str(jwt.get_unverified_header(token).get("kid"))]
+            claims = jwt.decode(
+                token,
+                key,
+                ["HS256"],
+                audience=audience,
+                issuer=ISSUER,
+                leeway=10,
+                options={"require": ["exp", "iat", "sub", "aud", "iss"]},
+            )
+        except (jwt.InvalidTokenError, KeyError):
+            raise Unauthenticated("the service token is not valid here or has expired") from None
+        return Caller(
+            service=str(claims["sub"]),
+            organisation=str(claims.get("org", "system")),
+            scopes=tuple(str(claims.get("scope", "")).split()),
+            job=claims.get("job"),
+            fence=claims.get("fence"),
+        )
