@@ -33,9 +33,7 @@ class HttpServer:
     """Uvicorn in the running loop, without its own signal handling; `port` 0 takes a free one."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        self._config = uvicorn.Config(
-            app, host=host, port=port, log_config=None, access_log=False, lifespan="on"
-        )
+        self._config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="on")
         self._server = uvicorn.Server(self._config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,unused-ignore]
         self._task: asyncio.Task[None] | None = None

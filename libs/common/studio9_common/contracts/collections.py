@@ -61,9 +61,7 @@ TELEMETRY = Index(
 SWEEPS = Index("sweeps", {"organisation": _k, "orion": _k, "finished_at": _t, "kind": _k, "detail": _s})
 """Owner: Orion. One mark per kind of sweep: silence that could not have been heard is not silence."""
 
-SCHEDULER = Index(
-    "scheduler", {"organisation": _k, "pool": _k, "epoch": _l, "updated_at": _t, "snapshot": _s}
-)
+SCHEDULER = Index("scheduler", {"organisation": _k, "pool": _k, "epoch": _l, "updated_at": _t, "snapshot": _s})
 """Owner: Orion. The scheduler's epoch, and one snapshot per pool (why each job waits)."""
 
 USAGE = Index("usage", {"organisation": _k, "updated_at": _t, "value": _d, "detail": _s})
@@ -91,8 +89,7 @@ RESULTS = Index(
 """Owner: Orion. The final result of a job, one per completed job, id = the job's."""
 
 COLLECTIONS: dict[str, Index] = {
-    index.name: index
-    for index in (JOBS, BEATS, WORKERS, TELEMETRY, SWEEPS, SCHEDULER, USAGE, CLAIMS, RESULTS)
+    index.name: index for index in (JOBS, BEATS, WORKERS, TELEMETRY, SWEEPS, SCHEDULER, USAGE, CLAIMS, RESULTS)
 }
 
 

@@ -73,9 +73,7 @@ def encode(
         head["subject"] = subject
     if traceparent:
         head["traceparent"] = traceparent
-    body = b"".join(
-        (json.dumps(head)[:-1].encode(), b', "data": ', data.__pydantic_serializer__.to_json(data), b"}")
-    )
+    body = b"".join((json.dumps(head)[:-1].encode(), b', "data": ', data.__pydantic_serializer__.to_json(data), b"}"))
     if len(body) > MAX_MESSAGE:
         raise MessageTooLarge(f"{data.type} of {len(body)} bytes is over {MAX_MESSAGE}", field="data")
     return Outgoing(
@@ -98,9 +96,7 @@ def decode(body: bytes) -> Envelope:
         raise BadEnvelope("the body is not a CloudEvents 1.0 object", field="specversion")
     kind = MESSAGES.get(str(head.get("type")))
     if kind is None:
-        raise BadEnvelope(
-            f"no message has the type {head.get('type')!r}", field="type", value=head.get("type")
-        )
+        raise BadEnvelope(f"no message has the type {head.get('type')!r}", field="type", value=head.get("type"))
     for name in ("id", "source", "time", "organisation"):
         if not isinstance(head.get(name), str) or not head[name]:
             raise BadEnvelope(f"the attribute {name} is missing", field=name)

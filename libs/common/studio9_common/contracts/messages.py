@@ -278,7 +278,7 @@ class WorkerBeat(Message):
 
 
 class TelemetryItem(BaseModel):
-    """In MLflow's terms: `metric` (key, value, step, split), `parameter`, `log` (level, message), `progress`, `warning`."""
+    """In MLflow's terms: `metric` (key, value, step, split), `parameter`; `log` (level, message), `warning`, …"""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Literal["metric", "parameter", "log", "progress", "warning", "artifact", "checkpoint"]

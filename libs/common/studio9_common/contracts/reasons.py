@@ -57,9 +57,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "disk_full": Rule(_infrastructure, "The worker's disk is full."),
         "preempted": Rule(_infrastructure, "The slot was taken for more urgent work.", unlimited=True),
         "no_slot": Rule(_infrastructure, "The worker had no free slot after all.", unlimited=True),
-        "unroutable": Rule(
-            _infrastructure, "The worker was gone before the command reached it.", unlimited=True
-        ),
+        "unroutable": Rule(_infrastructure, "The worker was gone before the command reached it.", unlimited=True),
         "out_of_memory": Rule(_user, "The task ran out of memory; use a smaller batch or picture size.", 0),
         "user_error": Rule(_user, "The task reported an error in the data or the parameters."),
         "bad_input": Rule(_user, "The job's request cannot be run; correct the named field."),
@@ -74,9 +72,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "cancelled": Rule(_policy, "The job was cancelled."),
         "parent_ended": Rule(_policy, "The job that this one belongs to has ended."),
         "dependency_failed": Rule(_policy, "A job that this one depends on did not complete."),
-        "isolation_required": Rule(
-            _policy, "This task may only run in a container, and no such worker is here."
-        ),
+        "isolation_required": Rule(_policy, "This task may only run in a container, and no such worker is here."),
         "task_crashed": Rule(_platform, "The task's own machinery failed; this is our error."),
         "internal": Rule(_platform, "Something went wrong inside Studio9; this is our error."),
     }
@@ -87,9 +83,7 @@ def reason(code: str, message: str | None = None, *, class_: ReasonClass | None 
     """The reason for a code. An unknown code takes `class_`, or `platform` if none is given."""
     rule = RULES.get(code)
     if rule is None:
-        return Reason(
-            class_=class_ or ReasonClass.platform, code=code, message=message or code.replace("_", " ")
-        )
+        return Reason(class_=class_ or ReasonClass.platform, code=code, message=message or code.replace("_", " "))
     return Reason(class_=rule.class_, code=code, message=message or rule.message)
 
 

@@ -50,9 +50,7 @@ class ServiceClient:
             self._http = httpx.AsyncClient(base_url=target, timeout=timeout_s, limits=limits)
         else:
             transport = httpx.ASGITransport(target, raise_app_exceptions=False)
-            self._http = httpx.AsyncClient(
-                transport=transport, base_url=f"http://{audience}", timeout=timeout_s
-            )
+            self._http = httpx.AsyncClient(transport=transport, base_url=f"http://{audience}", timeout=timeout_s)
 
     async def request(
         self,
@@ -77,9 +75,7 @@ class ServiceClient:
             wait=wait_random_exponential(multiplier=0.1, max=2),
             reraise=True,
         )
-        response: httpx.Response = await retrying(
-            self._once, method, path, organisation, dict(headers or {}), options
-        )
+        response: httpx.Response = await retrying(self._once, method, path, organisation, dict(headers or {}), options)
         return response
 
     async def _once(
