@@ -1,0 +1,1 @@
+"""The command line of Studio9; alone in importing several services."""

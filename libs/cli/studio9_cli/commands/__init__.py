@@ -1,0 +1,1 @@
+"""One module per command; `studio9_cli.main` says what a command is."""
