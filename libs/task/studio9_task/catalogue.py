@@ -135,14 +135,18 @@ class Catalogue(Versioned):
 
 
 def union(catalogues: Iterable[Catalogue]) -> Catalogue:
-    """What any of several catalogues offers; of two entries with one id the first stays."""
+    """What any of several catalogues offers; of two entries with one id the first stays; sorted by id."""
     known = list(catalogues)
-    architectures = {one.id: one for each in reversed(known) for one in reversed(each.architectures)}
-    heads = {one.id: one for each in reversed(known) for one in reversed(each.heads)}
-    tasks = {(one.kind, one.framework): one for each in reversed(known) for one in reversed(each.tasks)}
+    architectures: dict[str, Architecture] = {}
+    heads: dict[str, Head] = {}
+    tasks: dict[tuple[str, str], TaskKind] = {}
+    for each in known:
+        architectures = {one.id: one for one in each.architectures} | architectures
+        heads = {one.id: one for one in each.heads} | heads
+        tasks = {(one.kind, one.framework): one for one in each.tasks} | tasks
     return Catalogue(
         version=known[0].version if known else "0",
-        architectures=tuple(reversed(architectures.values())),
-        heads=tuple(reversed(heads.values())),
-        tasks=tuple(reversed(tasks.values())),
+        architectures=tuple(sorted(architectures.values(), key=lambda one: one.id)),
+        heads=tuple(sorted(heads.values(), key=lambda one: one.id)),
+        tasks=tuple(sorted(tasks.values(), key=lambda one: (one.kind, one.framework))),
     )

@@ -1,6 +1,5 @@
 """What all models of the contract share: frozen, unknown fields ignored, no NaN, times as text."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -39,8 +38,3 @@ class Versioned(Contract):
     """A part of the contract that is stored by itself and so carries its schema."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema", ge=1)
-
-
-def now() -> Time:
-    """The present moment by this machine's clock, as the contract writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

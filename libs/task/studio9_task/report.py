@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from studio9_task.clock import now
 from studio9_task.events import (
     MAX_EVENT,
     MAX_TEXT,
@@ -21,7 +22,6 @@ from studio9_task.events import (
     Result,
     Warned,
 )
-from studio9_task.model import now
 from studio9_task.outputs import Written
 
 Split = Literal["train", "val", "test", "none"]

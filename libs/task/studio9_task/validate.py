@@ -105,7 +105,7 @@ def _fix_one(definition: ParameterDefinition, value: Any) -> str | None:
             if definition.options and value not in definition.options:
                 return f"use one of {', '.join(map(str, definition.options))}"
             if not _within(value, definition.min, definition.max):
-                return f"give a number {_range(definition.min, definition.max)}"
+                return f"give a number that is {_range(definition.min, definition.max)}"
             return None
         case StringParameter(options=options):
             if not isinstance(value, str):
@@ -126,4 +126,4 @@ def _within(value: Any, low: float | None, high: float | None) -> bool:
 def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         return f"from {low} to {high}"
-    return f"of at least {low}" if low is not None else f"of at most {high}"
+    return f"at least {low}" if low is not None else f"at most {high}"
