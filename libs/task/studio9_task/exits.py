@@ -28,12 +28,8 @@ class ExitRecord(Versioned):
     started: Time
     ended: Time
     duration_s: float = Field(ge=0, description="by a clock that counts through a suspended machine")
-    peak_rss_bytes: int = Field(
-        default=0, ge=0, description="most that the task and its children held at once"
-    )
-    out_of_memory: bool = Field(
-        default=False, description="a guess: over its limit, or killed by no one we know"
-    )
+    peak_rss_bytes: int = Field(default=0, ge=0, description="most that the task and its children held at once")
+    out_of_memory: bool = Field(default=False, description="a guess: over its limit, or killed by no one we know")
     log_bytes: int = Field(default=0, ge=0, description="written by the task")
     log_truncated: bool = False
     detail: str = ""

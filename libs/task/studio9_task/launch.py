@@ -64,9 +64,7 @@ def launch(
     if done.returncode == DONE:
         raise LaunchError(f"{folder.root.name} has had its task: use a new folder.")
     if done.returncode != 0:
-        raise LaunchError(
-            f"The shim failed ({done.returncode}): {done.stderr.decode(errors='replace')[-500:]}"
-        )
+        raise LaunchError(f"The shim failed ({done.returncode}): {done.stderr.decode(errors='replace')[-500:]}")
 
 
 def renew_lease(folder: TaskFolder) -> None:

@@ -39,9 +39,7 @@ class EventWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -57,9 +55,7 @@ class EventWriter:
         epochs: int | None = None,
     ) -> None:
         """How far the task is, from 0 to 1."""
-        self._write(
-            Progress, value=min(1.0, max(0.0, value)), remaining_s=remaining_s, epoch=epoch, epochs=epochs
-        )
+        self._write(Progress, value=min(1.0, max(0.0, value)), remaining_s=remaining_s, epoch=epoch, epochs=epochs)
 
     def metric(self, key: str, value: float, step: int = 0, split: Split = "none") -> None:
         """One measured value; one that is not finite is told as a warning instead."""
@@ -114,8 +110,6 @@ class EventWriter:
             event = model(time=now(), sequence=self._sequence + 1, **fields)
             line = event.model_dump_json(exclude_none=True).encode() + b"\n"
             if len(line) > MAX_EVENT:
-                raise ValueError(
-                    f"an event of {len(line)} bytes: at most {MAX_EVENT} fit; write it to a file"
-                )
+                raise ValueError(f"an event of {len(line)} bytes: at most {MAX_EVENT} fit; write it to a file")
             os.write(self._handle, line)
             self._sequence += 1

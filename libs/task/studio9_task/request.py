@@ -38,8 +38,6 @@ def read_request(path: Path) -> TaskRequest:
     try:
         return TaskRequest.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise RequestError(
-            f"{path.name} can't be read ({error.strerror}): write it before the task starts."
-        ) from None
+        raise RequestError(f"{path.name} can't be read ({error.strerror}): write it before the task starts.") from None
     except ValidationError as error:
         raise RequestError(f"{path.name} is not a task request: {describe(error)}") from None

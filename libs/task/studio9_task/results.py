@@ -45,9 +45,7 @@ class Evaluation(Contract):
     labels: tuple[Label, ...]
     map50: Fraction = Field(description="COCO's mean average precision at IoU 0.5")
     map50_95: Fraction = Field(description="the same, mean over IoU 0.5 to 0.95")
-    recall_at_025: Fraction = Field(
-        description="part of the true boxes found at confidence 0.25, IoU 0.5, label right"
-    )
+    recall_at_025: Fraction = Field(description="part of the true boxes found at confidence 0.25, IoU 0.5, label right")
     precision_at_025: Fraction = Field(description="part of the boxes at confidence 0.25 that are right")
     per_class: tuple[LabelFigures, ...] = ()
     confusion: ConfusionMatrix | None = None
@@ -101,9 +99,7 @@ class TrainResult(_Outcome):
     epochs: Count = Field(description="asked for")
     epochs_done: Count
     best_epoch: Count | None = None
-    resumed_from: Count | None = Field(
-        default=None, description="epochs that an earlier attempt had finished"
-    )
+    resumed_from: Count | None = Field(default=None, description="epochs that an earlier attempt had finished")
     stopped: bool = Field(default=False, description="ended early because it was told to")
     train: Evaluation | None = None
     val: Evaluation | None = None
@@ -125,9 +121,7 @@ class PredictResult(_Outcome):
     framework: Name
     pictures: Count
     pictures_without: Count = Field(description="pictures with no prediction")
-    pictures_failed: Count = Field(
-        default=0, description="pictures that could not be decoded; see the warnings"
-    )
+    pictures_failed: Count = Field(default=0, description="pictures that could not be decoded; see the warnings")
     boxes: Count
 
 
@@ -166,9 +160,7 @@ def read_predictions(path: Path) -> Iterator[PredictedPicture]:
     return read_lines(path, PredictedPicture)
 
 
-def summary(
-    result: TrainResult | EvaluateResult | PredictResult, limit: int = 32 * 1024
-) -> Mapping[str, Any]:
+def summary(result: TrainResult | EvaluateResult | PredictResult, limit: int = 32 * 1024) -> Mapping[str, Any]:
     """A result as small as an event may carry: without its large tables if it would exceed `limit` bytes."""
     if len(result.model_dump_json(exclude_none=True)) > limit:
         small: dict[str, Any] = {"effective": {}, "warnings": result.warnings[:10]}

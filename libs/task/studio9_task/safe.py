@@ -57,6 +57,4 @@ def _open(part: str, flags: int, folder: int, name: str) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise UnsafeName(
-            f"{name!r}: {part!r} is a link or no folder ({error.strerror}): use plain files."
-        ) from None
+        raise UnsafeName(f"{name!r}: {part!r} is a link or no folder ({error.strerror}): use plain files.") from None

@@ -17,9 +17,7 @@ class Marked(Contract):
     label: Label
     z: int = Field(default=0, description="higher lies in front")
     source: Literal["human", "model", "reviewed"] = "human"
-    ignore: bool = Field(
-        default=False, description="a crowd or unsure: neither a hit nor a miss in evaluation"
-    )
+    ignore: bool = Field(default=False, description="a crowd or unsure: neither a hit nor a miss in evaluation")
 
 
 class Tag(Marked):
@@ -94,9 +92,7 @@ class Track(Marked):
 
     kind: Literal["track"] = "track"
     track: str = Field(min_length=1, max_length=64)
-    boxes: tuple[tuple[Annotated[int, Field(ge=0)], Box], ...] = Field(
-        min_length=1, description="(frame, box)"
-    )
+    boxes: tuple[tuple[Annotated[int, Field(ge=0)], Box], ...] = Field(min_length=1, description="(frame, box)")
 
 
 Shape = Annotated[Tag | Box | RotatedBox | Polygon | Mask | Keypoints | Track, Field(discriminator="kind")]

@@ -73,16 +73,12 @@ def _tell(verdict: int | None, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Limits()
-    parser = argparse.ArgumentParser(
-        prog="python -m studio9_task.shim", description="Own one task's process."
-    )
+    parser = argparse.ArgumentParser(prog="python -m studio9_task.shim", description="Own one task's process.")
     parser.add_argument("folder", help="the task's folder")
     parser.add_argument("command", nargs="+", help="the task's command, after --")
     parser.add_argument("--detach", action="store_true", help="return once the task is owned; go on alone")
     parser.add_argument("--time-limit", type=float, metavar="S")
-    parser.add_argument(
-        "--disconnect-grace", type=float, metavar="S", help="end the task so long after the last lease"
-    )
+    parser.add_argument("--disconnect-grace", type=float, metavar="S", help="end the task so long after the last lease")
     parser.add_argument("--stop-grace", type=float, metavar="S", default=defaults.stop_grace_s)
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="of all its processes together")
     parser.add_argument("--address-space-limit", type=int, metavar="BYTES", help="of each process")
@@ -90,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-limit", type=int, metavar="BYTES", default=defaults.log_bytes)
     parser.add_argument("--nice", type=int, default=defaults.nice)
     parser.add_argument("--poll", type=float, metavar="S", default=defaults.poll_s)
-    own = (
-        "/sys/fs/cgroup" if os.getpid() == 1 else None
-    )  # the first process of a container sees its own group
+    own = "/sys/fs/cgroup" if os.getpid() == 1 else None  # the first process of a container sees its own group
     parser.add_argument("--cgroup", metavar="FOLDER", default=own, help="the task's own control group")
     return parser
 

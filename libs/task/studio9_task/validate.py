@@ -67,9 +67,7 @@ def validate_pair(catalogue: Catalogue, architecture: str, head: str) -> list[Pr
 
 
 def _unknown(field: str, value: str, known: list[str]) -> Problem:
-    return Problem(
-        field=field, value=shown(value), fix=f"it is not offered; use one of {', '.join(known) or 'none'}"
-    )
+    return Problem(field=field, value=shown(value), fix=f"it is not offered; use one of {', '.join(known) or 'none'}")
 
 
 def _unmet(definition: ParameterDefinition, values: Mapping[str, Any]) -> str | None:

@@ -32,9 +32,7 @@ DEFINITIONS = (
     IntParameter(name="late", conditions={"epochs": WhenRange(min=100)}),
     IntParameter(name="sizes", multiple=True, options=(32, 64), defaults=(32, 64)),
 )
-ANYTHING = (
-    st.integers() | st.text(max_size=5) | st.booleans() | st.none() | st.lists(st.integers(), max_size=2)
-)
+ANYTHING = st.integers() | st.text(max_size=5) | st.booleans() | st.none() | st.lists(st.integers(), max_size=2)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +95,7 @@ def a_catalogue(name: str) -> Catalogue:
             Architecture(id=name, name=name, **common),
             Architecture(id="SHARED", name=name, **common),
         ),
-        heads=(
-            Head(id=f"{name}_HEAD", name=name, consumer="detector", architectures=(name, "SHARED"), **common),
-        ),
+        heads=(Head(id=f"{name}_HEAD", name=name, consumer="detector", architectures=(name, "SHARED"), **common),),
         tasks=(TaskKind(kind="train", framework="f"),),
     )
 

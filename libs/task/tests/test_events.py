@@ -15,9 +15,7 @@ from studio9_task.report import EventWriter
 from studio9_task.tail import BadEvent, EventReader
 
 LINE = b'{"type":"log","time":"2026-11-21T10:00:00.000000Z","sequence":1,"message":"m","later":"field"}\n'
-RELAXED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def test_what_is_told_is_read(folder: TaskFolder) -> None:
@@ -104,9 +102,7 @@ def test_links_pipes_and_shrinking_are_told(tmp_path: Path) -> None:
 
 @RELAXED
 @given(
-    parts=st.lists(
-        st.one_of(st.just(LINE), st.binary(max_size=80), st.just(b"\n"), st.just(b'{"type":"new"}\n'))
-    ),
+    parts=st.lists(st.one_of(st.just(LINE), st.binary(max_size=80), st.just(b"\n"), st.just(b'{"type":"new"}\n'))),
     cuts=st.lists(st.integers(0, 2000), max_size=6),
     limit=st.integers(1, 5),
 )

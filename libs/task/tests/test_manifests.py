@@ -31,9 +31,7 @@ shapes: st.SearchStrategy[Shape] = st.one_of(
         height=side,
         angle=st.floats(-360, 360),
     ),
-    st.builds(
-        Polygon, label=label, points=st.lists(st.tuples(number, number), min_size=3, max_size=5).map(tuple)
-    ),
+    st.builds(Polygon, label=label, points=st.lists(st.tuples(number, number), min_size=3, max_size=5).map(tuple)),
     st.builds(
         Mask,
         label=label,
@@ -112,9 +110,7 @@ def test_boxes_and_tags() -> None:
 
 
 def test_a_request_comes_back_and_ignores_what_it_does_not_know(folder: TaskFolder) -> None:
-    request = TaskRequest(
-        job="j", kind="train", framework="yolo", seed=3, threads=2, inputs=("train", "test")
-    )
+    request = TaskRequest(job="j", kind="train", framework="yolo", seed=3, threads=2, inputs=("train", "test"))
     folder.request.write_text(json.dumps(json.loads(request.model_dump_json()) | {"schema": 2, "new": 1}))
     read = read_request(folder.request)
     assert read.schema_version == 2

@@ -84,9 +84,7 @@ def test_only_plain_files_are_opened(folder: TaskFolder) -> None:
         open_output(folder.outputs, "none")
 
 
-def test_a_task_gets_nothing_of_the_workers_environment(
-    folder: TaskFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_gets_nothing_of_the_workers_environment(folder: TaskFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment = task_environment(folder, threads=3, binaries=Path("/opt/trainers/bin"))
     assert "AWS_SECRET_ACCESS_KEY" not in environment

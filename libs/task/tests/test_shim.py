@@ -184,9 +184,7 @@ def test_a_killed_shim_takes_its_task_along_and_reads_as_lost(folder: TaskFolder
 
 
 def test_sigterm_to_the_shim_is_a_stop(folder: TaskFolder) -> None:
-    command = shim_command(
-        folder, [sys.executable, "-c", SAY_PID + "import time;time.sleep(60)"], FAST, False
-    )
+    command = shim_command(folder, [sys.executable, "-c", SAY_PID + "import time;time.sleep(60)"], FAST, False)
     shim = subprocess.Popen(command)
     written(folder, "pid")
     shim.terminate()
