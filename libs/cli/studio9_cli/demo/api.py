@@ -1,0 +1,107 @@
+"""A small client of Baile's public API, as a user's script would have it: plain HTTP with a bearer token."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+class ApiError(Exception):
+    """Baile refused a request; the message is its own."""
+
+    def __init__(self, method: str, path: str, status: int, message: str) -> None:
+        super().__init__(f"{method} {path} answered {status}: {message}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event."""
+
+    id: str
+    event: str
+    data: dict[str, Any]
+
+
+class Api:
+    """`base` is Baile's address, such as http://127.0.0.1:20016."""
+
+    def __init__(self, base: str) -> None:
+        self._http = httpx.AsyncClient(base_url=base, timeout=60, limits=httpx.Limits(max_connections=16))
+        self._token = ""
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def call(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON answer of one request; ApiError for anything but 2xx. Connection loss is tried again for 10 s."""
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        for again in range(20):
+            try:
+                response = await self._http.request(method, path, headers=headers, **options)
+                break
+            except httpx.ConnectError:
+                if again == 19:
+                    raise
+                await asyncio.sleep(0.5)
+        if not response.is_success:
+            try:
+                body = response.json()
+                message = str(body.get("message") or body.get("detail") or body)
+            except ValueError:
+                message = response.text[:200]
+            raise ApiError(method, path, response.status_code, message)
+        return response.json() if response.content else None
+
+    async def get(self, path: str, **parameters: Any) -> Any:
+        return await self.call("GET", path, params=parameters)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return await self.call("POST", path, json=body)
+
+    async def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return await self.call("PUT", path, json=body)
+
+    async def everything(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All items of a paged list."""
+        items: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            answer = await self.get(path, page=page, page_size=500, **parameters)
+            items += answer["data"]
+            if len(items) >= answer["count"] or not answer["data"]:
+                return items
+            page += 1
+
+    async def sign_in(self, username: str, password: str) -> None:
+        answer = await self.post("/v2.0/signin", {"username": username, "password": password})
+        self._token = answer["access_token"]
+
+    async def upload_picture(self, album: str, name: str, content: bytes) -> dict[str, Any]:
+        files = {"file": (f"{name}.png", content, "image/png")}
+        answer = await self.call("POST", f"/v2.0/albums/{album}/uploadPicture", files=files, data={"filename": name})
+        return dict(answer)
+
+    async def upload_labels(self, album: str, csv: str) -> None:
+        files = {"file": ("labels.csv", csv.encode(), "text/csv")}
+        await self.call("POST", f"/v2.0/albums/{album}/uploadLabels", files=files)
+
+    async def events(self) -> AsyncIterator[ServerEvent]:
+        """The organisation's server-sent events; ends when the connection does."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "text/event-stream"}
+        async with self._http.stream("GET", "/v1/events", headers=headers, timeout=None) as response:
+            response.raise_for_status()
+            fields: dict[str, str] = {}
+            async for line in response.aiter_lines():
+                if line:
+                    name, _, value = line.partition(":")
+                    fields[name] = value.removeprefix(" ")
+                elif fields.get("data"):
+                    event = fields.get("event", "message")
+                    yield ServerEvent(fields.get("id", ""), event, json.loads(fields["data"]))
+                    fields = {}
+                else:
+                    fields = {}
