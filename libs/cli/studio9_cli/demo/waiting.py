@@ -50,7 +50,7 @@ async def process(api: Api, show: Show, kind: str, identifier: str, *, timeout_s
         raise JourneyFailed(f"{kind}/{identifier} ended {found['status']}: {found.get('cause', 'no cause given')}")
     show.bar(1.0, "completed")
     show.end()
-    return found
+    return dict(found)
 
 
 async def status(api: Api, kind: str, identifier: str, wanted: str, *, timeout_s: float = 60) -> dict[str, Any]:
