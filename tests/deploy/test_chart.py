@@ -1,0 +1,117 @@
+"""The chart: strict lint, and a render in which every document fits Kubernetes' schemas and every service is complete."""
+
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from studio9_cli.project import root
+from studio9_cli.servers.artifacts import go_program
+
+SERVICES = {"baile", "orion", "aries", "argo", "taurus", "pegasus"}
+CHART = root() / "deploy" / "helm" / "studio9"
+KUBERNETES = "1.35"
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    if found := shutil.which("helm"):
+        return Path(found)
+    if shutil.which("go") is None:
+        pytest.skip("helm is not installed, and without Go it cannot be built from its module")
+    return go_program("helm-3.22.0", "helm.sh/helm/v3/cmd/helm@v3.22.0")
+
+
+def run(helm: Path, *arguments: str) -> str:
+    done = subprocess.run([str(helm), *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def documents(helm: Path) -> list[dict[str, Any]]:
+    options = ["--set", "ingress.enabled=true", "--set", "ingress.host=studio9.example"]
+    rendered = run(helm, "template", "s9", str(CHART), "--kube-version", f"{KUBERNETES}.0", *options)
+    return [document for document in yaml.safe_load_all(rendered) if document]
+
+
+def by_kind(documents: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for document in documents:
+        found[document["kind"]][document["metadata"]["labels"]["app.kubernetes.io/name"]] = document
+    return found
+
+
+def test_lint_is_strict(helm: Path) -> None:
+    assert "0 chart(s) failed" in run(helm, "lint", "--strict", str(CHART))
+
+
+def test_an_ingress_without_a_host_is_refused_by_name(helm: Path) -> None:
+    arguments = ["template", "s9", str(CHART), "--kube-version", f"{KUBERNETES}.0", "--set", "ingress.enabled=true"]
+    done = subprocess.run([str(helm), *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "ingress.host is needed" in done.stderr
+
+
+def test_every_document_fits_the_schemas(documents: list[dict[str, Any]]) -> None:
+    assert len(documents) > 30
+    for document in documents:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    spoilt = next(document for document in documents if document["kind"] == "Deployment")
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**spoilt, "spec": {**spoilt["spec"], "replicas": "two"}}, KUBERNETES, strict=True)
+
+
+def test_every_service_has_all_its_parts(documents: list[dict[str, Any]]) -> None:
+    found = by_kind(documents)
+    assert set(found["Deployment"]) == set(found["Service"]) == SERVICES
+    assert set(found["DaemonSet"]) == {"worker"}
+    for kind in ("ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"):
+        assert set(found[kind]) == SERVICES | {"worker"}, kind
+
+
+def test_containers_are_locked_down_and_probed(documents: list[dict[str, Any]]) -> None:
+    found = by_kind(documents)
+    for name, workload in (found["Deployment"] | found["DaemonSet"]).items():
+        pod = workload["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container), name
+        assert container["resources"]["limits"]["memory"], name
+        assert not any("password" in variable["name"].lower() for variable in container["env"]), name
+
+
+def test_a_service_is_reached_by_its_callers_alone(documents: list[dict[str, Any]]) -> None:
+    policies = by_kind(documents)["NetworkPolicy"]
+
+    def callers(service: str) -> set[str]:
+        peers = [peer for rule in policies[service]["spec"]["ingress"] for peer in rule.get("from", [])]
+        return {peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for peer in peers}
+
+    assert callers("aries") == {"baile", "orion", "taurus"}
+    assert callers("argo") == {"baile", "taurus", "worker"}
+    assert policies["orion"]["spec"]["ingress"] == []
+    assert policies["worker"]["spec"]["ingress"] == []
+    assert "from" not in policies["baile"]["spec"]["ingress"][0]
+    for name, policy in policies.items():
+        assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}, name
+
+
+def test_selectors_match_their_pods(documents: list[dict[str, Any]]) -> None:
+    found = by_kind(documents)
+    for name, workload in (found["Deployment"] | found["DaemonSet"]).items():
+        labels = workload["spec"]["template"]["metadata"]["labels"].items()
+        selectors = [
+            workload["spec"]["selector"]["matchLabels"],
+            found["PodDisruptionBudget"][name]["spec"]["selector"]["matchLabels"],
+            found["NetworkPolicy"][name]["spec"]["podSelector"]["matchLabels"],
+        ]
+        assert all(selector.items() <= labels for selector in selectors), name
