@@ -35,10 +35,17 @@ class MappingConflict(Studio9Error):
     code = "mapping_conflict"
 
 
+class NotDurable(Studio9Error):
+    """The store does not sync each write, so an acknowledged one could be lost; Studio9 does not start on it."""
+
+    code = "not_durable"
+
+
 class FieldType(StrEnum):
     """How a field is indexed. `stored` is kept and returned but cannot be searched."""
 
     keyword = "keyword"
+    """Text, or a list of texts: a condition then matches any of them."""
     long = "long"
     double = "double"
     boolean = "boolean"
@@ -90,10 +97,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A conjunction of conditions on indexed fields.
+    """A conjunction of conditions on indexed fields; `id` is a keyword field of every document.
 
     `equals`: field → value, or a tuple of values any of which matches (`None` matches a missing field).
-    `differs`: field → value(s) that must not match. `at_least`, `below`: half-open ranges for long, double, time.
+    `differs`: field → value(s) that must not match. `at_least`, `below`: half-open ranges for long, double, time, id.
     `prefix`: field → text a keyword starts with.
     """
 
@@ -117,7 +124,10 @@ class Documents(Protocol):
     """See the module's docstring. `index` is a full name: `workers`, or `jobs-2026.11` of a monthly family."""
 
     async def ensure(self, *indexes: Index) -> None:
-        """Makes the families known; concrete indexes appear on first write. New fields are added to existing ones."""
+        """Makes the families known; concrete indexes appear on first write. New fields are added to existing ones.
+
+        Raises MappingConflict where a field's type would change, and NotDurable.
+        """
         ...
 
     async def create(self, index: str, id: str, body: Body) -> str:
