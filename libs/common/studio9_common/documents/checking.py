@@ -1,0 +1,134 @@
+"""What every adapter checks alike before a store sees it: types of fields, conditions, sort keys."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from studio9_common.documents.port import Body, FieldType, MappingConflict, Where
+from studio9_common.errors import BadInput
+
+MAX_KEYWORD = 8_191
+"""Characters of a keyword; an inverted index holds terms of at most 32,766 bytes."""
+MAX_LIMIT = 1_000
+"""Hits of one page."""
+EXTRA = "extra"
+"""The stored field that every index has, for what newer versions of a document hold."""
+
+ALL = Where()
+"""The condition that every document meets."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def _keyword(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_KEYWORD
+    return isinstance(value, list) and all(isinstance(v, str) and len(v) <= MAX_KEYWORD for v in value)
+
+
+def _long(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _double(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _time(value: Any) -> bool:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return False
+    try:
+        return 1970 <= datetime.fromisoformat(value).year <= 2261
+    except ValueError:
+        return False
+
+
+_FITS: dict[FieldType, tuple[Callable[[Any], bool], str]] = {
+    FieldType.keyword: (_keyword, f"text of at most {MAX_KEYWORD} characters, or a list of such"),
+    FieldType.long: (_long, "a whole number of 64 bits"),
+    FieldType.double: (_double, "a finite number"),
+    FieldType.boolean: (lambda value: isinstance(value, bool), "true or false"),
+    FieldType.time: (_time, "RFC 3339 in UTC with six digits, such as 2026-11-21T11:00:00.000000Z"),
+    FieldType.stored: (lambda value: True, "any JSON"),
+}
+
+
+def check_body(fields: Mapping[str, FieldType], body: Body, *, strict: bool = True) -> None:
+    """Raises MappingConflict for a value of another type than its field's, and, with `strict`, for an unknown field."""
+    for name, value in body.items():
+        kind = fields.get(name)
+        if kind is None:
+            if strict and name != EXTRA:
+                raise MappingConflict(f"the index has no field {name}", field=name, fix="extend the mapping")
+        elif value is not None and not _FITS[kind][0](value):
+            raise MappingConflict(f"{name} must be {_FITS[kind][1]}", field=name, value=value)
+
+
+def to_json(body: Body) -> str:
+    """The compact JSON of a body. Raises MappingConflict for what JSON in UTF-8 cannot hold."""
+    try:
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise MappingConflict(f"a document must be JSON: {error}") from None
+    return text
+
+
+def alternatives(value: Any) -> tuple[list[Any], bool]:
+    """The values of a condition, and whether a missing field is one of them."""
+    many = list(value) if isinstance(value, tuple | list | set | frozenset) else [value]
+    return [item for item in many if item is not None], None in many
+
+
+def _kind(fields: Mapping[str, FieldType], name: str, allowed: Iterable[FieldType], use: str) -> FieldType:
+    kind = FieldType.keyword if name == "id" else fields.get(name)
+    if kind is None:
+        raise BadInput(f"the index has no field {name}", field=name, fix=f"use one of {', '.join(fields)}")
+    if kind not in allowed:
+        raise BadInput(f"{name} ({kind}) cannot be used in `{use}`", field=name)
+    return kind
+
+
+_INDEXED = frozenset(FieldType) - {FieldType.stored}
+_RANGED = frozenset({FieldType.long, FieldType.double, FieldType.time})
+
+
+def check_where(fields: Mapping[str, FieldType], where: Where) -> None:
+    """Raises BadInput for an unknown or unsearchable field, or a value that its field cannot hold."""
+    for use, conditions in (("equals", where.equals), ("differs", where.differs)):
+        for name, value in conditions.items():
+            kind = _kind(fields, name, _INDEXED, use)
+            for item in alternatives(value)[0]:
+                if isinstance(item, list) or not _FITS[kind][0](item):
+                    raise BadInput(f"{name} in `{use}` must be {_FITS[kind][1]}", field=name, value=item)
+    for use, conditions in (("at_least", where.at_least), ("below", where.below)):
+        for name, value in conditions.items():
+            kind = _kind(fields, name, _RANGED, use) if name != "id" else FieldType.keyword
+            if isinstance(value, list) or not _FITS[kind][0](value):
+                raise BadInput(f"{name} in `{use}` must be {_FITS[kind][1]}", field=name, value=value)
+    for name, value in where.prefix.items():
+        _kind(fields, name, (FieldType.keyword,), "prefix")
+        if not isinstance(value, str) or not value:
+            raise BadInput(f"{name} in `prefix` must be text", field=name, value=value)
+
+
+def sort_keys(fields: Mapping[str, FieldType], sort: Sequence[str]) -> list[tuple[str, bool]]:
+    """(field, descending) of each key, the id last. Raises BadInput for an unknown or unsearchable field."""
+    keys: list[tuple[str, bool]] = []
+    for key in sort:
+        name = key.removeprefix("-")
+        _kind(fields, name, _INDEXED, "sort")
+        if name not in {field for field, _ in keys}:
+            keys.append((name, key.startswith("-")))
+    if "id" not in {field for field, _ in keys}:
+        keys.append(("id", False))
+    return keys
+
+
+def check_limit(limit: int) -> None:
+    """Raises BadInput outside 1 to 1,000."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadInput(f"limit must be 1 to {MAX_LIMIT}", field="limit", value=limit)

@@ -1,0 +1,131 @@
+"""Elasticsearch: answers that are lost, servers that are gone, stores that are not durable, refused credentials."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+from elasticsearch import AsyncElasticsearch
+
+from studio9_common.documents.elasticsearch import ElasticsearchDocuments
+from studio9_common.documents.port import DocumentsUnavailable, NotDurable, VersionConflict, Write
+
+from .conftest import DIARY, THINGS, tidy
+from .proxy import Proxy
+
+
+@pytest.fixture
+async def proxy(elasticsearch_url: str) -> AsyncIterator[Proxy]:
+    parts = urlsplit(elasticsearch_url)
+    async with Proxy(parts.hostname or "", parts.port or 9200, b"/_bulk") as proxy:
+        proxy.url = proxy.url.replace("http://", f"http://{parts.netloc.rpartition('@')[0]}@".replace("//@", "//"))
+        yield proxy
+
+
+@pytest.fixture
+async def behind(proxy: Proxy, prefix: str) -> AsyncIterator[ElasticsearchDocuments]:
+    documents = ElasticsearchDocuments.connect(proxy.url, prefix=prefix, timeout_s=1.0)
+    await documents.ensure(THINGS, DIARY)
+    await documents.put("things", "warm", {"count": 0})
+    yield documents
+    proxy.refuse, proxy.lose_answers = False, 0
+    await tidy(documents)
+    await documents.close()
+
+
+@pytest.mark.parametrize("hold_s", [0.0, 1.2])
+async def test_a_write_whose_answer_was_lost_is_found_again(
+    behind: ElasticsearchDocuments, proxy: Proxy, hold_s: float
+) -> None:
+    first = await behind.create("things", "one", {"count": 1})
+    proxy.hold_s = hold_s
+    proxy.lose_answers = 1
+    second = await behind.replace("things", "one", {"count": 2}, first)
+    stored = await behind.get("things", "one")
+    assert proxy.lost == 1 and stored.body == {"count": 2} and stored.version == second
+    proxy.lose_answers = 1
+    assert await behind.create("things", "two", {"count": 1}) == (await behind.get("things", "two")).version
+    proxy.lose_answers = 1
+    await behind.delete("things", "two")
+    assert await behind.get_many([("things", "two")]) == [None]
+
+
+async def test_a_lost_bulk_is_settled_item_by_item(behind: ElasticsearchDocuments, proxy: Proxy) -> None:
+    version = await behind.create("things", "there", {"count": 1})
+    proxy.lose_answers = 1
+    outcomes = await behind.bulk(
+        [
+            Write("create", "things", "new", {"count": 1}),
+            Write("create", "things", "there", {"count": 2}),
+            Write("replace", "things", "there", {"count": 3}, version),
+            Write("replace", "things", "warm", {"count": 3}, "99.1"),
+        ]
+    )
+    assert [outcome.error and type(outcome.error) for outcome in outcomes] == [
+        None,
+        VersionConflict,
+        None,
+        VersionConflict,
+    ]
+
+
+async def test_a_write_that_never_arrived_is_not_claimed(behind: ElasticsearchDocuments, proxy: Proxy) -> None:
+    version = await behind.create("things", "one", {"count": 1})
+    proxy.refuse = True
+    for write in (
+        behind.create("things", "two", {"count": 1}),
+        behind.replace("things", "one", {"count": 2}, version),
+        behind.put("things", "one", {"count": 2}),
+        behind.delete("things", "one", version),
+    ):
+        with pytest.raises(DocumentsUnavailable):
+            await write
+    proxy.refuse = False
+    assert (await behind.get("things", "one")).version == version
+    assert await behind.get_many([("things", "two")]) == [None]
+
+
+async def test_writers_waiting_behind_a_lost_answer_are_served(behind: ElasticsearchDocuments, proxy: Proxy) -> None:
+    proxy.lose_answers = 1
+    versions = await asyncio.gather(*(behind.create("things", f"{n}", {"count": n}) for n in range(100)))
+    assert proxy.lost == 1 and len(set(versions)) == 100
+    assert all(await behind.get_many([("things", f"{n}") for n in range(100)]))
+
+
+async def test_a_server_that_is_gone_is_unavailable(prefix: str) -> None:
+    documents = ElasticsearchDocuments.connect("http://127.0.0.1:1", prefix=prefix)
+    for call in (documents.ping(), documents.ensure(THINGS)):
+        with pytest.raises(DocumentsUnavailable):
+            await call
+    await documents.close()
+
+
+async def test_it_refuses_an_index_that_does_not_sync_each_write(elasticsearch_url: str, prefix: str) -> None:
+    documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    await documents.ensure(THINGS)
+    await documents.put("things", "one", {"count": 1})
+    async with AsyncElasticsearch(elasticsearch_url) as client:
+        name = f"{prefix}-things"
+        settings = await client.indices.get_settings(index=name, flat_settings=True)
+        assert settings.body[name]["settings"]["index.translog.durability"] == "request"
+        await client.indices.put_settings(index=name, settings={"index.translog.durability": "async"})
+        with pytest.raises(NotDurable) as refusal:
+            await documents.ensure(THINGS)
+        assert name in refusal.value.message and refusal.value.fix
+    await tidy_things(documents)
+
+
+async def test_the_store_itself_refuses_unknown_fields(elasticsearch_url: str, prefix: str) -> None:
+    documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    await documents.ensure(THINGS)
+    await documents.put("things", "one", {"count": 1})
+    async with AsyncElasticsearch(elasticsearch_url) as client:
+        mapping = await client.indices.get_mapping(index=f"{prefix}-things")
+    assert mapping.body[f"{prefix}-things"]["mappings"]["dynamic"] == "strict"
+    await tidy_things(documents)
+
+
+async def tidy_things(documents: ElasticsearchDocuments) -> None:
+    await documents.drop("things")
+    await documents.forget("things")
+    await documents.close()
