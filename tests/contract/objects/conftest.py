@@ -24,10 +24,11 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "local":
         settings = ObjectsSettings(url=(tmp_path / "objects").as_uri(), profile="test")
     else:
-        endpoint = os.environ.get("STUDIO9_TEST_S3_URL")
-        if not endpoint:
+        address = urlsplit(os.environ.get("STUDIO9_TEST_S3_URL", ""))
+        if not address.netloc:
             pytest.skip("STUDIO9_TEST_S3_URL is not set: no S3 server to test against")
-        access, secret = os.environ["STUDIO9_TEST_S3_ACCESS_KEY"], os.environ["STUDIO9_TEST_S3_SECRET_KEY"]
+        endpoint = f"{address.scheme}://{address.hostname}:{address.port}"
+        access, secret = address.username or "", address.password or ""
         bucket = f"contract-{new_id()}"
         client = boto3.client(
             "s3",
@@ -59,7 +60,3 @@ async def browser(objects: Objects) -> AsyncIterator[httpx.AsyncClient]:
         transport = ASGITransport(app)
     async with httpx.AsyncClient(transport=transport) as client:
         yield client
-
-
-def path_of(url: str) -> str:
-    return urlsplit(url).path

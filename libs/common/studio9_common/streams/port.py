@@ -34,9 +34,7 @@ class StreamMessage:
 class Streams(Protocol):
     """See the module's docstring."""
 
-    async def ensure_queue(
-        self, queue: str, *, visibility_s: int = 30, max_receives: int | None = None
-    ) -> None:
+    async def ensure_queue(self, queue: str, *, visibility_s: int = 30, max_receives: int | None = None) -> None:
         """Creates the queue if it is missing. With `max_receives`, later receipts go to `<queue>-dead`."""
         ...
 
