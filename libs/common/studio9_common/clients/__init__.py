@@ -1,0 +1,1 @@
+"""Typed clients of the platform's own services, over the network or within one process."""
