@@ -1,0 +1,75 @@
+"""The secrets of a compose deployment: random, one broker user per service, written once and for their owner only.
+
+`.env` holds what `deploy/compose/compose.yaml` refers to; `rabbitmq/definitions.json` the broker's users (hashed as
+RabbitMQ stores them: SHA-256 over a 4-byte salt and the password) with what each may touch.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from studio9_cli.platform.state import write_private
+from studio9_common.errors import Conflict
+from studio9_common.tokens import TokenKeys
+
+BROKER_USERS = ("baile", "orion", "argo", "taurus", "pegasus", "worker")
+"""The services that speak on the bus. Aries does not."""
+
+WORKER_MAY_PUBLISH = r"^worker\.(beat|telemetry|result)$"
+"""All that a worker may say on the topic exchange."""
+
+
+class SecretsExist(Conflict):
+    """There are secrets in this folder already; a running deployment depends on them. Use another folder."""
+
+
+def password_hash(password: str, salt: bytes) -> str:
+    """RabbitMQ's stored form of a password (rabbit_password_hashing_sha256); `salt` is 4 bytes."""
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def broker_definitions(passwords: dict[str, str], vhost: str = "studio9") -> dict[str, object]:
+    """Users, permissions and topic permissions. A service touches the platform's exchanges and queues of its own name."""
+    permissions = []
+    for user in passwords:
+        own = rf"^(studio9($|\.)|{user}\.)"
+        permissions.append({"user": user, "vhost": vhost, "configure": own, "write": own, "read": own})
+    return {
+        "vhosts": [{"name": vhost, "default_queue_type": "quorum"}],
+        "users": [
+            {
+                "name": user,
+                "password_hash": password_hash(password, os.urandom(4)),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+            for user, password in passwords.items()
+        ],
+        "permissions": permissions,
+        "topic_permissions": [
+            {"user": "worker", "vhost": vhost, "exchange": "studio9", "write": WORKER_MAY_PUBLISH, "read": r"^worker\."}
+        ],
+    }
+
+
+def write_secrets(folder: Path) -> list[Path]:
+    """Writes `.env` and the broker's definitions; returns the files. Raises SecretsExist."""
+    environment, definitions = folder / ".env", folder / "rabbitmq" / "definitions.json"
+    for file in (environment, definitions):
+        if file.exists():
+            raise SecretsExist(field="out", value=file)
+    broker = {user: secrets.token_urlsafe(24) for user in BROKER_USERS}
+    values = {f"{user.upper()}_BROKER_PASSWORD": password for user, password in broker.items()}
+    for name in ("ELASTIC", "POSTGRES", "WAREHOUSE", "ANALYST", "OBJECTS_ROOT"):
+        values[f"{name}_PASSWORD"] = secrets.token_urlsafe(24)
+    values["TOKEN_KEYS"] = TokenKeys.generate()
+    values["USER_KEYS"] = TokenKeys.generate()
+    values["SECRET_KEYS"] = Fernet.generate_key().decode()
+    write_private(definitions, json.dumps(broker_definitions(broker), indent=1))
+    write_private(environment, "".join(f"{name}={value}\n" for name, value in values.items()))
+    return [environment, definitions]

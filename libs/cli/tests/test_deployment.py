@@ -1,0 +1,38 @@
+import base64
+import hashlib
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from studio9_cli.deployment import BROKER_USERS, SecretsExist, password_hash, write_secrets
+
+
+def test_passwords_are_hashed_as_the_broker_checks_them() -> None:
+    stored = base64.b64decode(password_hash("open sesame", b"\x01\x02\x03\x04"))
+    assert stored[:4] == b"\x01\x02\x03\x04"
+    assert stored[4:] == hashlib.sha256(b"\x01\x02\x03\x04open sesame").digest()
+
+
+def test_secrets_are_random_private_and_never_overwritten(tmp_path: Path) -> None:
+    written = write_secrets(tmp_path / "a")
+    again = write_secrets(tmp_path / "b")
+    values = [dict(line.split("=", 1) for line in files[0].read_text().splitlines()) for files in (written, again)]
+    assert not set(values[0].values()) & set(values[1].values())
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in written)
+    with pytest.raises(SecretsExist):
+        write_secrets(tmp_path / "a")
+
+
+def test_a_worker_may_say_three_things_and_touch_its_own_queue(tmp_path: Path) -> None:
+    definitions = json.loads(write_secrets(tmp_path)[1].read_text())
+    assert {user["name"] for user in definitions["users"]} == set(BROKER_USERS)
+    (worker,) = (one for one in definitions["permissions"] if one["user"] == "worker")
+    assert re.match(worker["read"], "worker.01.v1")
+    assert not re.match(worker["read"], "orion.requests.v1")
+    (topic,) = definitions["topic_permissions"]
+    assert re.match(topic["write"], "worker.beat")
+    assert not re.match(topic["write"], "job.requested")
+    assert not re.match(topic["write"], "worker.run.01")
