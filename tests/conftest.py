@@ -1,0 +1,23 @@
+"""Every suite below may ask for a real server by name."""
+
+from studio9_cli.pytest_servers import (
+    elasticsearch_url,
+    postgresql_url,
+    rabbitmq_management_url,
+    rabbitmq_url,
+    redshift_url,
+    s3_url,
+    sns_url,
+    sqs_url,
+)
+
+__all__ = [
+    "elasticsearch_url",
+    "postgresql_url",
+    "rabbitmq_management_url",
+    "rabbitmq_url",
+    "redshift_url",
+    "s3_url",
+    "sns_url",
+    "sqs_url",
+]
