@@ -15,6 +15,8 @@ EXIT_USER = 64
 """Of a task that failed through what the user gave it."""
 EXIT_SYSTEM = 70
 """Of a task that failed through itself."""
+EXIT_STOPPED = 75
+"""Of a task that was told to stop; its last checkpoint is where a later attempt goes on."""
 
 Ending = Literal["exited", "stopped", "time_limit", "lease_expired", "memory_limit", "start_failed"]
 

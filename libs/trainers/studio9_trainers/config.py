@@ -1,0 +1,98 @@
+"""How a training is to run, with every default filled in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from studio9_task.catalogue import Architecture, Catalogue, Head
+from studio9_task.model import Contract
+from studio9_task.parameters import Thresholds, TrainParameters
+from studio9_task.problems import describe
+from studio9_task.validate import validate_pair, validate_parameters, with_defaults
+from studio9_trainers.errors import UserError
+
+FORM_RATE = 1e-4
+"""What the form sends untouched; it means the recipe's own rate, for at 1e-4 nothing learns from scratch."""
+
+
+class TrainingConfig(Contract):
+    """One training's settings. `options` holds what only some frameworks know."""
+
+    architecture: str
+    head: str
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: str
+    patience: int = Field(ge=0, description="epochs without a better validation before it ends; 0: never")
+    seed: int = Field(ge=0)
+    backbone_rate: float = Field(gt=0)
+    head_rate: float = Field(gt=0)
+    validation_fraction: float = Field(gt=0, lt=1)
+    input_size: int | None = Field(default=None, description="pixels of the longer side, a multiple of 32")
+    thresholds: Thresholds = Thresholds()
+    freeze_backbone: bool = False
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+COMMON = ("epochs", "batch_size", "optimizer", "patience", "seed", "recipe_learning_rate", "validation_fraction")
+"""The head parameters that every framework's heads publish."""
+
+
+def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: int, begun: bool) -> TrainingConfig:
+    """Settings from a request's parameters, judged by the catalogue.
+
+    `begun`: weights to begin with were given; only then can the backbone be frozen. Raises UserError, naming
+    every field that can't be used.
+    """
+    try:
+        given = TrainParameters.model_validate(parameters)
+    except ValidationError as error:
+        raise UserError(f"The parameters can't be used: {describe(error)}", "bad_parameters") from None
+    problems = validate_pair(catalogue, given.architecture, given.head)
+    if not problems:
+        architecture, head = _chosen(catalogue, given)
+        problems = validate_parameters(
+            architecture.parameters, given.architecture_parameters, "architecture_parameters."
+        ) + validate_parameters(head.parameters, given.head_parameters, "head_parameters.")
+    if problems:
+        raise UserError(" ".join(f"{problem}." for problem in problems), "bad_parameters")
+    values = with_defaults(head.parameters, given.head_parameters)
+    recipe = float(values["recipe_learning_rate"])
+    return TrainingConfig(
+        architecture=given.architecture,
+        head=given.head,
+        epochs=int(values["epochs"]),
+        batch_size=int(values["batch_size"]),
+        optimizer=values["optimizer"],
+        patience=int(values["patience"]),
+        seed=int(values.get("seed", seed)),
+        backbone_rate=_rate(given.rates.backbone, recipe),
+        head_rate=_rate(given.rates.head, recipe),
+        validation_fraction=float(values["validation_fraction"]),
+        input_size=_longer_side(given),
+        thresholds=given.thresholds,
+        freeze_backbone=begun and not given.tune_feature_extractor,
+        options={name: value for name, value in values.items() if name not in COMMON}
+        | with_defaults(architecture.parameters, given.architecture_parameters),
+    )
+
+
+def _chosen(catalogue: Catalogue, given: TrainParameters) -> tuple[Architecture, Head]:
+    architecture = next(one for one in catalogue.architectures if one.id == given.architecture)
+    return architecture, next(one for one in catalogue.heads if one.id == given.head)
+
+
+def _rate(given: float, recipe: float) -> float:
+    return recipe if given == FORM_RATE else given
+
+
+def _longer_side(given: TrainParameters) -> int | None:
+    if given.input_size is None:
+        return None
+    return multiple_of_32(max(given.input_size.width, given.input_size.height))
+
+
+def multiple_of_32(pixels: float) -> int:
+    """The next multiple of 32, at least 64."""
+    return max(64, -(-int(pixels) // 32) * 32)

@@ -1,0 +1,69 @@
+"""Boxes that a model found, as arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studio9_task.parameters import Thresholds
+from studio9_task.results import PredictedBox, PredictedPicture
+from studio9_trainers.dataset import Picture
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes of one picture, strongest first: corners (left, top, right, bottom), confidences, label indices."""
+
+    corners: Floats
+    confidences: Floats
+    labels: Ints
+
+    def __len__(self) -> int:
+        return len(self.confidences)
+
+    def at(self, thresholds: Thresholds, names: tuple[str, ...]) -> "Detections":
+        """Those that count at the job's thresholds."""
+        least = np.array([_least(thresholds, name) for name in names])
+        keep = self.confidences >= least[self.labels] if len(self) else np.zeros(0, dtype=bool)
+        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep])
+
+    def above(self, confidence: float) -> "Detections":
+        """Those of at least this confidence."""
+        keep = self.confidences >= confidence
+        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep])
+
+
+def _least(thresholds: Thresholds, name: str) -> float:
+    if not thresholds.labels:
+        return thresholds.confidence
+    return thresholds.labels.get(name, np.inf)
+
+
+def predicted(picture: Picture, found: Detections, names: tuple[str, ...], source: str) -> PredictedPicture:
+    """What `predictions.jsonl` says of a picture."""
+    boxes = tuple(
+        PredictedBox(
+            label=names[label],
+            confidence=round(float(confidence), 6),
+            left=round(float(left), 3),
+            top=round(float(top), 3),
+            width=round(float(right - left), 3),
+            height=round(float(bottom - top), 3),
+            index=index,
+        )
+        for index, ((left, top, right, bottom), confidence, label) in enumerate(
+            zip(found.corners, found.confidences, found.labels, strict=True)
+        )
+    )
+    record = picture.record
+    return PredictedPicture(
+        picture_id=record.picture_id,
+        input=source,
+        sha256=record.sha256,
+        width=record.width,
+        height=record.height,
+        boxes=boxes,
+    )

@@ -1,0 +1,103 @@
+"""`studio9-task FOLDER`: do what `request.json` says, from staged inputs to announced outputs.
+
+Exit codes: 0 done, 64 the user's to mend, 70 ours, 75 told to stop (a later attempt goes on from the last
+checkpoint). The last event is a result, or an error unless it was told to stop.
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from studio9_task.errors import TaskContractError
+from studio9_task.exits import EXIT_OK, EXIT_STOPPED, EXIT_SYSTEM, EXIT_USER
+from studio9_task.layout import TaskFolder
+from studio9_task.outputs import write_bytes
+from studio9_task.report import EventWriter
+from studio9_task.request import TaskRequest, read_request
+from studio9_task.results import EvaluateResult, PredictResult, TrainResult, summary
+from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
+from studio9_trainers.run import Run
+from studio9_trainers.trainer import catalogue
+
+Outcome = TrainResult | EvaluateResult | PredictResult
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="studio9-task", description="Run one task in its folder.")
+    parser.add_argument("folder", nargs="?", type=Path, help="the task's folder, with request.json and inputs/")
+    parser.add_argument("--catalogue", action="store_true", help="print what can be done here, as JSON")
+    options = parser.parse_args(arguments)
+    if options.catalogue:
+        print(catalogue().model_dump_json(exclude_none=True))
+        return EXIT_OK
+    if options.folder is None:
+        parser.error("give the task's folder, or --catalogue")
+    return run_task(TaskFolder(options.folder.resolve()))
+
+
+def run_task(folder: TaskFolder) -> int:
+    """Run the task of a folder; its exit code."""
+    for made in (folder.outputs, folder.scratch):
+        made.mkdir(parents=True, exist_ok=True)
+    with EventWriter(folder.events, folder.outputs) as events:
+        run = Run(folder, events)
+        run.stop.listen()
+        try:
+            _do(run)
+        except Stopped:
+            events.log("Told to stop; the last checkpoint is where a later attempt goes on.")
+            return EXIT_STOPPED
+        except (UserError, TaskContractError) as error:
+            events.failed("user", getattr(error, "code", "bad_request"), str(error))
+            return EXIT_USER
+        except MemoryError:
+            events.failed("system", "out_of_memory", "The task needs more memory than it may use.")
+            return EXIT_SYSTEM
+        except TaskError as error:
+            events.failed("system", error.code, str(error))
+            return EXIT_SYSTEM
+        except Exception as error:
+            traceback.print_exc()
+            events.failed("system", "system_error", f"{type(error).__name__}: {error}")
+            return EXIT_SYSTEM
+    return EXIT_OK
+
+
+def _do(run: Run) -> None:
+    request = read_request(run.folder.request)
+    run.seed, run.threads = request.seed, request.threads
+    if request.resume is not None:
+        run.checkpoint = _inside(run.folder, request.resume.checkpoint)
+    result = _kind(request)(run, request)
+    written = write_bytes(run.folder.outputs / "result.json", result.model_dump_json(exclude_none=True).encode())
+    run.events.artifact("result", written, "application/json")
+    run.events.progress(1.0, remaining_s=0)
+    run.events.result(summary(result))
+
+
+def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], Outcome]:
+    # Imported here: each pulls in the libraries that its kind needs, and the catalogue must stay quick.
+    from studio9_trainers.kinds import evaluate, predict, train
+
+    kinds: dict[str, Callable[[Run, TaskRequest], Outcome]] = {
+        "train": train.train,
+        "evaluate": evaluate.evaluate,
+        "predict": predict.predict,
+    }
+    if request.kind not in kinds:
+        raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(kinds)}.")
+    return kinds[request.kind]
+
+
+def _inside(folder: TaskFolder, name: str) -> Path:
+    path = (folder.root / name).resolve()
+    if not path.is_relative_to(folder.root) or not path.is_file():
+        raise UserError(f"resume.checkpoint = {name!r}: there is no such file in the task's folder.", "bad_request")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Our settings in Ultralytics' words."""
+
+from typing import Any
+
+import torch
+
+from studio9_trainers.config import TrainingConfig
+from studio9_trainers.run import Run
+from studio9_trainers.yolo.framework import MODEL_FILES
+
+BACKBONE_LAYERS = {"YOLO8N": 10, "YOLO8S": 10, "YOLO11N": 11, "YOLO11S": 11, "YOLO11M": 11}
+"""Layers of the model file's backbone part; what follows belongs to the head."""
+
+
+def device() -> str:
+    """The first accelerator, else the CPU."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, Any]:
+    """Overrides of the package's defaults.
+
+    Its defaults suit large sets on accelerators: 64 pictures a step, three epochs of warm-up, mosaics, mirrored
+    pictures. From scratch on a few hundred pictures those learn nothing in a few epochs.
+    """
+    on_cpu = device() == "cpu"
+    return {
+        "model": MODEL_FILES[config.architecture][1],
+        "task": "detect",
+        "mode": "train",
+        "data": None,
+        "device": "cpu" if on_cpu else "0",
+        "workers": 0 if on_cpu else 4,
+        # bf16 needs no check that would fetch a model, and no scaling of the loss
+        "amp": "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else False,
+        "epochs": config.epochs,
+        "batch": config.batch_size,
+        "nbs": config.batch_size,
+        "imgsz": input_size,
+        "optimizer": config.optimizer,
+        "lr0": config.head_rate,
+        "lrf": 0.05,
+        "warmup_epochs": 0.5,
+        "warmup_bias_lr": 0.0,
+        "patience": config.patience,
+        "seed": config.seed % 2**31,
+        "deterministic": True,
+        "freeze": BACKBONE_LAYERS[config.architecture] if config.freeze_backbone else None,
+        "mosaic": config.options["mosaic"],
+        "close_mosaic": min(10, config.epochs // 3),
+        "fliplr": config.options["mirror"],
+        "scale": config.options["scale"],
+        "erasing": 0.0,
+        "plots": False,
+        "save": True,
+        "val": True,
+        "verbose": False,
+        "exist_ok": True,
+        "project": str(run.folder.scratch / "yolo"),
+        "name": "run",
+    }

@@ -1,0 +1,122 @@
+"""A YOLO model at work: batches of pictures in, boxes out."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from ultralytics.utils.nms import non_max_suppression
+
+from studio9_task.outputs import Written
+from studio9_task.parameters import Thresholds
+from studio9_trainers.dataset import Picture
+from studio9_trainers.decode import Pixels
+from studio9_trainers.detections import Detections
+from studio9_trainers.errors import UserError
+from studio9_trainers.yolo.weights import ModelFile, build, save_model
+
+BATCH = 16
+PAD = 114
+STRIDE = 32
+
+
+class YoloDetector:
+    """Rebuilt from a model file's facts and tensors."""
+
+    def __init__(self, file: ModelFile, device: str) -> None:
+        self._file = file
+        self._device = device
+        model = build(file.architecture, len(file.labels))
+        try:
+            model.load_state_dict(file.state)
+        except RuntimeError:
+            raise UserError(
+                f"The model's weights don't fit {file.architecture} with {len(file.labels)} labels: choose another.",
+                "bad_model",
+            ) from None
+        self._model = model.to(device, memory_format=torch.channels_last).eval().fuse(verbose=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, by index."""
+        return self._file.labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those stored with the model."""
+        return self._file.thresholds
+
+    def save(self, path: Path) -> Written:
+        """Write the model file."""
+        return save_model(path, self._file)
+
+    def detect(
+        self, pictures: Iterable[tuple[Picture, Pixels]], confidence: float, iou: float, max_boxes: int
+    ) -> Iterator[tuple[Picture, Detections]]:
+        """Boxes of each picture, in order; neighbours that scale to one size share a batch of at most 16."""
+        scaled = ((picture, pixels.shape[:2], letterbox(pixels, self._file.input_size)) for picture, pixels in pictures)
+        for _, same in groupby(scaled, key=lambda one: one[2].shape):
+            batch: list[tuple[Picture, tuple[int, ...], Pixels]] = []
+            for one in same:
+                batch.append(one)
+                if len(batch) == BATCH:
+                    yield from self._batch(batch, confidence, iou, max_boxes)
+                    batch = []
+            if batch:
+                yield from self._batch(batch, confidence, iou, max_boxes)
+
+    @torch.inference_mode()
+    def _batch(
+        self, batch: list[tuple[Picture, tuple[int, ...], Pixels]], confidence: float, iou: float, max_boxes: int
+    ) -> list[tuple[Picture, Detections]]:
+        stacked = torch.from_numpy(np.stack([scaled for _, _, scaled in batch])).to(self._device)
+        # Height, width, colour as they lie in memory are already the order that channels_last wants.
+        output = self._model(stacked.permute(0, 3, 1, 2).float() / 255)
+        # No limit of time: which boxes are kept must not depend on how busy the machine is.
+        kept = non_max_suppression(
+            output, confidence, iou, max_det=max_boxes, nc=len(self.names), multi_label=True, max_time_img=60.0
+        )
+        return [
+            (picture, unscaled(boxes.cpu().numpy(), shape, self._file.input_size))
+            for (picture, shape, _), boxes in zip(batch, kept, strict=True)
+        ]
+
+
+def letterbox(pixels: Pixels, side: int) -> Pixels:
+    """Scale the longer side to `side`, pad both to multiples of the stride, the picture in the middle."""
+    height, width = scaled_size(pixels.shape[:2], side)
+    if (height, width) != pixels.shape[:2]:
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    top, left, bottom, right = padding(height, width)
+    return cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(PAD, PAD, PAD))
+
+
+def scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """(height, width) of a picture whose longer side is scaled to `side`."""
+    ratio = side / max(shape)
+    return max(1, round(shape[0] * ratio)), max(1, round(shape[1] * ratio))
+
+
+def padding(height: int, width: int) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) to reach multiples of the stride."""
+    more_height, more_width = -height % STRIDE, -width % STRIDE
+    top, left = more_height // 2, more_width // 2
+    return top, left, more_height - top, more_width - left
+
+
+def unscaled(boxes: Any, shape: tuple[int, ...], side: int) -> Detections:
+    """Rows of (left, top, right, bottom, confidence, label) in scaled pixels, back in the picture's own, cut to it."""
+    height, width = scaled_size(shape, side)
+    top, left, _, _ = padding(height, width)
+    corners = boxes[:, :4].astype(np.float64) - (left, top, left, top)
+    corners *= (shape[1] / width, shape[0] / height, shape[1] / width, shape[0] / height)
+    corners = corners.clip(0, (shape[1], shape[0], shape[1], shape[0]))
+    solid = (corners[:, 2] - corners[:, 0] > 0.01) & (corners[:, 3] - corners[:, 1] > 0.01)
+    return Detections(
+        corners=corners[solid],
+        confidences=boxes[solid, 4].astype(np.float64).clip(0, 1),
+        labels=boxes[solid, 5].astype(np.int64),
+    )
