@@ -7,8 +7,8 @@ Every adapter passes `tests/contract/bus`. There is one topic exchange; queues b
 because a queue's arguments cannot be changed once it exists.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -37,6 +37,18 @@ class QueueGone(Studio9Error):
     code = "queue_gone"
 
 
+class QueueMismatch(Studio9Error):
+    """A queue of this name exists with other arguments; give the changed queue the next version in its name."""
+
+    code = "queue_mismatch"
+
+
+class BadMessage(Studio9Error):
+    """This message cannot be read and never will be; it is dead-lettered with this reason, not tried again."""
+
+    code = "bad_message"
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue and what it receives.
@@ -53,6 +65,14 @@ class Queue:
     transient: bool = False
     message_ttl_s: int | None = None
     single_active: bool = False
+
+    def with_bindings(self, more: Iterable[str]) -> "Queue":
+        """The same queue with further bindings; an existing queue only ever gets more of them."""
+        return replace(self, bindings=tuple(dict.fromkeys((*self.bindings, *more))))
+
+    def fits(self, other: "Queue") -> bool:
+        """Whether it differs from another queue in its bindings at most."""
+        return replace(self, bindings=()) == replace(other, bindings=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +120,11 @@ class Delivery(Protocol):
         """How often `retry` was called for this message, by our own counter in a header."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether ack, retry, release or dead_letter was called, or the consumer was left."""
+        ...
+
     async def ack(self) -> None: ...
 
     async def retry(self, delay_s: float, *, reason: str) -> None:
@@ -135,7 +160,7 @@ class Bus(Protocol):
 
     async def declare(self, *queues: Queue) -> None:
         """Creates queues and bindings; declaring the same again is harmless. Remembered: after a reconnect, or
-        when a queue was deleted, `declare` is repeated by the owner's consumer loop."""
+        when a queue was deleted, `declare` is repeated by the owner's consumer loop. Raises QueueMismatch."""
         ...
 
     async def publish(self, message: Outgoing) -> None:

@@ -1,0 +1,130 @@
+"""The bus on RabbitMQ 3.10 or later."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from aio_pika.abc import AbstractConnection
+
+from studio9_common.bus.headers import ROUTING_KEY
+from studio9_common.bus.port import BusUnavailable, Consumer, DeadLetter, Outgoing, Queue, QueueGone
+from studio9_common.bus.rabbitmq import topology
+from studio9_common.bus.rabbitmq.consumer import RabbitConsumer
+from studio9_common.bus.rabbitmq.dead import DeadLetters
+from studio9_common.bus.rabbitmq.failures import BusForbidden
+from studio9_common.bus.rabbitmq.link import Link, channel_of
+from studio9_common.bus.rabbitmq.publisher import Publisher
+from studio9_common.errors import Studio9Error
+
+Topology = Literal["own", "given"]
+"""`own`: exchanges, ladder and dead letters are declared with every new connection. `given`: they exist already, and
+queues that this broker user may not declare are only looked for (a worker's user)."""
+
+AT_ONCE = 500
+"""Messages of one `publish_many` in flight."""
+
+
+class RabbitBus:
+    """See `studio9_common.bus.port.Bus`. `url` is amqp://user:password@host:port/vhost, `name` shows at the broker."""
+
+    def __init__(self, url: str, *, name: str, topology: Topology = "own") -> None:
+        self._topology = topology
+        self._queues: dict[str, Queue] = {}
+        self._link = Link(url, name, self._prepare)
+        self._publisher = Publisher(self._link)
+        self._dead = DeadLetters(self._link, self._publisher)
+
+    async def declare(self, *queues: Queue) -> None:
+        connection = await self._link.connection()
+        for queue in queues:
+            await self._declare(connection, queue)
+            known = self._queues.get(queue.name, queue)
+            self._queues[queue.name] = known.with_bindings(queue.bindings)
+
+    async def publish(self, message: Outgoing) -> None:
+        try:
+            await self._send(message)
+        except QueueGone:  # the exchange itself was deleted
+            await self._link.repair()
+            try:
+                await self._send(message)
+            except QueueGone as error:
+                raise BusUnavailable(f"the exchange {topology.EXCHANGE} is not on the broker") from error
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
+        outcomes: list[Studio9Error | None] = []
+        for start in range(0, len(messages), AT_ONCE):
+            part = messages[start : start + AT_ONCE]
+            outcomes += await asyncio.gather(*(self._outcome(message) for message in part))
+        return outcomes
+
+    def consume(self, queue: str, *, prefetch: int = 64) -> Consumer:
+        return RabbitConsumer(self._link, self._publisher, queue, prefetch)
+
+    async def delete(self, queue: str) -> None:
+        self._queues.pop(queue, None)
+        async with self._link.channel(f"the queue {queue}") as channel:
+            # A quorum queue answers `if_unused` and `if_empty` by closing the connection.
+            await channel.queue_delete(queue, if_unused=False, if_empty=False)
+
+    async def depth(self, queue: str) -> int:
+        async with self._link.channel(f"the queue {queue}") as channel:
+            answer = await channel.queue_declare(queue, passive=True)
+        return int(answer.message_count or 0)
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return await self._dead.list(limit)
+
+    async def replay(self, dead_letter_id: str) -> bool:
+        return await self._dead.replay(dead_letter_id)
+
+    async def drop(self, dead_letter_id: str) -> bool:
+        return await self._dead.drop(dead_letter_id)
+
+    async def ping(self) -> None:
+        async with self._link.channel("the broker"):
+            return
+
+    async def close(self) -> None:
+        await self._publisher.close()
+        await self._link.close()
+
+    async def _send(self, message: Outgoing) -> None:
+        headers = message.headers
+        if ROUTING_KEY in headers:
+            headers = {name: value for name, value in headers.items() if name != ROUTING_KEY}
+        await self._publisher.send(
+            topology.EXCHANGE,
+            message.routing_key,
+            message.body,
+            message.message_id,
+            headers,
+            mandatory=message.mandatory,
+            persistent=message.persistent,
+            expires_s=message.expires_s,
+        )
+
+    async def _outcome(self, message: Outgoing) -> Studio9Error | None:
+        try:
+            await self.publish(message)
+        except Studio9Error as error:
+            return error
+        return None
+
+    async def _prepare(self, connection: AbstractConnection) -> None:
+        if self._topology == "own":
+            async with channel_of(connection, "the exchanges") as channel:
+                await topology.declare_base(channel)
+        for queue in list(self._queues.values()):
+            await self._declare(connection, queue)
+
+    async def _declare(self, connection: AbstractConnection, queue: Queue) -> None:
+        subject = f"the queue {queue.name}"
+        try:
+            async with channel_of(connection, subject) as channel:
+                await topology.declare_queue(channel, queue)
+        except BusForbidden:
+            if self._topology == "own":
+                raise
+            async with channel_of(connection, subject) as channel:
+                await channel.queue_declare(queue.name, passive=True)

@@ -1,0 +1,91 @@
+"""Publishing with confirms."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from aio_pika.abc import AbstractChannel
+from aiormq.channel import Channel
+from pamqp.commands import Basic
+
+from studio9_common.bus.port import BusUnavailable, QueueGone, Unroutable
+from studio9_common.bus.rabbitmq.failures import translated
+from studio9_common.bus.rabbitmq.link import Link, close_channel, open_channel
+
+CONFIRM_TIMEOUT_S = 15.0
+"""A broker that has not confirmed within this time is taken to be away; the message may have arrived all the same."""
+
+
+class Publisher:
+    """One channel in confirm mode, opened again after a loss."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._wrapper: AbstractChannel | None = None
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self._in_flight: dict[str, asyncio.Future[None]] = {}
+
+    async def send(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        message_id: str,
+        headers: Mapping[str, str],
+        *,
+        mandatory: bool = True,
+        persistent: bool = True,
+        expires_s: float | None = None,
+    ) -> None:
+        """Returns once the broker has confirmed. Raises Unroutable, BusUnavailable, or QueueGone without exchange."""
+        properties = Basic.Properties(
+            content_type="application/json",
+            delivery_mode=2 if persistent else 1,
+            message_id=message_id,
+            headers=dict(headers) if headers else None,
+            expiration=None if expires_s is None else str(max(0, round(expires_s * 1000))),
+        )
+        # The library finds a returned message by its id, so an id is in flight only once.
+        while (earlier := self._in_flight.get(message_id)) is not None:
+            await asyncio.wait([earlier])
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight[message_id] = done
+        try:
+            with translated(f"messages with the routing key {routing_key}"):
+                channel = self._channel if self._channel is not None and not self._channel.is_closed else None
+                await (channel or await self._open()).basic_publish(
+                    body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    properties=properties,
+                    mandatory=mandatory,
+                    timeout=CONFIRM_TIMEOUT_S,
+                    wait=False,
+                )
+        finally:
+            del self._in_flight[message_id]
+            done.set_result(None)
+
+    async def close(self) -> None:
+        if self._wrapper is not None:
+            await close_channel(self._wrapper)
+
+    async def _open(self) -> Channel:
+        async with self._opening:
+            if self._channel is None or self._channel.is_closed:
+                connection = await self._link.connection()
+                self._wrapper, self._channel = await open_channel(connection, confirms=True)
+            return self._channel
+
+    async def send_surely(
+        self, exchange: str, routing_key: str, body: bytes, message_id: str, headers: Mapping[str, str]
+    ) -> None:
+        """Sends to an exchange of the bus itself, after mending a topology that was deleted. Raises BusUnavailable."""
+        with contextlib.suppress(Unroutable, QueueGone):
+            return await self.send(exchange, routing_key, body, message_id, headers)
+        await self._link.repair()
+        try:
+            await self.send(exchange, routing_key, body, message_id, headers)
+        except (Unroutable, QueueGone) as error:
+            raise BusUnavailable(f"the exchange {exchange} leads nowhere on the broker") from error
