@@ -1,0 +1,30 @@
+"""`python -m studio9_aries`: Aries in a process of its own, from the environment's settings."""
+
+import asyncio
+
+from studio9_aries.app import build
+from studio9_aries.settings import AriesSettings
+from studio9_common.documents.connect import open_documents
+from studio9_common.logs import configure_logs
+from studio9_common.service import run_service
+from studio9_common.tokens import TokenKeys
+
+
+async def main() -> None:
+    """Runs until SIGTERM or SIGINT."""
+    settings = AriesSettings.load()
+    configure_logs(settings.log_level, settings.log_format)
+    documents = await open_documents(
+        settings.documents_url.get_secret_value(),
+        prefix=settings.prefix,
+        timeout_s=settings.documents_timeout_s,
+    )
+    try:
+        aries = build(settings, documents=documents, keys=TokenKeys(settings.token_keys.get_secret_value()))
+        await run_service(aries, settings.host, settings.port)
+    finally:
+        await documents.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,27 @@
+"""Settings of Aries."""
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from studio9_common.settings import ServiceSettings
+
+
+class AriesSettings(ServiceSettings):
+    """Where the documents are, and how long a request to the store may take."""
+
+    service: ClassVar[str] = "aries"
+
+    documents_url: SecretStr = Field(
+        SecretStr("sqlite:///state/aries.sqlite"),
+        description="sqlite:///path, or http(s)://user:password@host:port of Elasticsearch",
+    )
+    documents_timeout_s: float = Field(10.0, gt=0, le=120, description="seconds for one request to the store")
+    max_request_bytes: int = Field(
+        16 * 1024 * 1024, ge=65_536, description="largest body of a request, in bytes; larger ones get 413"
+    )
+
+    @property
+    def prefix(self) -> str:
+        """Begins the names of all indexes, so that installations can share a cluster."""
+        return f"{self.installation}-aries"
