@@ -8,7 +8,9 @@ import base64
 import binascii
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 
@@ -53,28 +55,17 @@ class TokenKeys:
         """The text of one new random key."""
         return f"{kid}:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"
 
-    def sign(self, caller: Caller, audience: str, *, lifetime_s: int = LIFETIME_S) -> str:
-        """A token for one audience (the service that is called)."""
+    def encode(self, claims: Mapping[str, Any], audience: str, lifetime_s: float) -> str:
+        """A signed token with these claims for one audience, valid from now on for `lifetime_s` seconds."""
         now = int(time.time())
-        claims = {
-            "iss": ISSUER,
-            "aud": audience,
-            "sub": caller.service,
-            "org": caller.organisation,
-            "iat": now,
-            "exp": now + lifetime_s,
-        }
-        if caller.scopes:
-            claims["scope"] = " ".join(caller.scopes)
-        if caller.job is not None:
-            claims |= {"job": caller.job, "fence": caller.fence}
-        return jwt.encode(claims, self._keys[self._signing], "HS256", headers={"kid": self._signing})
+        head = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + int(lifetime_s)}
+        return jwt.encode({**head, **claims}, self._keys[self._signing], "HS256", headers={"kid": self._signing})
 
-    def check(self, token: str, audience: str) -> Caller:
-        """Who made the token. Raises Unauthenticated for a bad, foreign or expired one."""
+    def decode(self, token: str, audience: str) -> dict[str, Any]:
+        """The claims of a valid token. Raises Unauthenticated for a bad, foreign or expired one."""
         try:
             key = self._keys[str(jwt.get_unverified_header(token).get("kid"))]
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 ["HS256"],
@@ -84,7 +75,21 @@ class TokenKeys:
                 options={"require": ["exp", "iat", "sub", "aud", "iss"]},
             )
         except (jwt.InvalidTokenError, KeyError):
-            raise Unauthenticated("the service token is not valid here or has expired") from None
+            raise Unauthenticated("the token is not valid here or has expired; get a new one") from None
+        return claims
+
+    def sign(self, caller: Caller, audience: str, *, lifetime_s: int = LIFETIME_S) -> str:
+        """A service token for one audience (the service that is called)."""
+        claims: dict[str, Any] = {"sub": caller.service, "org": caller.organisation}
+        if caller.scopes:
+            claims["scope"] = " ".join(caller.scopes)
+        if caller.job is not None:
+            claims |= {"job": caller.job, "fence": caller.fence}
+        return self.encode(claims, audience, lifetime_s)
+
+    def check(self, token: str, audience: str) -> Caller:
+        """Who made a service token. Raises Unauthenticated for a bad, foreign or expired one."""
+        claims = self.decode(token, audience)
         return Caller(
             service=str(claims["sub"]),
             organisation=str(claims.get("org", "system")),
