@@ -1,0 +1,102 @@
+"""A job comes into being: requested, or cancelled before its request arrived."""
+
+import json
+
+from studio9_common.contracts.job import Job, Phase, Spec, State, dump
+from studio9_common.contracts.messages import JobAccepted, JobQueued
+from studio9_common.contracts.reasons import Reason, reason
+from studio9_orion.core import ending
+from studio9_orion.core.decision import Answer, CheckRelated, Decision, Reply
+from studio9_orion.core.draft import Draft
+from studio9_orion.core.events import CancelRequested, Requested
+from studio9_orion.core.replies import reply
+
+UNSEEN = "unseen"
+"""The kind of a job that was cancelled before its request arrived."""
+
+
+def create(draft: Draft, event: Requested) -> Decision:
+    """A new job: queued, or submitted while it depends on others."""
+    draft.record("requested")
+    draft.command(JobAccepted)
+    problem = _problem(draft.job, draft.policy.max_request)
+    if problem is not None:
+        _shorten(draft)
+        ending.end(draft, State.failed, problem)
+    elif event.parent or event.depends_on:
+        draft.wait(related=draft.policy.related_s, queued=ending.queue_limit(draft))
+        draft.effects.append(CheckRelated())
+    else:
+        enqueue(draft)
+    return draft.decision()
+
+
+def enqueue(draft: Draft) -> None:
+    """Nothing holds the job back any more: it waits for a slot."""
+    queued = draft.job.deadlines.get("queued") if draft.job.phase is Phase.submitted else None
+    draft.record("queued", reason=draft.job.reason)
+    draft.set(queued_at=draft.job.queued_at or draft.time, not_before=None)
+    draft.until(queued=queued or draft.at(ending.queue_limit(draft)))
+    draft.command(JobQueued, {"attempt": len(draft.job.attempts)})
+
+
+def create_cancelled(draft: Draft, event: CancelRequested) -> Decision:
+    """A cancel came first: the job exists from now on, as cancelled, and its request will change nothing."""
+    why = reason("cancelled", f"Cancelled by {event.requested_by} before its request arrived."[:200])
+    draft.set(cancel_requested_at=draft.time)
+    ending.end(draft, State.cancelled, why, type="cancelled_unseen")
+    return draft.decision()
+
+
+def requested_again(draft: Draft, event: Requested) -> Decision:
+    """The same request once more is answered; the request of a job that was cancelled unseen completes its record."""
+    job = draft.job
+    if job.organisation != event.organisation:
+        return draft.decision(Answer.foreign)
+    if job.spec.kind == UNSEEN and not job.request_hash:
+        draft.set(
+            owner=event.owner,
+            project=event.project,
+            spec=event.spec,
+            request_hash=event.request_hash,
+            priority=event.priority,
+            priority_class=event.priority_class,
+            parent=event.parent,
+            retried_from=event.retried_from,
+            context=event.context,
+        )
+        if _problem(draft.job, draft.policy.max_request) is not None:
+            _shorten(draft)
+        draft.record("described")
+        draft.command(JobAccepted)
+        draft.command(ending.ENDED[job.state])
+        return draft.decision()
+    if job.request_hash != event.request_hash:
+        if not any(known.type == "conflicting_request" for known in job.events):
+            draft.record("conflicting_request", detail=event.request_hash)
+        return draft.decision(Answer.conflict)
+    draft.effects.append(Reply(reply(draft, JobAccepted)))
+    return draft.decision(Answer.unchanged)
+
+
+def _shorten(draft: Draft) -> None:
+    """A request that cannot be run is kept without what makes it large."""
+    spec, context = draft.job.spec, draft.job.context
+    small = Spec(kind=spec.kind[:64], framework=spec.framework[:64], max_run_s=spec.max_run_s)
+    draft.set(spec=small, context=context if len(_json(context)) < 4_096 else {}, depends_on=())
+
+
+def _problem(job: Job, limit: int) -> Reason | None:
+    body = dump(job)
+    size = len(_json(body["spec"])) + len(_json(body["context"]))
+    if size > limit:
+        return reason("bad_input", f"spec and context are {size} bytes, over {limit}; put lists into objects.")
+    if job.id in job.depends_on or job.id == job.parent:
+        return reason("bad_input", "depends_on: a job cannot depend on itself.")
+    if len(job.depends_on) > 100:
+        return reason("bad_input", "depends_on: at most 100 jobs.")
+    return None
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, default=str).encode()

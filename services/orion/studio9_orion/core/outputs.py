@@ -1,0 +1,39 @@
+"""What the warehouse says of a job's outputs, and the end of cleaning."""
+
+from studio9_common.contracts.job import Output, Phase, State
+from studio9_orion.core import ending
+from studio9_orion.core.decision import Answer, Decision
+from studio9_orion.core.draft import Draft
+from studio9_orion.core.events import Cleaned, OutputReported
+
+
+def output_reported(draft: Draft, event: OutputReported) -> Decision:
+    """Recorded; `loaded` is final. When all have ended, cleaning begins."""
+    job = draft.job
+    if job.organisation != event.organisation:
+        return draft.decision(Answer.foreign)
+    manifest = job.result.manifest if job.result else None
+    other = bool(event.manifest_sha256) and manifest is not None and manifest.sha256 != event.manifest_sha256
+    known = job.outputs.get(event.output)
+    same = known is not None and (known.state == "loaded" or (known.state, known.rows) == (event.state, event.rows))
+    if job.state is not State.completed or other or same:
+        return draft.decision(Answer.unchanged)
+    output = Output(state=event.state, rows=event.rows, message=event.message[:500], time=draft.time)
+    draft.set(outputs={**job.outputs, event.output: output})
+    draft.record(f"output_{event.state}", detail=f"{event.output}: {event.message or event.rows}")
+    if waits_for_outputs(draft) and all(item.state != "loading" for item in draft.job.outputs.values()):
+        ending.clean(draft)
+    return draft.decision()
+
+
+def waits_for_outputs(draft: Draft) -> bool:
+    """Whether cleaning has not been ordered yet because the warehouse still loads."""
+    return draft.job.phase is Phase.cleaning and "outputs_end" in draft.job.deadlines
+
+
+def cleaned(draft: Draft, event: Cleaned) -> Decision:
+    """The last step of a job; also orders that come again end here."""
+    if draft.job.phase is not Phase.cleaning or waits_for_outputs(draft):
+        return draft.decision(Answer.unchanged)
+    draft.record("cleaned")
+    return draft.decision()

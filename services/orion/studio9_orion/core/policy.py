@@ -1,0 +1,39 @@
+"""How long the core waits for what. All durations are seconds; the service's settings fill them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The numbers that the core decides by.
+
+    `assigned_s`: until an assigned worker must have shown the attempt in a beat. `starting_s`: until it must run.
+    `silent_check_s`: how often a running job is looked at even though its beats are fresh (silence itself is found
+    through the beats). `overrun_s`: what is granted beyond the job's own `max_run_s`, which the worker enforces.
+    `cancelling_s` plus one tick of the sweep stays within the 30 s that a cancel may take.
+    """
+
+    lease_s: float = 20.0
+    assigned_s: float = 30.0
+    starting_s: float = 900.0
+    silent_check_s: float = 300.0
+    overrun_s: float = 60.0
+    queue_s: float = 7 * 86_400.0
+    related_s: float = 30.0
+    cancelling_s: float = 25.0
+    cancel_grace_s: float = 20.0
+    cleaning_s: float = 30.0
+    cleaning_max_s: float = 600.0
+    outputs_retry_s: float = 60.0
+    outputs_retry_max_s: float = 3_600.0
+    outputs_s: float = 86_400.0
+    refused_s: float = 2.0
+    back_off_s: tuple[float, ...] = (2.0, 15.0, 60.0)
+    keep_checkpoints_s: float = 7 * 86_400.0
+    max_request: int = 24 * 1024
+    """Bytes of a request (spec and context as JSON) that fit a job document beside its result and history."""
+    max_summary: int = 24 * 1024
+
+    def back_off(self, spent: int) -> float:
+        """The wait before retry number `spent` (1 for the first)."""
+        return self.back_off_s[min(spent, len(self.back_off_s)) - 1]
