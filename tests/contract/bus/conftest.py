@@ -85,7 +85,7 @@ async def take(consumer: Consumer, count: int, within_s: float = 10.0) -> list[D
 
 async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 (what is awaited is on a broker)
             await asyncio.sleep(0.02)
 
 

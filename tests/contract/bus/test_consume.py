@@ -1,6 +1,7 @@
 """Consuming: prefetch, redelivery, single active consumer, deleted queues, nothing lost."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -100,10 +101,8 @@ async def test_a_cancelled_get_loses_nothing(bus, names, tools):
             await asyncio.sleep(0.0005)
             waiting.cancel()
             await publishing
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 got += len(await waiting)
-            except asyncio.CancelledError:
-                pass
         while got < 30:
             got += len(await tools.take(consumer, 1))
         assert got == 30

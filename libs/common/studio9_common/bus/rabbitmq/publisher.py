@@ -10,7 +10,7 @@ from pamqp.commands import Basic
 
 from studio9_common.bus.port import BusUnavailable, QueueGone, Unroutable
 from studio9_common.bus.rabbitmq.failures import translated
-from studio9_common.bus.rabbitmq.link import Link, close_channel, open_channel
+from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
 
 CONFIRM_TIMEOUT_S = 15.0
 """A broker that has not confirmed within this time is taken to be away; the message may have arrived all the same."""
@@ -75,7 +75,8 @@ class Publisher:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
                 connection = await self._link.connection()
-                self._wrapper, self._channel = await open_channel(connection, confirms=True)
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    self._wrapper, self._channel = await open_channel(connection, confirms=True)
             return self._channel
 
     async def send_surely(
