@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 from pathlib import Path
 
 import httpx
@@ -83,6 +84,8 @@ class RabbitMq:
             environment=environment,
             folder=folder,
             user=user,
+            # An orderly end takes seconds and keeps data that goes with the run.
+            stop_signal=signal.SIGKILL,
         )
         management = f"http://{login['user']}:{login['password']}@127.0.0.1:{http}"
         node.wait_until(lambda: _answers(f"{management}/api/health/checks/port-listener/{amqp}"), within_s=90)

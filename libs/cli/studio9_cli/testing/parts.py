@@ -1,0 +1,69 @@
+"""The parts of a test run: which tests, in which environment, with real servers or without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+TRAINERS = ("libs/trainers", "libs/task")
+# Suites under tests/, in the order they run; the last ones only when everything is asked for.
+SUITES = ("deploy", "contract", "integration", "simulation", "e2e")
+EXTRA = ("chaos", "bench")
+# Start services of their own and want the machine for themselves.
+ALONE = frozenset({"e2e", "chaos", "bench"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of pytest."""
+
+    name: str
+    environment: Literal["platform", "trainers"]
+    paths: tuple[str, ...]
+    servers: bool = False
+    alone: bool = False
+
+
+def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
+    """The parts of a whole run, in order; suites that are not there are left out."""
+    beside = sorted(
+        str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
+    )
+    trainers = tuple(path for path in beside if path.startswith(TRAINERS))
+    parts = [
+        Part("unit", "platform", tuple(path for path in beside if path not in trainers)),
+        Part("trainers", "trainers", trainers),
+    ]
+    if not unit:
+        suites = SUITES + (EXTRA if everything else ())
+        parts += [_suite(name) for name in suites if any((root / "tests" / name).rglob("test_*.py"))]
+    return [part for part in parts if part.paths]
+
+
+def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
+    """The parts for paths (or pytest node ids) that the caller named, relative to `start`."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        file, separator, test = path.partition("::")
+        relative = (start / file).resolve().relative_to(root)
+        words = relative.parts
+        if relative.as_posix().startswith(TRAINERS):
+            name = "trainers"
+        else:
+            name = (
+                words[1] if words[:1] == ("tests",) and len(words) > 1 else "unit" if words[0] != "tests" else "tests"
+            )
+        groups.setdefault(name, []).append(f"{relative}{separator}{test}")
+    return [
+        Part("trainers", "trainers", tuple(found))
+        if name == "trainers"
+        else Part("unit", "platform", tuple(found))
+        if name == "unit"
+        else Part(name, "platform", tuple(found), servers=name != "deploy", alone=name in ALONE)
+        for name, found in groups.items()
+    ]
+
+
+def _suite(name: str) -> Part:
+    needs = name not in ("deploy", "simulation")
+    return Part(name, "platform", (f"tests/{name}",), servers=needs, alone=name in ALONE)

@@ -1,0 +1,41 @@
+"""What a part of the test run came to."""
+
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Result:
+    """One part's counts. `reasons` counts skips by reason, `output` is shown when something failed."""
+
+    part: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    output: str = ""
+
+
+def from_junit(part: str, path: Path) -> Result:
+    """Counts from pytest's JUnit report. A test that both fails and errs at tear-down counts once."""
+    result = Result(part)
+    names: dict[str, str] = {}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        name = f"{case.get('classname', '')}::{case.get('name', '')}".removeprefix("::")
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            names[name] = "failed"
+        elif skip is not None and skip.get("type") != "pytest.xfail":
+            names.setdefault(name, "skipped")
+            result.reasons[skip.get("message") or "no reason given"] += 1
+        else:
+            names.setdefault(name, "passed")
+    for name, verdict in names.items():
+        setattr(result, verdict, getattr(result, verdict) + 1)
+        if verdict == "failed":
+            result.failures.append(name)
+    return result

@@ -1,0 +1,135 @@
+"""Runs the parts: two lanes (platform and trainers) beside each other, then what wants the machine for itself."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from studio9_cli import project
+from studio9_cli.pytest_servers import REASONS
+from studio9_cli.servers.fleet import Fleet, Outcome
+from studio9_cli.servers.processes import ProcessEnded, Processes
+from studio9_cli.testing.checks import run_checks
+from studio9_cli.testing.parts import Part
+from studio9_cli.testing.results import Result, from_junit
+
+TRAINERS_PYTHON = "STUDIO9_TEST_TRAINERS_PYTHON"
+
+
+class Runner:
+    """One run of the tests. `limit_s` bounds the parts' own time; waiting for servers to be built is not counted."""
+
+    def __init__(self, *, pytest_options: Sequence[str], limit_s: float, say: Callable[[Result], None]) -> None:
+        self._options = list(pytest_options)
+        self._deadline = time.monotonic() + limit_s
+        self._say = say
+        self._processes = Processes()
+        self._fleet: Fleet | None = None
+        self._scratch = Path()
+        self._printing = threading.Lock()
+
+    def run(self, parts: Sequence[Part], *, checks: bool) -> tuple[list[Result], list[Outcome]]:
+        """Every part's result, in order, and what became of the servers. Nothing it started outlives it."""
+        with ExitStack() as stack:
+            self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studio9-test-")))
+            stack.callback(self._processes.close)
+            lanes = stack.enter_context(ThreadPoolExecutor(max_workers=2))
+            # Entered last, so that an interruption ends the servers and parts before the lanes are waited for.
+            stack.callback(self._processes.close)
+            if any(part.servers for part in parts):
+                self._fleet = stack.enter_context(Fleet())
+            beside = [part for part in parts if not part.alone]
+            platform = lanes.submit(self._platform, [p for p in beside if p.environment == "platform"], checks)
+            trainers = lanes.submit(self._trainers, [p for p in beside if p.environment == "trainers"])
+            results = [*platform.result(), *trainers.result()]
+            results += [self._tests(part) for part in parts if part.alone]
+            return results, self._fleet.outcomes() if self._fleet else []
+
+    def _platform(self, parts: Sequence[Part], checks: bool) -> list[Result]:
+        results = [self._checks()] if checks else []
+        return results + [self._tests(part) for part in parts]
+
+    def _trainers(self, parts: Sequence[Part]) -> list[Result]:
+        return [self._tests(part) for part in parts]
+
+    def _checks(self) -> Result:
+        result = run_checks(self._command)
+        self._tell(result)
+        return result
+
+    def _tests(self, part: Part) -> Result:
+        started = time.monotonic()
+        try:
+            result = self._pytest(part)
+        except (ProcessEnded, subprocess.CalledProcessError) as error:
+            result = Result(part.name, failed=1, failures=[str(error)], output=str(error))
+        result.seconds = time.monotonic() - started
+        self._tell(result)
+        return result
+
+    def _pytest(self, part: Part) -> Result:
+        trainers = part.environment == "trainers"
+        if trainers or part.alone:
+            project.ensure_trainers()
+        environment = self._environment(part)
+        report, log = self._scratch / f"{part.name}.xml", self._scratch / f"{part.name}.log"
+        python = str(project.environment_python(part.environment))
+        status = self._wait(
+            [python, "-P", "-m", "pytest", "-q", f"--junitxml={report}", *self._options, *part.paths], environment, log
+        )
+        output = log.read_text(encoding="utf-8", errors="replace")
+        if status == 5 and not report.exists():
+            return Result(part.name)
+        if not report.exists():
+            why = f"pytest ended with status {status}" if status is not None else "the time limit was reached"
+            return Result(part.name, failed=1, failures=[why], output=output)
+        result = from_junit(part.name, report)
+        result.output = output
+        if status not in (0, 1, 5) or (status == 1 and not result.failed):
+            result.failed += 1
+            result.failures.append(f"pytest ended with status {status}")
+        return result
+
+    def _environment(self, part: Part) -> Mapping[str, str]:
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        if part.servers and self._fleet:
+            waiting = time.monotonic()
+            environment |= self._fleet.addresses()
+            environment[REASONS] = json.dumps(self._fleet.reasons())
+            self._deadline += time.monotonic() - waiting
+        if part.alone:
+            environment[TRAINERS_PYTHON] = str(project.environment_python("trainers"))
+        if part.environment == "trainers":
+            # Beside the other lane a second thread would slow the training down many times over.
+            environment["OMP_NUM_THREADS"] = "1"
+        return environment
+
+    def _command(self, command: Sequence[str]) -> tuple[int, str]:
+        log = self._scratch / f"check-{time.monotonic_ns()}.log"
+        status = self._wait(command, os.environ, log)
+        output = log.read_text(encoding="utf-8", errors="replace")
+        return (1, output + "\nthe time limit was reached") if status is None else (status, output)
+
+    def _wait(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> int | None:
+        """Runs a command in the repository; its status, or None when the time limit ended it."""
+        process = self._processes.spawn(
+            Path(command[0]).name, command, log=log, environment=environment, folder=project.root()
+        )
+        try:
+            return process.popen.wait(max(1.0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            self._processes.stop(process)
+
+    def _tell(self, result: Result) -> None:
+        with self._printing:
+            self._say(result)
+            sys.stdout.flush()
