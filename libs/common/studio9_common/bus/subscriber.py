@@ -19,7 +19,6 @@ from studio9_common.bus.port import (
     Queue,
     QueueGone,
 )
-from studio9_common.contracts.envelope import BadEnvelope
 from studio9_common.errors import Unavailable
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
@@ -64,7 +63,7 @@ class Subscriber:
     - The handler returns: every delivery that it did not end itself is acknowledged.
     - It raises Unavailable (a dependency is down): the batch is released, nothing is counted, and consuming stops for
       a while (0.2 s, doubling to 10 s, with jitter), then goes on with single messages until one succeeds.
-    - It raises BadMessage or BadEnvelope: the message becomes a dead letter with that reason.
+    - It raises BadMessage (BadEnvelope is one): the message becomes a dead letter with that reason.
     - It raises anything else: the messages of a batch are tried one by one; one that fails alone is retried later, its
       failures counted, and is a dead letter after FAILURE_LIMIT of them. `on_dead_letter(delivery, reason)` is called
       before; if it raises Unavailable the message stays in the queue.
@@ -183,7 +182,7 @@ class Subscriber:
             return
         log = self._log.bind(message_id=delivery.message_id, routing_key=delivery.routing_key)
         reason = f"{type(error).__name__}: {error}"
-        bad = isinstance(error, BadMessage | BadEnvelope)
+        bad = isinstance(error, BadMessage)
         if bad or delivery.failures + 1 >= FAILURE_LIMIT:
             log.error("message_given_up", reason=reason, failures=delivery.failures + 1)
             await self._report(delivery, reason)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from studio9_common.bus.port import Outgoing
+from studio9_common.bus.port import BadMessage, Outgoing
 from studio9_common.contracts.messages import MAX_MESSAGE, MESSAGES, Message
 from studio9_common.errors import BadInput, TooLarge
 from studio9_common.ids import new_id
@@ -20,7 +20,7 @@ SYSTEM = "system"
 """The reserved organisation of what belongs to none: beats, workers, sweep marks."""
 
 
-class BadEnvelope(BadInput):
+class BadEnvelope(BadMessage, BadInput):
     """This is not a message of Studio9: not CloudEvents 1.0 in JSON, of an unknown type, or its data does not fit."""
 
     code = "bad_envelope"
