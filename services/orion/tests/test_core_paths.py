@@ -1,5 +1,6 @@
 """The ways through a job's life, one by one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,12 +54,14 @@ def test_another_request_under_the_same_id_is_recorded_and_ignored(life: Any) ->
 
 def test_another_organisation_sees_no_job(life: Any) -> None:
     life.request().assign()
-    for act in (
+    report = OutputReported(organisation="evil", output="predictions", state="loaded")
+    acts: list[Callable[[], Any]] = [
         lambda: life.request(organisation="evil"),
         lambda: life.cancel(organisation="evil"),
         lambda: life.result(organisation="evil"),
-        lambda: life.tell(OutputReported(organisation="evil", output="predictions", state="loaded")),
-    ):
+        lambda: life.tell(report),
+    ]
+    for act in acts:
         act()
         assert life.last.answer is Answer.foreign
         assert not life.last.changed
@@ -246,6 +249,8 @@ def test_a_start_that_takes_too_long_is_stopped(life: Any) -> None:
     assert life.at() == (P.backing_off, S.queued)
     assert life.commands == ["worker.cancel", "job.queued"]
     assert life.beat("staging").at() == (P.backing_off, S.queued), "it was told to stop"
+    assert life.result("cancelled", reason("cancelled")).at() == (P.backing_off, S.queued)
+    assert life.attempt.reason.code == "start_timeout"
 
 
 def test_a_task_that_runs_too_long_fails_by_policy(life: Any) -> None:
@@ -288,7 +293,7 @@ def test_a_prediction_is_cleaned_when_the_warehouse_has_ended(life: Any) -> None
     life.request(spec=Spec(kind="predict")).assign().beat().result(manifest=CHECKPOINT)
     assert life.commands == ["job.completed"]
     assert not life.tell(Cleaned()).last.changed
-    report = {"organisation": "acme", "output": "predictions"}
+    report: Any = {"organisation": "acme", "output": "predictions"}
     assert life.tell(OutputReported(state="loading", **report)).at() == (P.cleaning, S.completed)
     life.tell(OutputReported(state="loaded", rows=12, **report))
     assert life.commands == ["job.clean"]

@@ -213,7 +213,12 @@ def test_every_cell_of_the_table_can_be_reached(new_life: Any) -> None:
         before = copy.stored.phase if copy.stored else None
         told: list[str] = []
         tell = copy.tell
-        copy.tell = lambda event, **given: (told.append(event.name), tell(event, **given))[1]
+
+        def listen(event: CoreEvent, **given: Any) -> Any:
+            told.append(event.name)
+            return tell(event, **given)
+
+        copy.tell = listen
         try:
             move(copy)
         except (AssertionError, KeyError, ValueError, IndexError):

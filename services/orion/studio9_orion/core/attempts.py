@@ -83,7 +83,7 @@ def lost_workers(job: Job) -> frozenset[str]:
     return frozenset(
         attempt.worker
         for attempt in job.attempts
-        if attempt.outcome == "lost" and attempt.reason is not None and attempt.reason.code == "worker_lost"
+        if attempt.outcome in {"lost", "failed"} and attempt.reason is not None and attempt.reason.code == "worker_lost"
     )
 
 

@@ -26,6 +26,8 @@ def result_received(draft: Draft, event: ResultReceived) -> Decision:
         return draft.decision(Answer.unchanged)
     if job.phase in OVER:
         return _too_late(draft, event)
+    if attempt.outcome not in {None, "lost"} and event.outcome != "succeeded":
+        return _told_to_stop(draft, event)
     match event.outcome:
         case "succeeded":
             _succeeded(draft, event)
@@ -70,7 +72,8 @@ def _cancelled(draft: Draft, event: ResultReceived) -> None:
         _close(draft, event, "cancelled", draft.job.reason)
         ending.end(draft, State.cancelled, draft.job.reason)
         return
-    why = event.reason or reason("preempted")
+    told = event.reason is None or event.reason.code == "cancelled"
+    why = reason("preempted") if told or event.reason is None else event.reason
     _close(draft, event, "cancelled", why)
     ending.retry_or_end(draft, why)
 
@@ -87,6 +90,18 @@ def _refused(draft: Draft, event: ResultReceived) -> None:
     ):
         _close(draft, event, "refused", event.reason)
         ending.requeue(draft, event.reason or reason("no_slot"), type="refused")
+
+
+def _told_to_stop(draft: Draft, event: ResultReceived) -> Decision:
+    """Orion had given this attempt up and told its worker so: how it ended is kept, what follows was decided."""
+    attempt = draft.job.attempts[-1]
+    exit = event.exit or Exit()
+    outcome = attempt.outcome or "failed"
+    newer = attempts.closed(
+        draft.job, outcome, draft.time, reason=attempt.reason, exit=exit, checkpoint=event.checkpoint
+    )
+    draft.set(attempts=newer, checkpoint=event.checkpoint or draft.job.checkpoint)
+    return draft.decision()
 
 
 def _too_late(draft: Draft, event: ResultReceived) -> Decision:
