@@ -56,9 +56,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "runner_error": Rule(_infrastructure, "The worker could not run a task; look at its Docker Engine."),
         "disk_full": Rule(_infrastructure, "The worker's disk is full."),
         "preempted": Rule(_infrastructure, "The slot was taken for more urgent work.", unlimited=True),
-        "worker_stopped": Rule(
-            _infrastructure, "The worker was shut down; the job goes on elsewhere.", unlimited=True
-        ),
+        "worker_stopped": Rule(_infrastructure, "The worker was shut down; the job goes on elsewhere.", unlimited=True),
         "no_slot": Rule(_infrastructure, "The worker had no free slot after all.", unlimited=True),
         "unroutable": Rule(_infrastructure, "The worker was gone before the command reached it.", unlimited=True),
         "out_of_memory": Rule(_user, "The task ran out of memory; use a smaller batch or picture size.", 0),
