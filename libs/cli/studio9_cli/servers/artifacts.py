@@ -22,13 +22,17 @@ def cached(name: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def go_program(processes: Processes, name: str, module: str) -> Path:
-    """A program built from a Go module at a version (`path/to/cmd@v1.2.3`). Raises `ProcessEnded`."""
+def go_program(name: str, module: str, processes: Processes | None = None) -> Path:
+    """A program built from a Go module at a version (`path/to/cmd@v1.2.3`). Raises `ProcessEnded`.
+
+    `processes` keeps the build; without it the build has a keeper of its own.
+    """
 
     def build(folder: Path) -> None:
         environment = {**os.environ, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"}
         command = ["nice", "go", "install", "-p", "2", module]
-        processes.run("go install", command, within_s=GO_LIMIT_S, environment=environment, folder=folder)
+        with _keeper(processes) as keeper:
+            keeper.run("go install", command, within_s=GO_LIMIT_S, environment=environment, folder=folder)
 
     program = Path(module.partition("@")[0]).name
     return _make(name, build, f"building {program} from its Go module (minutes, once)") / program
@@ -83,6 +87,18 @@ def _make(name: str, fill: Callable[[Path], None], announcement: str) -> Path:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+@contextmanager
+def _keeper(processes: Processes | None) -> Iterator[Processes]:
+    if processes is not None:
+        yield processes
+        return
+    own = Processes()
+    try:
+        yield own
+    finally:
+        own.close()
 
 
 @contextmanager

@@ -58,11 +58,11 @@ class S3:
     def _program(self, place: Place) -> Path:
         try:
             if artifacts.cached(MINIO_CACHE) or not artifacts.cached(VERSITYGW_CACHE):
-                return artifacts.go_program(place.processes, MINIO_CACHE, MINIO)
+                return artifacts.go_program(MINIO_CACHE, MINIO, place.processes)
         except ProcessEnded:
             pass
         self._product = "versitygw"
-        return artifacts.go_program(place.processes, VERSITYGW_CACHE, VERSITYGW)
+        return artifacts.go_program(VERSITYGW_CACHE, VERSITYGW, place.processes)
 
     def _minio(self, place: Place, program: Path, data: Path, port: int, access: str, secret: str) -> Process:
         return place.processes.spawn(

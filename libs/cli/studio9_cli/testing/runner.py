@@ -82,7 +82,19 @@ class Runner:
         report, log = self._scratch / f"{part.name}.xml", self._scratch / f"{part.name}.log"
         python = str(project.environment_python(part.environment))
         status = self._wait(
-            [python, "-P", "-m", "pytest", "-q", f"--junitxml={report}", *self._options, *part.paths], environment, log
+            [
+                python,
+                "-P",
+                "-m",
+                "pytest",
+                "-q",
+                "--continue-on-collection-errors",
+                f"--junitxml={report}",
+                *self._options,
+                *part.paths,
+            ],
+            environment,
+            log,
         )
         output = log.read_text(encoding="utf-8", errors="replace")
         if status == 5 and not report.exists():
@@ -92,7 +104,7 @@ class Runner:
             return Result(part.name, failed=1, failures=[why], output=output)
         result = from_junit(part.name, report)
         result.output = output
-        if status not in (0, 1, 5) or (status == 1 and not result.failed):
+        if status not in (0, 5) and not result.failed:
             result.failed += 1
             result.failures.append(f"pytest ended with status {status}")
         return result

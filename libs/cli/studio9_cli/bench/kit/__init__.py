@@ -1,0 +1,1 @@
+"""What benches are made with; the benches themselves lie beside this folder."""

@@ -1,0 +1,94 @@
+"""The house rules find what they are for, on planted sources, and let pass what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from studio9_cli.lints import environment, imports, lengths, locks
+
+
+def breaches(path: str, text: str) -> list[str]:
+    return [str(finding) for finding in imports.check({Path(path): text})]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("services/orion/studio9_orion/app.py", "import studio9_aries"),
+        ("services/orion/studio9_orion/app.py", "def f():\n    from studio9_aries.client import Client"),
+        ("services/orion/studio9_orion/app.py", "import importlib\nimportlib.import_module('studio9_baile.app')"),
+        ("services/worker/studio9_worker/a.py", "import torch"),
+        ("services/worker/tests/test_a.py", "import ultralytics.engine"),
+        ("libs/common/studio9_common/a.py", "from transformers import pipeline"),
+        ("libs/common/studio9_common/a.py", "import studio9_orion"),
+        ("libs/common/studio9_common/a.py", "import studio9_cli"),
+        ("libs/cli/studio9_cli/a.py", "import torch"),
+        ("libs/cli/studio9_cli/a.py", "import studio9_trainers"),
+        ("libs/trainers/studio9_trainers/a.py", "from studio9_common import ids"),
+        ("libs/trainers/tests/test_a.py", "import studio9_worker"),
+        ("libs/task/studio9_task/a.py", "import httpx"),
+        ("libs/task/studio9_task/a.py", "import studio9_common.ids"),
+    ],
+)
+def test_forbidden_imports_are_found(path: str, text: str) -> None:
+    assert breaches(path, text) != []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("services/orion/studio9_orion/app.py", "import studio9_orion.core, studio9_common, studio9_task, httpx"),
+        ("services/orion/studio9_orion/app.py", "from . import core\nfrom .torch import x"),
+        ("services/orion/tests/test_a.py", "import studio9_aries"),
+        ("libs/cli/studio9_cli/up.py", "import studio9_orion, studio9_aries"),
+        ("libs/trainers/studio9_trainers/a.py", "import torch, studio9_task"),
+        ("libs/task/studio9_task/a.py", "import json, pydantic\nfrom studio9_task import request"),
+        ("libs/task/tests/test_a.py", "import pytest"),
+        ("tests/e2e/test_a.py", "import studio9_orion, studio9_aries"),
+    ],
+)
+def test_allowed_imports_pass(path: str, text: str) -> None:
+    assert breaches(path, text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import os\nos.environ['X']", "import os\nos.getenv('X')", "from os import environ", "from os import getenv"],
+)
+def test_reading_the_environment_is_found_outside_settings(text: str) -> None:
+    def found(path: str) -> int:
+        return len(environment.check({Path(path): text}))
+
+    assert found("services/orion/studio9_orion/app.py") == 1
+    assert found("libs/common/studio9_common/bus/connect.py") == 1
+    assert found("services/orion/studio9_orion/settings.py") == 0
+    assert found("libs/cli/studio9_cli/project.py") == 0
+    assert found("services/orion/tests/test_app.py") == 0
+
+
+def test_other_uses_of_os_pass() -> None:
+    text = "import os\nos.replace('a', 'b')\nfrom os import path\nsettings.environ"
+    assert environment.check({Path("services/orion/studio9_orion/app.py"): text}) == []
+
+
+def test_long_modules_are_found_and_lengths_reported() -> None:
+    sources = {Path(f"{n}.py"): "x\n" * n for n in (0, 10, 20, 30, 600)}
+    assert lengths.check(sources) == []
+    assert lengths.report(sources) == "4 modules: median 25 lines, p90 600, maximum 600 (600.py)"
+    assert [finding.path.name for finding in lengths.check({Path("long.py"): "x\n" * 601})] == ["long.py"]
+
+
+LOCK = "a==1.2.0 \\\n    --hash=sha256:00\nB-b==2.0 ; sys_platform == 'win32' \\\n    --hash=sha256:01\n"
+
+
+def test_locks_hold_what_is_asked_for() -> None:
+    lock = Path("requirements/x.lock")
+    assert locks.problems(lock, LOCK, ["a>=1", "b_b[extra]<3", "c ; python_version < '3'"]) == []
+    found = [finding.message for finding in locks.problems(lock, LOCK, ["a>=1.3", "c"])]
+    assert [message.partition(":")[0] for message in found] == ["has 1.2.0 for a>=1.3", "has no version for c"]
+
+
+def test_an_address_in_a_lock_is_found() -> None:
+    text = "--index-url https://index.example/simple\n" + LOCK
+    (finding,) = locks.problems(Path("x.lock"), text, [])
+    assert (finding.line, "address" in finding.message) == (1, True)
