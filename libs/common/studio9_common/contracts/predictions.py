@@ -77,7 +77,8 @@ def prediction_id(picture_version: str, model_version: str, stream_or_job: str, 
 
 
 class ManifestFile(BaseModel):
-    """One uploaded file. `name` is its path below outputs/; `kind`: artifact, checkpoint, predictions-part."""
+    """One uploaded file. `name` is its path below outputs/, `artifact` the name it was announced under (`model`,
+    `result`; empty for what the worker itself wrote); `kind`: artifact, predictions-part, log."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: str
@@ -87,6 +88,7 @@ class ManifestFile(BaseModel):
     media_type: str = "application/octet-stream"
     kind: str = "artifact"
     rows: int | None = None
+    artifact: str = ""
 
 
 class PredictionsOutput(BaseModel):
