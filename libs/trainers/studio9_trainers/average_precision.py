@@ -53,7 +53,7 @@ def _mean(values: Any) -> float | None:
 
 
 def _truth(pictures: list[Judged], labels: int) -> dict[str, Any]:
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures, 1):
         for (left, top, right, bottom), label, ignore in zip(
             picture.corners, picture.labels, picture.ignore, strict=True

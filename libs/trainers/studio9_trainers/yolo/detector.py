@@ -76,9 +76,7 @@ class YoloDetector:
         # Height, width, colour as they lie in memory are already the order that channels_last wants.
         output = self._model(stacked.permute(0, 3, 1, 2).float() / 255)
         # No limit of time: which boxes are kept must not depend on how busy the machine is.
-        kept = non_max_suppression(
-            output, confidence, iou, max_det=max_boxes, nc=len(self.names), multi_label=True, max_time_img=60.0
-        )
+        kept = non_max_suppression(output, confidence, iou, max_det=max_boxes, nc=len(self.names), max_time_img=60.0)
         return [
             (picture, unscaled(boxes.cpu().numpy(), shape, self._file.input_size))
             for (picture, shape, _), boxes in zip(batch, kept, strict=True)

@@ -40,14 +40,17 @@ class YoloTrainer:
         watch = Watch(run, config.epochs, len(train), len(val), final_pictures)
         state = load_state(run.checkpoint, config, labels) if run.checkpoint else None
         weights = load_model(begin).state if begin else None
-        fit = Fit(run, config, (train, val), labels, input_size, watch, state, weights)
-        if state is None or state.epoch < config.epochs:
+        if state is not None and state.epoch >= config.epochs:  # it died after its last epoch
+            best, best_epoch, done = state.average if state.best is None else state.best, state.best_epoch, state.epoch
+        else:
+            fit = Fit(run, config, (train, val), labels, input_size, watch, state, weights)
             fit.train()
-        file = ModelFile(config.architecture, labels, input_size, config.thresholds, fit.best)
+            best, best_epoch, done = fit.best, fit.best_epoch, fit.epochs_done
+        file = ModelFile(config.architecture, labels, input_size, config.thresholds, best)
         return Trained(
             detector=YoloDetector(file, run.device),
-            epochs_done=fit.epochs_done,
-            best_epoch=fit.best_epoch,
+            epochs_done=done,
+            best_epoch=best_epoch,
             resumed_from=state.epoch if state else None,
             input_size=input_size,
         )
