@@ -1,0 +1,1 @@
+"""Argo keeps the configuration of services and job types, and secrets: scoped, typed, versioned, announced."""
