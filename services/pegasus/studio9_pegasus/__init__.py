@@ -1,0 +1,1 @@
+"""Pegasus: prediction tables for analysts, each output loaded in bulk and exactly once."""

@@ -1,0 +1,31 @@
+"""`python -m studio9_pegasus`: Pegasus in a process of its own, from the environment's settings."""
+
+import asyncio
+
+from studio9_common.bus import open_bus
+from studio9_common.logs import configure_logs
+from studio9_common.service import run_service
+from studio9_common.tokens import TokenKeys
+from studio9_pegasus.app import build
+from studio9_pegasus.settings import PegasusSettings
+
+
+async def main() -> None:
+    """Runs until SIGTERM or SIGINT."""
+    settings = PegasusSettings.load()
+    configure_logs(settings.log_level, settings.log_format)
+    keys = TokenKeys(settings.token_keys.get_secret_value())
+    objects = settings.open_objects()
+    warehouse = settings.open_warehouse(objects)
+    bus = await open_bus(settings.bus_url, name=settings.service)
+    try:
+        pegasus = build(settings, bus=bus, objects=objects, warehouse=warehouse, keys=keys)
+        await run_service(pegasus, settings.host, settings.port)
+    finally:
+        await bus.close()
+        await warehouse.close()
+        await objects.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
