@@ -127,6 +127,7 @@ class Processes:
         """Runs a helper to its end. Raises `ProcessEnded` with the end of its output when it fails or takes longer."""
         with tempfile.TemporaryDirectory(prefix="studio9-log-") as scratch:
             log = Path(scratch, "log")
+            self.remove_at_end(Path(scratch))
             process = self.spawn(name, command, log=log, environment=environment or {}, folder=folder, user=user)
             try:
                 process.popen.wait(within_s)
@@ -168,9 +169,10 @@ class Processes:
                     return port
 
     def _tell(self, line: str) -> None:
-        assert self._watchdog.stdin is not None
-        self._watchdog.stdin.write(line + "\n")
-        self._watchdog.stdin.flush()
+        pipe = self._watchdog.stdin
+        if pipe is not None and not pipe.closed:
+            pipe.write(line + "\n")
+            pipe.flush()
 
 
 def listening(port: int) -> bool:

@@ -39,7 +39,7 @@ class Runner:
         """Every part's result, in order, and what became of the servers. Nothing it started outlives it."""
         with ExitStack() as stack:
             self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studio9-test-")))
-            stack.callback(self._processes.close)
+            self._processes.remove_at_end(self._scratch)
             lanes = stack.enter_context(ThreadPoolExecutor(max_workers=2))
             # Entered last, so that an interruption ends the servers and parts before the lanes are waited for.
             stack.callback(self._processes.close)
