@@ -1,0 +1,184 @@
+"""The agent: takes what Orion sends, keeps one life per attempt, beats, and never decides alone what Orion decides."""
+
+import asyncio
+from typing import Literal
+
+from studio9_common.contracts.messages import WorkerCancel, WorkerLease, WorkerResult, WorkerRun
+from studio9_common.contracts.reasons import reason
+from studio9_worker.admission import Verdict, judge
+from studio9_worker.context import Context
+from studio9_worker.lease import AttemptKey, Leases, answered, given_up, granted, released
+from studio9_worker.life import AttemptLife
+from studio9_worker.records import AttemptRecord
+from studio9_worker.slots import Slots
+
+AGAIN_S = 5.0
+"""Before a life that failed through us is begun again from what is written down."""
+
+
+class Agent:
+    """The attempts on this worker. `changed` is set when a beat should tell something new."""
+
+    def __init__(self, context: Context, slots: Slots) -> None:
+        self.context = context
+        self.slots = slots
+        self.leases = Leases()
+        self.changed = asyncio.Event()
+        self._lives: dict[AttemptKey, AttemptLife] = {}
+        self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
+        self._admitting = asyncio.Lock()
+        self._log = context.log
+
+    @property
+    def lives(self) -> list[AttemptLife]:
+        """The attempts that are not forgotten."""
+        return list(self._lives.values())
+
+    def occupied(self) -> dict[str, str]:
+        """Slot id → job, for the slots in use."""
+        return {life.record.slot: life.record.key.job for life in self.lives if life.holds_slot}
+
+    async def recover(self) -> None:
+        """Takes up every attempt that an earlier agent left, where it is now."""
+        for record in await self.context.state.attempts():
+            self._begin(record, self.context.settings.lease_s)
+            self._log.info("attempt_found_again", job=record.key.job, fence=record.key.fence, phase=record.phase)
+
+    # --- what Orion sends ------------------------------------------------------------------------------------------
+
+    async def run(self, message: WorkerRun, organisation: str) -> None:
+        """Begins an attempt, or refuses it; either is durable when this returns. Raises BusUnavailable."""
+        key = AttemptKey(message.job, message.fence)
+        async with self._admitting:
+            seen = await self.context.state.seen(key.job)
+            older = [life for other, life in self._lives.items() if other.job == key.job and other.fence < key.fence]
+            slot = self._slot(message, older)
+            verdict = judge(
+                key.fence,
+                highest=seen.highest,
+                cancelled=seen.cancelled,
+                here=key in self._lives,
+                slot=slot is not None,
+            )
+            if verdict is Verdict.accept and slot is not None:
+                for life in older:
+                    await life.stop("superseded")
+                record = AttemptRecord(key, organisation, slot, message, "staging")
+                await self.context.state.accept(record, self.context.clock.now())
+                self._begin(record, message.lease_s)
+                self._log.info("attempt_accepted", job=key.job, fence=key.fence, slot=slot, organisation=organisation)
+                self.changed.set()
+            elif verdict is not Verdict.duplicate:
+                await self._refuse(message, organisation, verdict)
+
+    def _slot(self, message: WorkerRun, older: list[AttemptLife]) -> str | None:
+        """A free slot, or the one of the attempt that this one supersedes."""
+        for life in older:
+            if life.holds_slot:
+                return life.record.slot
+        free = self.slots.fitting(message.spec.requirements, self.occupied())
+        return free.id if free is not None else None
+
+    async def _refuse(self, message: WorkerRun, organisation: str, verdict: Verdict) -> None:
+        key = AttemptKey(message.job, message.fence)
+        self._log.info("run_refused", job=key.job, fence=key.fence, why=verdict.value)
+        if verdict is Verdict.no_slot:
+            await self._answer(message, organisation, "refused")
+        elif verdict is Verdict.cancelled:
+            await self._answer(message, organisation, "cancelled")
+        # Written down after the answer: if the agent dies in between, the command comes again and is answered again.
+        await self.context.state.refuse(key, verdict.value, self.context.clock.now())
+
+    async def cancel(self, message: WorkerCancel, organisation: str) -> None:
+        """Stops an attempt, or keeps it from ever starting here. Raises BusUnavailable."""
+        key = AttemptKey(message.job, message.fence)
+        async with self._admitting:
+            await self.context.state.bury(key, self.context.clock.now())
+            covered = [life for other, life in self._lives.items() if other.job == key.job and other.fence <= key.fence]
+            for life in covered:
+                await life.stop("cancelled")
+            if key not in self._lives:
+                await self._answer(message, organisation, "cancelled")
+        self._log.info("attempt_cancelled", job=key.job, fence=key.fence, here=key in self._lives)
+
+    async def lease(self, message: WorkerLease) -> None:
+        """Applies the answer to a beat."""
+        self.leases, orders = answered(self.leases, message)
+        for order in orders:
+            life = self._lives.get(order.key)
+            if life is None:
+                continue
+            if order.decision == "keep":
+                await life.renewed(message.beat)
+            elif order.decision == "confirmed" or life.delivered:
+                life.confirm()
+            else:
+                await life.stop("told")
+
+    async def watch(self) -> None:
+        """Ends what has been cut off for longer than the grace; the shim does the same for an agent that is dead."""
+        now = self.context.clock.monotonic()
+        for key in given_up(self.leases, now, self.context.settings.disconnect_grace_s):
+            if (life := self._lives.get(key)) is not None:
+                await life.stop("cut_off")
+
+    # --- the lives ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, record: AttemptRecord, lease_s: float) -> None:
+        key = record.key
+        before = [life for life in self.lives if life.holds_slot and life.record.slot == record.slot]
+        life = AttemptLife(self.context, record, self.changed.set)
+        self._lives[key] = life
+        self.leases = granted(self.leases, key, lease_s, self.context.clock.monotonic())
+        self._tasks[key] = asyncio.create_task(self._live(life, before), name=f"attempt-{key.job}-{key.fence}")
+
+    async def _live(self, life: AttemptLife, before: list[AttemptLife]) -> None:
+        """One life to its end; what fails through us (a full disk, most likely) is tried again."""
+        key = life.record.key
+        for other in before:  # superseded, and on its way out of the slot
+            await other.vacated.wait()
+        while True:
+            try:
+                await life.run()
+                break
+            except Exception:
+                self._log.exception("attempt_interrupted", job=key.job, fence=key.fence)
+                await asyncio.sleep(AGAIN_S)
+        self._log.info("attempt_forgotten", job=key.job, fence=key.fence)
+        del self._lives[key], self._tasks[key]
+        self.leases = released(self.leases, key)
+        self.changed.set()
+
+    async def stop_tasks(self, within_s: float) -> None:
+        """Stops what runs, so that a later attempt goes on from its checkpoint, and waits for the results."""
+        running = [life for life in self.lives if life.phase == "running"]
+        for life in running:
+            await life.stop("shutdown")
+        waiting = [asyncio.create_task(life.vacated.wait()) for life in running]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=within_s)
+            for one in late:
+                one.cancel()
+
+    async def close(self) -> None:
+        """Leaves every attempt as it is, to be found again."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _answer(
+        self, to: WorkerRun | WorkerCancel, organisation: str, outcome: Literal["refused", "cancelled"]
+    ) -> None:
+        """A result for an attempt that never began here, said once: the command comes again if it is lost."""
+        result = WorkerResult(
+            worker=self.context.worker,
+            job=to.job,
+            organisation=organisation,
+            attempt=to.attempt if isinstance(to, WorkerRun) else 0,
+            fence=to.fence,
+            outcome=outcome,
+            reason=reason("no_slot") if outcome == "refused" else None,
+        )
+        await self.context.publish(result, organisation)

@@ -1,0 +1,165 @@
+"""Composition of the worker, and its start and stop."""
+
+import asyncio
+import fcntl
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TextIO
+
+from studio9_common.bus.port import Bus
+from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.errors import Conflict, Studio9Error
+from studio9_common.http.app import create_app
+from studio9_common.ids import new_id
+from studio9_common.logs import logger
+from studio9_common.objects.port import Objects
+from studio9_common.times import Clock, SystemClock
+from studio9_common.tokens import TokenKeys
+from studio9_worker.agent import Agent
+from studio9_worker.announcement import NoCatalogue, ask_catalogue
+from studio9_worker.beats import Beats
+from studio9_worker.cache import InputCache
+from studio9_worker.context import Context
+from studio9_worker.folders import JobFolders
+from studio9_worker.inbox import Inbox, own_queue
+from studio9_worker.routes import router
+from studio9_worker.runners.process import ProcessRunner
+from studio9_worker.settings import WorkerSettings
+from studio9_worker.slots import cpu_slots
+from studio9_worker.state import WorkerState
+from studio9_worker.sweep import sweep_orphans
+
+GIB = 1 << 30
+STOP_WITHIN_S = 9.0
+ASK_AGAIN_S = 60.0
+
+
+class StateInUse(Conflict):
+    """Another agent works with this state folder; give each worker of a machine its own state_dir."""
+
+    code = "state_in_use"
+
+
+class WorkerService:
+    """See `studio9_common.service.Service`. The bus and the objects belong to whoever gave them."""
+
+    name = "worker"
+
+    def __init__(self, settings: WorkerSettings, bus: Bus, objects: Objects, clock: Clock) -> None:
+        self.agent: Agent | None = None
+        self._settings = settings
+        self._bus = bus
+        self._objects = objects
+        self._clock = clock
+        self._log = logger(self.name)
+        self._subscriber: Subscriber | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock: TextIO | None = None
+        keys = settings.token_keys.get_secret_value()
+        self.asgi = create_app(
+            self.name,
+            keys=TokenKeys(keys) if keys else None,
+            checks={"bus": bus.ping, "objects": objects.ping, "queue": self._check_queue},
+        )
+        self.asgi.include_router(router(lambda: self.agent))
+
+    async def _check_queue(self) -> None:
+        if self._subscriber is None or not self._subscriber.healthy:
+            raise Studio9Error("the worker's queue is not consumed")
+
+    async def start(self) -> None:
+        """Takes up what an earlier agent left, then takes commands, then beats. Raises StateInUse."""
+        settings = self._settings
+        self._lock = await asyncio.to_thread(_hold, settings.state_dir / "agent.lock")
+        state = WorkerState(settings.state_dir / "worker.sqlite")
+        await state.open()
+        await state.prune(self._clock.now())
+        worker = settings.worker_id or await state.fact("worker", lambda _: new_id())
+        generation = int(await state.fact("generation", lambda old: str(int(old or 0) + 1), keep=False))
+        cache = InputCache(settings.state_dir / "cache", int(settings.cache_gib * GIB))
+        await cache.open()
+        context = Context(
+            worker=worker,
+            settings=settings,
+            bus=self._bus,
+            objects=self._objects,
+            clock=self._clock,
+            state=state,
+            cache=cache,
+            folders=JobFolders(settings.state_dir.absolute() / "jobs"),
+            runner=ProcessRunner(settings.command, settings.trainers_python.parent),
+            log=self._log.bind(worker=worker),
+        )
+        context.log.warning("tasks_not_isolated", runner="process", advice="run trusted tasks only on this worker")
+        agent = self.agent = Agent(context, cpu_slots(settings.cpu_slots, settings.label_set))
+        await agent.recover()
+        subscriber = self._subscriber = Subscriber(self._bus, own_queue(worker), each(Inbox(agent).handle), batch=1)
+        await subscriber.start()
+        beats = Beats(agent, lambda: subscriber.healthy, generation=generation, instance=new_id())
+        self._begin(self._announce(beats))
+        self._begin(self._forever(beats.run))
+        self._begin(self._sweep(context))
+
+    async def stop(self) -> None:
+        """Takes no more commands. Tasks go on without the agent, or, if the settings say so, are stopped first."""
+        if self._subscriber is not None:
+            await self._subscriber.stop()
+        if self.agent is not None:
+            if self._settings.stop_tasks_on_exit:
+                await self.agent.stop_tasks(STOP_WITHIN_S)
+            await self.agent.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.agent is not None:
+            await self.agent.context.state.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begins again what failed through us; without beats the worker would be lost with everything on it."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                self._log.exception("loop_failed")
+                await asyncio.sleep(1)
+
+    async def _announce(self, beats: Beats) -> None:
+        """Asks the trainers what they can do; until they tell, beats go without it."""
+        while True:
+            try:
+                beats.catalogue = await ask_catalogue(self._settings.command)
+                return
+            except NoCatalogue as error:
+                self._log.error("no_catalogue", message=error.message)
+                await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _sweep(self, context: Context) -> None:
+        while True:
+            try:
+                await sweep_orphans(context)
+            except (OSError, Studio9Error) as error:
+                self._log.warning("sweep_failed", reason=str(error))
+            await asyncio.sleep(self._settings.sweep_s)
+
+
+def build(settings: WorkerSettings, *, bus: Bus, objects: Objects, clock: Clock | None = None) -> WorkerService:
+    """The worker of these settings on these ports; `clock` is given by tests."""
+    return WorkerService(settings, bus, objects, clock or SystemClock())
+
+
+def _hold(path: Path) -> TextIO:
+    """One agent at a time: its successor would otherwise begin the same attempts beside it. Blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StateInUse(field="state_dir", value=path.parent) from None
+    return file

@@ -1,0 +1,44 @@
+"""What the parts of the agent share: made once by the composition, passed to whoever needs it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from studio9_common.bus.port import Bus
+from studio9_common.contracts.envelope import encode
+from studio9_common.contracts.messages import Message
+from studio9_common.objects.port import Objects
+from studio9_common.times import Clock
+from studio9_worker.cache import InputCache
+from studio9_worker.folders import JobFolders
+from studio9_worker.runners.port import Runner
+from studio9_worker.settings import WorkerSettings
+from studio9_worker.state import WorkerState
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`worker` is this worker's id, `commit` the build's."""
+
+    worker: str
+    settings: WorkerSettings
+    bus: Bus
+    objects: Objects
+    clock: Clock
+    state: WorkerState
+    cache: InputCache
+    folders: JobFolders
+    runner: Runner
+    log: Any
+
+    async def publish(self, message: Message, organisation: str, *, id: str | None = None, needed: bool = True) -> None:
+        """Sends a message. `needed`: raise Unroutable where no queue takes it. Raises BusUnavailable."""
+        outgoing = encode(
+            message,
+            source=f"worker/{self.worker}",
+            organisation=organisation,
+            id=id,
+            now=self.clock.now(),
+            mandatory=needed,
+            expires_s=self.settings.lease_s if message.transient else None,
+        )
+        await self.bus.publish(outgoing)

@@ -1,0 +1,53 @@
+"""The folders of the attempts on this machine: `<root>/<job>.<fence>`, each a task's folder."""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from studio9_task.layout import TaskFolder
+from studio9_worker.lease import AttemptKey
+
+
+class JobFolders:
+    """Names, lists and removes them; all of it blocks."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def of(self, key: AttemptKey) -> TaskFolder:
+        """The folder of an attempt, which need not be there."""
+        return TaskFolder(self.root / f"{key.job}.{key.fence}")
+
+    def list(self) -> list[AttemptKey]:
+        """The attempts that have a folder; whatever else lies here is not ours."""
+        found = []
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(self.root):
+                job, _, fence = entry.name.rpartition(".")
+                if job and fence.isascii() and fence.isdigit() and entry.is_dir(follow_symlinks=False):
+                    found.append(AttemptKey(job, int(fence)))
+        return sorted(found)
+
+    def remove(self, key: AttemptKey) -> None:
+        """Removes a folder whatever its task did to the permissions in it. Raises OSError if something stays."""
+        path = self.of(key).root
+        if path.exists():
+            shutil.rmtree(path, onerror=_open_up)
+
+
+def _open_up(function: Callable[..., Any], path: str, error: Any) -> None:
+    """Gives the folder back the permissions that removing needs, and tries once more."""
+    if isinstance(error[1], FileNotFoundError):
+        return
+    for one in (Path(path).parent, Path(path)):
+        with suppress(OSError):
+            if stat.S_ISDIR(one.lstat().st_mode):
+                one.chmod(0o700)
+    if function in (os.scandir, os.open, os.listdir):
+        shutil.rmtree(path)
+    else:
+        function(path)

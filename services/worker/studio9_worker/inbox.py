@@ -1,0 +1,37 @@
+"""The worker's own queue and what becomes of each message in it."""
+
+from studio9_common.bus.port import Delivery, Queue
+from studio9_common.contracts.envelope import decode
+from studio9_common.contracts.messages import WorkerCancel, WorkerCommand, WorkerLease, WorkerRun
+from studio9_worker.agent import Agent
+
+EXPIRES_S = 120
+"""A queue without its worker is gone after so long; then commands are unroutable, and Orion hears of it."""
+
+
+def own_queue(worker: str) -> Queue:
+    """The queue of one worker. Its commands outlive the broker; leases expire by themselves."""
+    keys = (WorkerRun.routing_key, WorkerCancel.routing_key, WorkerLease.routing_key)
+    return Queue(f"worker.{worker}.v1", tuple(f"{key}.{worker}" for key in keys), expires_s=EXPIRES_S)
+
+
+class Inbox:
+    """Gives each message to the agent; returns once its effect is durable."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Raises Unavailable while the bus is away, BadEnvelope for what is no message."""
+        envelope = decode(delivery.body)
+        data = envelope.data
+        if not isinstance(data, WorkerCommand) or data.worker != self._agent.context.worker:
+            self._agent.context.log.warning("foreign_message", type=envelope.type)
+            return
+        match data:
+            case WorkerRun():
+                await self._agent.run(data, envelope.organisation)
+            case WorkerCancel():
+                await self._agent.cancel(data, envelope.organisation)
+            case WorkerLease():
+                await self._agent.lease(data)

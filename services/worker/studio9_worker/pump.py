@@ -1,0 +1,63 @@
+"""Sends one attempt's telemetry while it runs and what is left of it afterwards."""
+
+import asyncio
+
+from studio9_common.contracts.messages import WorkerTelemetry
+from studio9_common.errors import Unavailable
+from studio9_worker.context import Context
+from studio9_worker.records import AttemptRecord
+from studio9_worker.telemetry import Batch, BatchReader
+
+EVERY_S = 1.0
+"""At most one batch in this time."""
+AGAIN_S = 2.0
+"""After a broker that is away."""
+
+
+class TelemetryPump:
+    """Publishes batch after batch. The bounds of each are written down first: a repeat has the same id and content."""
+
+    def __init__(self, context: Context, record: AttemptRecord) -> None:
+        self._context = context
+        self._record = record
+        self._batches = BatchReader(context.folders.of(record.key).events, record.cursor)
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """The task writes nothing more: `run` returns once all is sent."""
+        self._ended.set()
+
+    async def run(self) -> None:
+        while True:
+            last = self._ended.is_set()
+            batch = await self._batches.next()
+            if batch is not None and batch.items:
+                await self._context.state.set_cursor(self._record.key, batch.cursor)
+                await self._send(batch)
+            elif batch is None and last:
+                return
+            if not last:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._ended.wait(), EVERY_S)
+        except TimeoutError:
+            return
+
+    async def _send(self, batch: Batch) -> None:
+        message = WorkerTelemetry(
+            worker=self._context.worker,
+            job=self._record.key.job,
+            organisation=self._record.organisation,
+            fence=self._record.key.fence,
+            sequence=batch.cursor.start,
+            items=batch.items,
+        )
+        while True:
+            try:
+                # Droppable: where nobody takes telemetry, it is not kept for anyone.
+                await self._context.publish(message, self._record.organisation, needed=False)
+                return
+            except Unavailable:
+                await asyncio.sleep(AGAIN_S)

@@ -1,0 +1,1 @@
+"""How a task is run: a port with one adapter per way."""

@@ -1,0 +1,81 @@
+"""What the agent asks of whatever runs its tasks: a child process here, a container later.
+
+Every runner starts the task under the shim (`studio9_task.shim`), so a task's folder alone says where it stands; a
+runner finds its tasks by folder, lock and record, or by labels (installation, worker, job, fence), never by PID.
+Tasks outlive the agent.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from studio9_common.errors import Studio9Error
+from studio9_task.exits import TaskState
+from studio9_task.layout import TaskFolder
+from studio9_worker.lease import AttemptKey
+
+
+class RunnerError(Studio9Error):
+    """The task could not be started on this worker; look at its log and its runner."""
+
+    code = "runner_error"
+
+
+class ImageMissing(RunnerError):
+    """The image is not to be had; check its name and digest."""
+
+    code = "image_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One task to start. `image` is a digest, None for the trainers' environment; `gpus` are device ids; times are
+    seconds, sizes bytes. `threads` is set in the environment before anything of the task runs."""
+
+    key: AttemptKey
+    folder: TaskFolder
+    image: str | None
+    threads: int
+    gpus: tuple[str, ...]
+    time_limit_s: float
+    disconnect_grace_s: float
+    stop_grace_s: float
+    memory_bytes: int | None
+    file_bytes: int | None
+    log_bytes: int
+    nice: int
+
+
+class Runner(Protocol):
+    """See the module's docstring. Every method may be repeated; none waits for the task."""
+
+    name: ClassVar[str]
+    """As beats announce it: process, docker."""
+    isolated: ClassVar[bool]
+    """Whether a task that nobody trusts may run here."""
+
+    async def start(self, launch: Launch) -> None:
+        """Returns once the shim owns the task; a task that is already there is left alone.
+
+        Raises RunnerError (nothing runs) and ImageMissing.
+        """
+        ...
+
+    async def find(self, folder: TaskFolder) -> TaskState:
+        """Where a task stands: absent, running, ended with its record, or lost."""
+        ...
+
+    async def renew(self, folder: TaskFolder) -> None:
+        """Tells the shim that the task's lease was renewed."""
+        ...
+
+    async def stop(self, folder: TaskFolder) -> None:
+        """SIGTERM now, SIGKILL after the stop grace that the task was started with."""
+        ...
+
+    async def remove(self, key: AttemptKey) -> None:
+        """Removes what the runner itself keeps of an ended task (a container, a volume); its folder stays."""
+        ...
+
+    async def list(self) -> list[AttemptKey]:
+        """The attempts of this worker of which the runner keeps something."""
+        ...

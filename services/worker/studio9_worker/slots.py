@@ -1,0 +1,40 @@
+"""The worker's slots: each is a place for one task at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from studio9_common.contracts.job import Requirements
+from studio9_common.contracts.messages import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The slots of this machine and the labels that all of them carry."""
+
+    slots: tuple[Slot, ...]
+    labels: tuple[str, ...] = ()
+
+    def fitting(self, needs: Requirements, taken: Iterable[str]) -> Slot | None:
+        """A free slot for these requirements; one without a GPU is preferred where none is asked for.
+
+        `taken` are the ids of the slots in use. A slot has one GPU; a job that asks for more fits nowhere here.
+        """
+        if not set(needs.labels) <= set(self.labels) or needs.gpus > 1:
+            return None
+        in_use = set(taken)
+        free = [slot for slot in self.slots if slot.id not in in_use]
+        if needs.gpus:
+            with_gpu = (
+                slot for slot in free if slot.kind == "gpu" and slot.gpu_memory_free_gib >= needs.gpu_memory_gib
+            )
+            return min(with_gpu, key=lambda slot: slot.gpu_memory_gib, default=None)
+        return min(free, key=lambda slot: slot.kind == "gpu", default=None)
+
+    def occupied(self, jobs: Mapping[str, str]) -> tuple[Slot, ...]:
+        """The slots as a beat tells them; `jobs` is slot id → job."""
+        return tuple(slot.model_copy(update={"job": jobs.get(slot.id)}) for slot in self.slots)
+
+
+def cpu_slots(count: int, labels: tuple[str, ...] = ()) -> Slots:
+    """So many slots on the processor alone."""
+    return Slots(tuple(Slot(id=f"cpu-{number}") for number in range(count)), labels)

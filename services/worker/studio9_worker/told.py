@@ -1,0 +1,65 @@
+"""What a task has told so far, folded from its events; built again from the file after a restart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Progress, Result, Warned
+from studio9_task.tail import BadEvent
+
+MAX_METRICS = 64
+"""Latest values that a beat carries; telemetry has them all."""
+
+
+@dataclass(slots=True)
+class Told:
+    """The latest of everything. `artifacts` is by path: a file announced again replaces what was said of it."""
+
+    progress: float = 0.0
+    remaining_s: float | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    result: Result | None = None
+    failed: Failed | None = None
+    warnings: int = 0
+    unreadable: int = 0
+    """Lines that are no events."""
+
+    def take(self, event: Event | BadEvent) -> None:
+        """Folds one event in. What a task says after its result or its error changes neither."""
+        match event:
+            case BadEvent():
+                self.unreadable += 1
+            case Progress():
+                self.progress, self.remaining_s = event.value, event.remaining_s
+                self.epoch = self.epoch if event.epoch is None else event.epoch
+                self.epochs = self.epochs if event.epochs is None else event.epochs
+            case Metric():
+                key = metric_key(event)
+                if key in self.metrics or len(self.metrics) < MAX_METRICS:
+                    self.metrics[key] = event.value
+            case Checkpoint():
+                self.checkpoint = event
+            case Artifact():
+                self.artifacts[event.path] = event
+            case Result():
+                self.result = self.result or event
+            case Failed():
+                self.failed = self.failed or event
+            case Warned():
+                self.warnings += 1
+            case _:
+                pass
+
+    def summary(self) -> Mapping[str, Any]:
+        """The result's own summary; empty where there is none."""
+        return self.result.summary if self.result is not None else {}
+
+
+def metric_key(event: Metric) -> str:
+    """A metric's key as it is shown: `map50` of the validation split or of none, `train/loss` of another."""
+    own = f"{event.split}/"
+    return event.key if event.split in ("none", "val") or event.key.startswith(own) else own + event.key
