@@ -38,6 +38,20 @@ def go_program(name: str, module: str, processes: Processes | None = None) -> Pa
     return _make(name, build, f"building {program} from its Go module (minutes, once)") / program
 
 
+def go_wrapped(name: str, package: str, version: str, processes: Processes | None = None) -> Path:
+    """A program whose own module cannot be installed directly, built through a module that requires it."""
+
+    def build(folder: Path) -> None:
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"}
+        (folder / "go.mod").write_text("module studio9.example/wrapped\n\ngo 1.24\n", encoding="utf-8")
+        (folder / "main.go").write_text(f'//go:build tools\n\npackage main\n\nimport _ "{package}"\n', encoding="utf-8")
+        with _keeper(processes) as keeper:
+            for step in (["get", f"{package}@{version}"], ["build", "-p", "2", "-o", "program", package]):
+                keeper.run("go", ["nice", "go", *step], within_s=GO_LIMIT_S, environment=environment, folder=folder)
+
+    return _make(name, build, f"building {package} from its Go module (minutes, once)") / "program"
+
+
 def maven_file(processes: Processes, name: str, coordinates: str) -> Path:
     """One file from Maven (`group:artifact:version:packaging`). Raises `ProcessEnded`."""
 
