@@ -1,7 +1,6 @@
-"""Every test here runs on the embedded bus, and on RabbitMQ when its address is in STUDIO9_TEST_RABBITMQ_URL."""
+"""Every test here runs on the embedded bus, and on RabbitMQ where a server can be had."""
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from studio9_common.bus import Bus, Consumer, DeadLetter, Delivery, Outgoing, Queue, open_bus
-
-RABBITMQ = "STUDIO9_TEST_RABBITMQ_URL"
 
 
 class Names:
@@ -44,18 +41,7 @@ def names() -> Names:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "embedded":
         return f"sqlite:///{tmp_path}/bus.db"
-    found = os.environ.get(RABBITMQ)
-    if not found:
-        pytest.skip(f"{RABBITMQ} is not set: no RabbitMQ server")
-    return found
-
-
-@pytest.fixture
-def rabbitmq_url() -> str:
-    found = os.environ.get(RABBITMQ)
-    if not found:
-        pytest.skip(f"{RABBITMQ} is not set: no RabbitMQ server")
-    return found
+    return str(request.getfixturevalue("rabbitmq_url"))
 
 
 @pytest.fixture

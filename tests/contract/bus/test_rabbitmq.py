@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import aio_pika
+import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from studio9_common.bus import BadMessage, BusUnavailable, Queue, QueueGone, Subscriber, open_bus
-from studio9_common.bus.rabbitmq import publisher, topology
+from studio9_common.bus.rabbitmq import BusForbidden, publisher, topology
 
 
 class Wire:
@@ -307,16 +309,54 @@ async def test_a_wrong_password_says_so(rabbitmq_url):
     await bus.close()
 
 
-async def test_with_a_given_topology_only_queues_are_declared(rabbitmq_url, bus, names):
-    queue = names.spec()
-    given = await open_bus(rabbitmq_url, name="contract-given", topology="given")
-    await bus.declare()
-    await given.declare(queue)
-    await given.publish(names.message())
-    assert await given.depth(queue.name) == 1
-    with pytest.raises(QueueGone):
-        await given.depth(names.queue("never"))
-    await given.close()
+@pytest.fixture
+async def worker_url(rabbitmq_url, rabbitmq_management_url, names) -> AsyncIterator[str]:
+    """A broker user as a worker's: it may publish and read its own queue, and declares nothing."""
+    url, user = URL(rabbitmq_url), f"{names.prefix}-worker"
+    vhost = quote(url.path[1:] or "/", safe="")
+    management = URL(rabbitmq_management_url)
+    login = (management.user or url.user or "", management.password or url.password or "")
+    async with httpx.AsyncClient(base_url=str(management.origin()), auth=login) as client:
+        (await client.put(f"/api/users/{user}", json={"password": "pass", "tags": ""})).raise_for_status()
+        permissions = {"configure": "^$", "write": r"^studio9($|\.delay|\.dead)", "read": rf"^{names.prefix}\.own"}
+        (await client.put(f"/api/permissions/{vhost}/{user}", json=permissions)).raise_for_status()
+        topics = {"exchange": "studio9", "write": rf"^{names.prefix}\.(beat|own)$", "read": "^$"}
+        (await client.put(f"/api/topic-permissions/{vhost}/{user}", json=topics)).raise_for_status()
+        yield str(url.with_user(user).with_password("pass"))
+        await client.delete(f"/api/users/{user}")
+
+
+async def test_a_user_who_may_declare_nothing_works_on_a_given_topology(bus, worker_url, names, tools):
+    own, other = names.spec("own", "own"), names.spec("other", "beat")
+    await bus.declare(own, other)
+    given = await open_bus(worker_url, name="contract-worker", topology="given")
+    try:
+        await given.declare(own)
+        await given.publish(names.message(key="beat"))
+        await bus.publish_many([names.message(b"1", "own"), names.message(b"2", "own")])
+        async with given.consume(own.name) as consumer:
+            held = {d.body: d for d in await tools.take(consumer, 2)}
+            await held[b"1"].retry(1, reason="again")
+            await held[b"2"].dead_letter("unreadable")
+            (again,) = await tools.take(consumer, 1)
+            assert again.failures == 1
+            await again.ack()
+        with pytest.raises(QueueGone):
+            await given.declare(names.spec("never"))
+        with pytest.raises(BusForbidden):
+            await given.publish(names.message(key="secret"))
+        with pytest.raises(BusForbidden):
+            async with given.consume(other.name):
+                pass
+        await given.publish(names.message(key="beat"))
+        owning = await open_bus(worker_url, name="contract-worker")
+        with pytest.raises(BusForbidden):
+            await owning.ping()
+        await owning.close()
+    finally:
+        await given.close()
+    assert await bus.depth(other.name) == 2
+    assert len(await tools.dead(bus, own.name)) == 1
 
 
 async def test_closing_gives_back_what_is_held(rabbitmq_url, bus, names, tools):

@@ -70,7 +70,7 @@ async def test_retry_counts_and_delivers_again_after_the_delay(bus, names, tools
         retried = loop.time() - 1
         for attempt in range(3):
             (delivery,) = await tools.take(consumer, 1)
-            assert 0.9 < loop.time() - retried < 3.0
+            assert 0.9 < loop.time() - retried < 4
             assert delivery.failures == attempt
             assert (delivery.message_id, delivery.routing_key) == ("m-7", names.key())
             assert dict(delivery.headers) == {"a": "b"}
@@ -100,7 +100,7 @@ async def test_a_delayed_message_holds_up_no_other(bus, names, tools):
             times.append(loop.time() - start)
             await delivery.ack()
     assert order == [b"new", b"quick", b"slow"]
-    assert times[0] < 0.5 and 0.7 < times[1] < 3 and 4.5 < times[2] < 8
+    assert times[0] < 0.7 < times[1] < 4 < times[2]
 
 
 async def test_a_transient_message_can_be_retried(bus, names, tools):

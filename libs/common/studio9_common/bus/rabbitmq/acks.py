@@ -1,17 +1,23 @@
-"""Acknowledgements gathered over one turn of the event loop: a run of deliveries in order needs only one frame."""
+"""Acknowledgements gathered for a moment: a run of deliveries in order needs one frame and one write."""
 
 import asyncio
 
 from aiormq.channel import Channel
 
+GATHER_S = 0.002
+"""How long an acknowledgement may wait for others; the broker has room in the prefetch meanwhile."""
+
 
 class Acks:
     """Delivery tags of one channel: which are out, which are to be acknowledged. A tag is settled once."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, prefetch: int) -> None:
         self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._enough = max(1, prefetch // 4)
         self._out: dict[int, None] = {}
         self._ready: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def expect(self, tag: int) -> None:
@@ -19,9 +25,12 @@ class Acks:
         self._out[tag] = None
 
     def add(self, tag: int) -> None:
+        """Acknowledges a delivery, at once where the prefetch would run short."""
         self._ready.add(tag)
-        if self._task is None:
-            self._task = asyncio.create_task(self._send())
+        if len(self._ready) >= self._enough:
+            self._start()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(GATHER_S, self._start)
 
     async def give_back(self, tag: int) -> None:
         """Requeues one delivery. It stays among those that are out until the frame is on its way."""
@@ -29,8 +38,16 @@ class Acks:
         self._out.pop(tag, None)
 
     async def flush(self) -> None:
+        self._start()
         if self._task is not None:
             await self._task
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None and self._ready:
+            self._task = self._loop.create_task(self._send())
 
     async def _send(self) -> None:
         try:
@@ -42,19 +59,16 @@ class Acks:
             self._task = None
 
     async def _send_ready(self) -> None:
-        last = 0
+        run: list[int] = []
         for tag in self._out:
             if tag not in self._ready:
                 break
-            last = tag
-        run = [tag for tag in self._out if tag <= last]
-        for tag in run:
-            del self._out[tag]
-        self._ready.difference_update(run)
-        scattered, self._ready = self._ready, set()
-        for tag in scattered:
+            run.append(tag)
+        scattered = self._ready.difference(run)
+        for tag in self._ready:
             self._out.pop(tag, None)
-        if last:
-            await self._channel.basic_ack(last, multiple=True, wait=False)
+        self._ready = set()
+        if run:
+            await self._channel.basic_ack(run[-1], multiple=True, wait=False)
         for tag in scattered:
             await self._channel.basic_ack(tag, wait=False)

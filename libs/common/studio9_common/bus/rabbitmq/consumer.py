@@ -41,7 +41,7 @@ class RabbitConsumer:
         with translated(f"the queue {self.queue}"):
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 self._wrapper, channel = await open_channel(connection, confirms=False)
-                self._channel, self._acks = channel, Acks(channel)
+                self._channel, self._acks = channel, Acks(channel, self._prefetch)
                 channel.closing.add_done_callback(self._on_closed)
                 channel.on_consumer_cancel_callbacks.add(self._on_cancel)
                 try:

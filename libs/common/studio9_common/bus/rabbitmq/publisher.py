@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Mapping
 
 from aio_pika.abc import AbstractChannel
-from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from studio9_common.bus.port import BusUnavailable, QueueGone, Unroutable
+from studio9_common.bus.rabbitmq.confirms import Confirms
 from studio9_common.bus.rabbitmq.failures import translated
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
 
@@ -22,9 +22,8 @@ class Publisher:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._wrapper: AbstractChannel | None = None
-        self._channel: Channel | None = None
+        self._confirms: Confirms | None = None
         self._opening = asyncio.Lock()
-        self._in_flight: dict[str, asyncio.Future[None]] = {}
 
     async def send(
         self,
@@ -46,38 +45,25 @@ class Publisher:
             headers=dict(headers) if headers else None,
             expiration=None if expires_s is None else str(max(0, round(expires_s * 1000))),
         )
-        # The library finds a returned message by its id, so an id is in flight only once.
-        while (earlier := self._in_flight.get(message_id)) is not None:
-            await asyncio.wait([earlier])
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._in_flight[message_id] = done
-        try:
-            with translated(f"messages with the routing key {routing_key}"):
-                channel = self._channel if self._channel is not None and not self._channel.is_closed else None
-                await (channel or await self._open()).basic_publish(
-                    body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    properties=properties,
-                    mandatory=mandatory,
-                    timeout=CONFIRM_TIMEOUT_S,
-                    wait=False,
-                )
-        finally:
-            del self._in_flight[message_id]
-            done.set_result(None)
+        with translated(f"messages with the routing key {routing_key}"):
+            confirms = self._confirms
+            if confirms is None or confirms.closed:
+                confirms = await self._open()
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                await confirms.publish(exchange, routing_key, body, message_id, properties, mandatory)
 
     async def close(self) -> None:
         if self._wrapper is not None:
             await close_channel(self._wrapper)
 
-    async def _open(self) -> Channel:
+    async def _open(self) -> Confirms:
         async with self._opening:
-            if self._channel is None or self._channel.is_closed:
+            if self._confirms is None or self._confirms.closed:
                 connection = await self._link.connection()
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    self._wrapper, self._channel = await open_channel(connection, confirms=True)
-            return self._channel
+                    self._wrapper, channel = await open_channel(connection, confirms=True)
+                self._confirms = Confirms(channel)
+            return self._confirms
 
     async def send_surely(
         self, exchange: str, routing_key: str, body: bytes, message_id: str, headers: Mapping[str, str]
