@@ -17,6 +17,8 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 """Height by width by three (red, green, blue)."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, ImportError)
+"""What Pillow raises; the last one where another package looks for a further codec that is not installed."""
 MAX_PIXELS = 100_000_000
 """Pictures with more are refused: tile them first."""
 
@@ -27,7 +29,7 @@ def decode(path: Path, name: str | None = None) -> Pixels:
     try:
         with _open(path, shown) as image:
             return np.ascontiguousarray(_rgb(ImageOps.exif_transpose(image)))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise BadPicture(f"{shown} can't be decoded ({error}): replace it by a whole picture file.") from None
 
 
@@ -38,7 +40,7 @@ def upright_size(path: Path, name: str | None = None) -> tuple[int, int]:
         with _open(path, shown) as image:
             width, height = image.size
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise BadPicture(f"{shown} can't be decoded ({error}): replace it by a whole picture file.") from None
     return (height, width) if turned else (width, height)
 

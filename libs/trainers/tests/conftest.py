@@ -41,10 +41,10 @@ def page(folder: TaskFolder, seed: int) -> PictureRecord:
         boxes.append(Box(label=label, left=left, top=top, width=size, height=size))
     path = folder.root / "page.png"
     image.save(path)
-    return stage(folder, path, f"page-{seed}.png", SIDE, SIDE, boxes)
+    return staged(folder, path, f"page-{seed}.png", SIDE, SIDE, boxes)
 
 
-def stage(
+def staged(
     folder: TaskFolder, path: Path, name: str, width: int, height: int, boxes: Sequence[Box] = ()
 ) -> PictureRecord:
     """Put a picture file among the inputs."""
@@ -58,6 +58,12 @@ def stage(
 
 
 Job = Callable[..., TaskFolder]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Callable[..., PictureRecord]:
+    """Puts a picture file among a task's inputs."""
+    return staged
 
 
 @pytest.fixture(scope="session")

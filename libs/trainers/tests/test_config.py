@@ -67,9 +67,7 @@ def test_the_catalogue_is_printed_without_the_heavy_libraries() -> None:
     printed = Catalogue.model_validate(json.loads(done.stdout))
     assert {"YOLO11N", "YOLO8N"} <= {one.id for one in printed.architectures}
     assert {(one.kind, one.framework) for one in printed.tasks} == {
-        ("train", "yolo"),
-        ("evaluate", "yolo"),
-        ("predict", "yolo"),
+        (kind, "yolo") for kind in ("train", "evaluate", "predict")
     }
     (head,) = printed.heads
     assert {"epochs", "batch_size", "optimizer", "patience", "seed", "recipe_learning_rate"} <= {
@@ -78,7 +76,7 @@ def test_the_catalogue_is_printed_without_the_heavy_libraries() -> None:
 
 
 def test_an_unknown_framework_is_named() -> None:
-    with pytest.raises(Unsupported, match="'keras'.*yolo"):
+    with pytest.raises(Unsupported, match=r"'keras'.*yolo"):
         get_trainer("keras")
     with pytest.raises(Unsupported, match="'segment'"):
         get_trainer("yolo", "segment")

@@ -5,17 +5,23 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from studio9_task.environment import task_environment
 from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Progress, Result, Warned
+from studio9_task.exits import task_state
+from studio9_task.launch import launch, request_stop
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import read_manifest, write_manifest
 from studio9_task.results import RESULT, EvaluateResult, PredictResult, TrainResult, read_predictions
+from studio9_task.shim_task import Limits
 
 Job = Callable[..., TaskFolder]
 Start = Callable[[TaskFolder], "subprocess.Popen[str]"]
@@ -62,7 +68,8 @@ def test_announced_files_are_as_announced(trained: TaskFolder, told: Told) -> No
     artifacts = {one.name: one for one in told(trained) if isinstance(one, Artifact)}
     assert set(artifacts) == {"model", "predictions", "result"}
     last = [one for one in told(trained) if isinstance(one, Checkpoint)][-1]
-    for one in (*artifacts.values(), last):
+    announced: list[Artifact | Checkpoint] = [*artifacts.values(), last]
+    for one in announced:
         content = (trained.outputs / one.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (one.size, one.sha256)
     names = {path.name for path in trained.outputs.rglob("*") if path.is_file()}
@@ -109,11 +116,11 @@ def killed(job: Job, start: Start, told: Told) -> TaskFolder:
     return folder
 
 
-def resumed(job: Job, killed: TaskFolder, **changes: Any) -> TaskFolder:
-    """A folder in which the killed training goes on from its first checkpoint."""
+def resumed(job: Job, killed: TaskFolder, checkpoint: str = "epoch-0001.pt", **changes: Any) -> TaskFolder:
+    """A folder in which the training goes on from one of its checkpoints."""
     folder = job("train", train=TRAIN, test=TEST, **changes)
     (folder.inputs / "checkpoint").mkdir()
-    shutil.copy(killed.outputs / "checkpoints" / "epoch-0001.pt", folder.inputs / "checkpoint" / "state.pt")
+    shutil.copy(killed.outputs / "checkpoints" / checkpoint, folder.inputs / "checkpoint" / "state.pt")
     request = json.loads(folder.request.read_text()) | {"resume": {"checkpoint": "inputs/checkpoint/state.pt"}}
     folder.request.write_text(json.dumps(request))
     return folder
@@ -134,6 +141,14 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         for name, tensor in unbroken[part].items():
             assert torch.equal(tensor, broken[part][name]), (part, name)
     assert result.test == result_of(trained).test
+
+
+def test_a_training_that_died_after_its_last_epoch_only_has_to_judge(
+    job: Job, start: Start, trained: TaskFolder
+) -> None:
+    folder = resumed(job, trained, checkpoint="epoch-0003.pt")
+    finished(start(folder))
+    assert (result_of(folder).resumed_from, result_of(folder).test) == (3, result_of(trained).test)
 
 
 def test_a_checkpoint_of_another_training_is_refused(job: Job, start: Start, killed: TaskFolder, told: Told) -> None:
@@ -260,3 +275,23 @@ def test_a_model_that_is_none_is_refused(job: Job, start: Start, told: Told, tra
     failed = told(folder)[-1]
     assert isinstance(failed, Failed)
     assert failed.code == "bad_model"
+
+
+def test_under_the_shim_a_stop_ends_it_with_a_checkpoint_to_go_on_from(job: Job, told: Told) -> None:
+    folder = job("train", train=TRAIN, head={"epochs": 500})
+    binaries = Path(sys.executable).parent
+    command = [str(binaries / "studio9-task"), str(folder.root)]
+    launch(folder, command, Limits(poll_s=0.1), task_environment(folder, 1, binaries))
+    deadline = time.monotonic() + 120
+    while not any(isinstance(event, Checkpoint) for event in told(folder)):
+        assert time.monotonic() < deadline
+        assert task_state(folder).state == "running"
+        time.sleep(0.05)
+    request_stop(folder)
+    while (state := task_state(folder)).state != "ended":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert state.record is not None
+    assert (state.record.ending, state.record.exit_code) == ("stopped", 75)
+    assert state.record.peak_rss_bytes > 200_000_000
+    assert folder.log.read_text() == ""
