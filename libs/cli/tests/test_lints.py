@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from studio9_cli.lints import environment, imports, lengths, locks
+from studio9_cli.lints import environment, imports, layout, lengths, locks
 
 
 def breaches(path: str, text: str) -> list[str]:
@@ -69,6 +69,11 @@ def test_reading_the_environment_is_found_outside_settings(text: str) -> None:
 def test_other_uses_of_os_pass() -> None:
     text = "import os\nos.replace('a', 'b')\nfrom os import path\nsettings.environ"
     assert environment.check({Path("services/orion/studio9_orion/app.py"): text}) == []
+
+
+def test_test_folders_that_are_packages_are_found() -> None:
+    paths = ["services/orion/tests/__init__.py", "tests/contract/bus/__init__.py", "services/orion/tests/test_a.py"]
+    assert [finding.path.parts[1] for finding in layout.check(map(Path, paths))] == ["orion"]
 
 
 def test_long_modules_are_found_and_lengths_reported() -> None:
