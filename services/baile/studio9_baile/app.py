@@ -1,0 +1,106 @@
+"""Puts Baile together from its settings, ports and clients."""
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from studio9_baile.bell import Bell
+from studio9_baile.core import Core
+from studio9_baile.database import Database
+from studio9_baile.security.decoder import Decoder
+from studio9_baile.security.passwords import Passwords
+from studio9_baile.security.tokens import UserTokens
+from studio9_baile.settings import BaileSettings
+from studio9_baile.ui import BuiltUi
+from studio9_baile.usecases import users
+from studio9_baile.v1 import bootstrap
+from studio9_baile.v2.app import EXPOSED, METHODS, v2_app
+from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody
+from studio9_common.bus.port import Bus
+from studio9_common.clients.argo import ArgoClient
+from studio9_common.clients.aries import AriesClient
+from studio9_common.http.app import create_app
+from studio9_common.objects import local_http
+from studio9_common.objects.local import LocalObjects
+from studio9_common.objects.port import Objects
+from studio9_common.times import Clock, SystemClock
+
+V2_PREFIXES = ("/v2.0", "/baile/v2.0")
+OWN_LIMITS = r"^(/baile)?/(v2\.0|objects)/"
+"""Paths whose bodies are limited further in."""
+
+
+class BaileService:
+    """Baile. `asgi` serves `/v2.0`, `/v1`, the UI, and the objects where they are a local folder."""
+
+    name = "baile"
+
+    def __init__(self, core: Core, asgi: FastAPI) -> None:
+        self.core, self.asgi = core, asgi
+
+    async def start(self) -> None:
+        await self.core.database.migrate()
+
+    async def stop(self) -> None:
+        await self.core.decoder.close()
+        await self.core.database.close()
+
+    async def create_bootstrap_token(self) -> str:
+        """A one-time token for `POST /v1/bootstrap`."""
+        return await users.create_bootstrap_token(self.core)
+
+
+def build(
+    settings: BaileSettings,
+    *,
+    bus: Bus,
+    objects: Objects,
+    aries: AriesClient,
+    argo: ArgoClient,
+    clock: Clock | None = None,
+) -> BaileService:
+    """Baile from its settings. Bus, objects and clients are shared with other services of the process and closed by
+    whoever made them. Raises BadInput for settings that cannot be used."""
+    clock = clock or SystemClock()
+    core = Core(
+        settings=settings,
+        database=Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool),
+        objects=objects,
+        clock=clock,
+        passwords=Passwords(memory_kib=settings.password_memory_kib),
+        tokens=UserTokens(settings.user_keys.get_secret_value(), settings.token_lifetime_s),
+        decoder=Decoder(
+            processes=settings.decoders,
+            max_pixels=settings.max_pixels,
+            limit_s=settings.decode_limit_s,
+            memory=settings.decode_memory,
+        ),
+    )
+    return BaileService(core, _asgi(core))
+
+
+def _asgi(core: Core) -> FastAPI:
+    settings = core.settings
+    checks = {"database": core.database.ping, "objects": core.objects.ping}
+    app = create_app("baile", checks=checks, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    app.state.core = core
+    v1 = APIRouter(prefix="/v1")
+    v1.include_router(bootstrap.routes)
+    app.include_router(v1)
+    salsa = v2_app(core)
+    for prefix in V2_PREFIXES:
+        app.mount(prefix, salsa)
+    if isinstance(core.objects, LocalObjects):
+        app.include_router(local_http.router(core.objects), prefix="/objects")
+    if settings.ui_dir is not None:
+        app.mount("/", BuiltUi(settings.ui_dir))
+    app.add_middleware(LimitBody, usual=settings.max_body, uploads={OWN_LIMITS: 1 << 62})
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=METHODS,
+        allow_headers=("*",),
+        expose_headers=EXPOSED,
+        max_age=1800,
+    )
+    app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in V2_PREFIXES))
+    return app

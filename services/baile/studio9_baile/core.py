@@ -1,0 +1,34 @@
+"""What every use case needs, put together once."""
+
+from dataclasses import dataclass
+
+from studio9_baile.database import Database
+from studio9_baile.security.decoder import Decoder
+from studio9_baile.security.passwords import Passwords
+from studio9_baile.security.tokens import UserTokens
+from studio9_baile.settings import BaileSettings
+from studio9_common.objects.port import Objects
+from studio9_common.times import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """See the module's docstring."""
+
+    settings: BaileSettings
+    database: Database
+    objects: Objects
+    clock: Clock
+    passwords: Passwords
+    tokens: UserTokens
+    decoder: Decoder
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user who makes a request, taken from the token alone."""
+
+    user: str
+    organisation: str
+    sign_in: str
+    admin: bool

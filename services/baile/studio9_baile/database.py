@@ -1,0 +1,138 @@
+"""The database: PostgreSQL through asyncpg or one SQLite file through aiosqlite, and its transactions.
+
+SQLite has one writer: writing transactions of this process queue for it here, and take its lock at once, so that none
+fails half-way because another one came between.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from studio9_baile.bell import Bell
+from studio9_baile.migrations import upgrade
+from studio9_baile.repositories.system import SystemWork
+from studio9_baile.repositories.work import Work
+from studio9_common.errors import BadInput, Conflict, Unavailable
+from studio9_common.times import Clock, SystemClock
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached; the request changed nothing, try again shortly."""
+
+
+class Collision(Conflict):
+    """Somebody else did the same at the same moment; read again and repeat."""
+
+
+_DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def engine_for(url: str, pool: int = 10) -> AsyncEngine:
+    """An engine; the address has no driver in it. Raises BadInput for another database."""
+    parsed = make_url(url)
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise BadInput(
+            "the database is neither PostgreSQL nor SQLite",
+            field="database_url",
+            value=parsed.drivername,
+            fix="write postgresql://user:password@host/database or sqlite:///file",
+        )
+    if driver.startswith("postgresql"):
+        return create_async_engine(parsed.set(drivername=driver), pool_size=pool, max_overflow=pool, pool_pre_ping=True)
+    Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(parsed.set(drivername=driver), pool_size=pool, max_overflow=pool)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    writing = connection.get_execution_options().get("studio9_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+class Database:
+    """Opens transactions. Objects read in one may be used after it (they are not refreshed)."""
+
+    def __init__(self, url: str, *, bell: Bell | None = None, clock: Clock | None = None, pool: int = 10) -> None:
+        self.bell = bell or Bell()
+        self._clock = clock or SystemClock()
+        self._engine = engine_for(url, pool)
+        self._writing = self._engine.execution_options(studio9_write=True)
+        self._turn = asyncio.Lock() if self._engine.dialect.name == "sqlite" else None
+
+    async def migrate(self) -> None:
+        """Brings the tables to this version's schema; several instances may try at once."""
+        async with self._guarded(), self._writing.begin() as connection:
+            await connection.run_sync(upgrade)
+
+    @asynccontextmanager
+    async def read(self, organisation: str) -> AsyncIterator[Work]:
+        """A reading transaction for one organisation. Raises DatabaseUnavailable."""
+        async with self._guarded(), AsyncSession(self._engine, expire_on_commit=False) as session:
+            yield Work(session, organisation, self._clock.now())
+
+    @asynccontextmanager
+    async def write(self, organisation: str) -> AsyncIterator[Work]:
+        """A transaction for one organisation, committed at the end of the block, or undone by an exception. Raises
+        Collision where a unique row was made twice, DatabaseUnavailable."""
+        async with self._transaction() as session:
+            work = Work(session, organisation, self._clock.now())
+            yield work
+            await work.finish()
+            await session.commit()
+        self.bell.ring(*work.rings)
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[SystemWork]:
+        """A transaction over all organisations, for sign-in and the platform's own background work only."""
+        async with self._transaction() as session:
+            work = SystemWork(session, self._clock.now())
+            yield work
+            await session.commit()
+        self.bell.ring(*work.rings)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            await stack.enter_async_context(self._guarded())
+            yield await stack.enter_async_context(AsyncSession(self._writing, expire_on_commit=False))
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            raise Collision from error
+        except (OperationalError, InterfaceError, OSError) as error:
+            raise DatabaseUnavailable from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable from error
+            raise
+
+    async def ping(self) -> None:
+        """Raises DatabaseUnavailable if the database does not answer."""
+        async with self._guarded(), self._engine.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+
+    async def close(self) -> None:
+        await self._engine.dispose()

@@ -1,0 +1,99 @@
+"""Dataset versions, models and their versions."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from studio9_baile.models.base import Asset, Scoped, in_library
+
+
+class VersionStatus(StrEnum):
+    """Where a model version is in its making."""
+
+    SAVING = "SAVING"
+    ACTIVE = "ACTIVE"
+    TRAINING = "TRAINING"
+    PENDING = "PENDING"
+    PREDICTING = "PREDICTING"
+    ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+
+
+class Stage(StrEnum):
+    """Where a model version is in its use."""
+
+    candidate = "candidate"
+    approved = "approved"
+    deployed = "deployed"
+    retired = "retired"
+
+
+class DatasetVersion(Scoped):
+    """An immutable list of (picture content, label revision, split), written for every training, evaluation and
+    prediction. Its manifests are objects of studio9_task.PictureRecord lines."""
+
+    __tablename__ = "dataset_versions"
+
+    author: Mapped[str]
+    purpose: Mapped[str]
+    pictures: Mapped[int]
+    shapes: Mapped[int]
+
+
+class DatasetManifest(Scoped):
+    """One manifest of a dataset version: the pictures of one album under one name (`train`, `test`, `predict`)."""
+
+    __tablename__ = "dataset_manifests"
+    __table_args__ = (UniqueConstraint("dataset_version", "name"),)
+
+    dataset_version: Mapped[str] = mapped_column(ForeignKey("dataset_versions.id"))
+    name: Mapped[str]
+    album: Mapped[str] = mapped_column(index=True)
+    """No foreign key: the manifest outlives the album."""
+    key: Mapped[str]
+    profile: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    pictures: Mapped[int]
+    shapes: Mapped[int]
+
+
+class Model(Asset):
+    """What is trained; it exists before its first version is."""
+
+    __tablename__ = "models"
+    __table_args__ = (in_library("uq_models_name", "organisation", "owner", "name"),)
+
+    in_library: Mapped[bool]
+
+
+class ModelVersion(Scoped):
+    """One result of training a model. `artifact_*` name its weights once there are some. `tl_type` is Salsa's word
+    for what it does; `head` and `architecture` are ids of the catalogue."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (UniqueConstraint("model", "number"),)
+
+    model: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    status: Mapped[VersionStatus]
+    stage: Mapped[Stage]
+    framework: Mapped[str]
+    architecture: Mapped[str]
+    head: Mapped[str]
+    tl_type: Mapped[str]
+    labels: Mapped[list[Any] | None]
+    parameters: Mapped[dict[str, Any]]
+    figures: Mapped[dict[str, Any] | None]
+    """Its evaluations by input (studio9_task.results.Evaluation), as far as they fit."""
+    feature_extractor: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
+    dataset_version: Mapped[str | None] = mapped_column(ForeignKey("dataset_versions.id"))
+    job: Mapped[str | None] = mapped_column(index=True)
+    artifact_key: Mapped[str | None]
+    artifact_profile: Mapped[str | None]
+    artifact_sha256: Mapped[str | None]
+    artifact_size: Mapped[int | None] = mapped_column(BigInteger)
+    updated_at: Mapped[datetime]

@@ -1,0 +1,142 @@
+"""Albums, pictures, their labels as revisions of shapes, and what models have predicted on them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from studio9_baile.models.base import Asset, Scoped, in_library
+
+
+class AlbumStatus(StrEnum):
+    """SAVING and UPLOADING albums are being filled."""
+
+    ACTIVE = "ACTIVE"
+    SAVING = "SAVING"
+    UPLOADING = "UPLOADING"
+    ERROR = "ERROR"
+
+
+class AlbumType(StrEnum):
+    """SOURCE albums are the user's own; the other two hold results: of a prediction, of a training or evaluation."""
+
+    SOURCE = "SOURCE"
+    DERIVED = "DERIVED"
+    TRAINRESULTS = "TRAINRESULTS"
+
+
+class LabelMode(StrEnum):
+    """Whether pictures carry labels as a whole or boxes."""
+
+    CLASSIFICATION = "CLASSIFICATION"
+    LOCALIZATION = "LOCALIZATION"
+
+
+class Album(Asset):
+    """A set of pictures with one label mode. `job` is the job that made it, if one did."""
+
+    __tablename__ = "albums"
+    __table_args__ = (in_library("uq_albums_name", "organisation", "owner", "name"),)
+
+    status: Mapped[AlbumStatus]
+    type: Mapped[AlbumType]
+    label_mode: Mapped[LabelMode]
+    in_library: Mapped[bool]
+    job: Mapped[str | None]
+
+
+class Picture(Scoped):
+    """A picture of an album. Its bytes are an object named by their hash, so copies share them.
+
+    Width and height are pixels of the upright picture. `original` is the picture that this one was made from.
+    `source` is what a job's result calls it; with the album it is unique, so that a result is written once.
+    """
+
+    __tablename__ = "pictures"
+    __table_args__ = (
+        UniqueConstraint("album", "source"),
+        Index("ix_pictures_album_filename", "album", "filename"),
+        Index("ix_pictures_album_id", "album", "id"),
+    )
+
+    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"))
+    sha256: Mapped[str] = mapped_column(index=True)
+    key: Mapped[str]
+    profile: Mapped[str]
+    content_type: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]
+    filename: Mapped[str]
+    caption: Mapped[str | None]
+    predicted_caption: Mapped[str | None]
+    original: Mapped[str | None]
+    source: Mapped[str | None]
+    augmentations: Mapped[list[Any] | None]
+    label_revision: Mapped[str | None]
+    confidence: Mapped[float | None]
+    """The highest confidence among its predicted shapes."""
+
+
+class LabelRevision(Scoped):
+    """One immutable version of a picture's shapes (studio9_task.shapes); a new one is appended, none is changed.
+
+    There is no foreign key to the picture: a dataset version may still name the revision when the picture is gone.
+    """
+
+    __tablename__ = "label_revisions"
+    __table_args__ = (UniqueConstraint("picture", "number"),)
+
+    picture: Mapped[str]
+    number: Mapped[int]
+    shapes: Mapped[list[Any]]
+    source: Mapped[str]
+    author: Mapped[str | None]
+    job: Mapped[str | None]
+
+
+class PictureLabel(Scoped):
+    """How often a label is on a picture now; what filters and counts read. `predicted` ones come from a model."""
+
+    __tablename__ = "picture_labels"
+    __table_args__ = (
+        UniqueConstraint("picture", "predicted", "label"),
+        Index("ix_picture_labels_album_label", "album", "predicted", "label"),
+    )
+
+    picture: Mapped[str] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"))
+    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"))
+    predicted: Mapped[bool]
+    label: Mapped[str]
+    count: Mapped[int]
+
+
+class PredictedShape(Scoped):
+    """A shape that a model version predicted on a picture. `prediction` is the id of the prediction table; it is
+    unique on a picture (two pictures of an album may have the same bytes, and so the same predictions)."""
+
+    __tablename__ = "predicted_shapes"
+    __table_args__ = (UniqueConstraint("picture", "prediction"),)
+
+    prediction: Mapped[str] = mapped_column(index=True)
+    picture: Mapped[str] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"))
+    index: Mapped[int]
+    label: Mapped[str]
+    confidence: Mapped[float]
+    shape: Mapped[dict[str, Any]]
+    scores: Mapped[dict[str, Any] | None]
+    model_version: Mapped[str] = mapped_column(index=True)
+    job: Mapped[str]
+
+
+class LabelImport(Scoped):
+    """What became of an upload of labels: rows used and rows skipped, each with its reason."""
+
+    __tablename__ = "label_imports"
+
+    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"), index=True)
+    author: Mapped[str]
+    report: Mapped[dict[str, Any]]
+    finished_at: Mapped[datetime]

@@ -1,0 +1,62 @@
+"""Records about everything else: lineage, audit, the buckets that can be chosen, the last known catalogue."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from studio9_baile.models.base import Base, Scoped
+
+
+class Lineage(Scoped):
+    """An asset (`child`) was made from another (`parent`), by a job if one made it. Kinds are AssetTypes, and
+    MODEL_VERSION and DATASET_VERSION. Edges are kept when an asset is deleted."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (
+        UniqueConstraint("child_kind", "child", "parent_kind", "parent", "role"),
+        Index("ix_lineage_parent", "parent_kind", "parent"),
+    )
+
+    child_kind: Mapped[str]
+    child: Mapped[str]
+    parent_kind: Mapped[str]
+    parent: Mapped[str]
+    role: Mapped[str]
+    job: Mapped[str | None]
+
+
+class AuditEntry(Scoped):
+    """Who did what to which asset."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_time", "organisation", "created_at"),)
+
+    user: Mapped[str]
+    action: Mapped[str]
+    kind: Mapped[str]
+    asset: Mapped[str]
+    detail: Mapped[dict[str, Any] | None]
+
+
+class BucketRow(Base):
+    """A place that online jobs can watch. The settings say which there are; one that is no longer among them stays as
+    long as a deployment names it, but cannot be chosen."""
+
+    __tablename__ = "buckets"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    region: Mapped[str]
+    offered: Mapped[bool]
+
+
+class KnownCatalogue(Base):
+    """The last catalogue that the workers announced, so that forms work while no worker is up."""
+
+    __tablename__ = "catalogue"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[dict[str, Any]]
+    read_at: Mapped[datetime]

@@ -1,0 +1,148 @@
+"""What every repository can do. It cannot be made without an organisation, and every statement begins with it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Delete, Select, UnaryExpression, Update, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from studio9_baile.models.base import Asset, Scoped
+from studio9_baile.repositories.paging import Page, like
+from studio9_common.errors import NotFound
+
+CHUNK = 500
+"""Ids of one IN list; databases limit the number of parameters."""
+
+
+Row = TypeVar("Row", bound=Scoped)
+Named = TypeVar("Named", bound=Asset)
+
+
+class Repository(Generic[Row]):
+    """The rows of one table that belong to one organisation."""
+
+    row: ClassVar[type[Any]]
+    missing: ClassVar[str] = "There is no such thing"
+
+    def __init__(self, session: AsyncSession, organisation: str) -> None:
+        self._session, self.organisation = session, organisation
+
+    @property
+    def mine(self) -> ColumnElement[bool]:
+        """The condition that every statement carries."""
+        condition: ColumnElement[bool] = self.row.organisation == self.organisation
+        return condition
+
+    def select(self, *where: ColumnElement[bool]) -> Select[Row]:
+        return select(self.row).where(self.mine, *where)
+
+    def update(self, *where: ColumnElement[bool]) -> Update:
+        return update(self.row).where(self.mine, *where).execution_options(synchronize_session=False)
+
+    def delete_where(self, *where: ColumnElement[bool]) -> Delete:
+        return delete(self.row).where(self.mine, *where).execution_options(synchronize_session=False)
+
+    def add(self, row: Row) -> Row:
+        """Adds a row of this organisation. Raises ValueError for another's."""
+        if row.organisation != self.organisation:
+            raise ValueError(f"a row of {row.organisation!r} cannot be added for {self.organisation!r}")
+        self._session.add(row)
+        return row
+
+    def add_all(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.add(row)
+
+    async def find(self, identifier: str, *, lock: bool = False) -> Row | None:
+        statement = self.select(self.row.id == identifier)
+        return await self._session.scalar(statement.with_for_update() if lock else statement)
+
+    async def get(self, identifier: str, *, lock: bool = False) -> Row:
+        """Raises NotFound, also for a row of another organisation. `lock` keeps it from others until the end."""
+        found = await self.find(identifier, lock=lock)
+        if found is None:
+            raise NotFound(self.missing)
+        return found
+
+    async def many(self, identifiers: Collection[str]) -> dict[str, Row]:
+        """Those that are there, by id."""
+        wanted = list(dict.fromkeys(identifiers))
+        found: dict[str, Row] = {}
+        for start in range(0, len(wanted), CHUNK):
+            rows = await self._session.scalars(self.select(self.row.id.in_(wanted[start : start + CHUNK])))
+            found.update({row.id: row for row in rows})
+        return found
+
+    async def all(self, *where: ColumnElement[bool]) -> list[Row]:
+        return list(await self._session.scalars(self.select(*where).order_by(self.row.id)))
+
+    async def count(self, *where: ColumnElement[bool]) -> int:
+        statement = select(func.count()).select_from(self.row).where(self.mine, *where)
+        return await self._session.scalar(statement) or 0
+
+    async def exists(self, *where: ColumnElement[bool]) -> bool:
+        return await self._session.scalar(select(self.row.id).where(self.mine, *where).limit(1)) is not None
+
+    async def remove(self, row: Row) -> None:
+        await self._session.delete(row)
+
+    async def page_of(
+        self, statement: Select[Row], order: Sequence[UnaryExpression[Any]], page: Page
+    ) -> tuple[list[Row], int]:
+        """One page, and how many rows there are in all."""
+        total = await self._session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
+        rows = await self._session.scalars(statement.order_by(*order, self.row.id).offset(page.offset).limit(page.size))
+        return list(rows), total or 0
+
+
+class AssetRepository(Repository[Named]):
+    """Assets: listed by owner, name and place in a project."""
+
+    sortable: ClassVar[tuple[str, ...]] = ("name", "created", "updated")
+
+    async def name_taken(self, owner: str, name: str, *, other_than: str | None = None) -> bool:
+        """Whether the owner has an asset of this name in the library."""
+        where = [self.row.owner == owner, self.row.name == name, *self.in_library]
+        if other_than is not None:
+            where.append(self.row.id != other_than)
+        return await self.exists(*where)
+
+    async def free_name(self, owner: str, wanted: str) -> str:
+        """`wanted`, or with the first free number after a space."""
+        taken = select(self.row.name).where(
+            self.mine, self.row.owner == owner, self.row.name.startswith(wanted, autoescape=True)
+        )
+        names = set(await self._session.scalars(taken))
+        if wanted not in names:
+            return wanted
+        number = 1
+        while f"{wanted} {number}" in names:
+            number += 1
+        return f"{wanted} {number}"
+
+    @property
+    def in_library(self) -> list[ColumnElement[bool]]:
+        """The condition for what lists show."""
+        return [self.row.in_library] if hasattr(self.row, "in_library") else []
+
+    async def list(
+        self,
+        *,
+        page: Page,
+        owners: Collection[str] | None = None,
+        only: Select[str] | None = None,
+    ) -> tuple[list[Named], int]:
+        """A page of the library. `owners` None: everybody's; `only`: ids that a project holds."""
+        statement = self.select(*self.in_library)
+        if owners is not None:
+            statement = statement.where(self.row.owner.in_(owners))
+        if only is not None:
+            statement = statement.where(self.row.id.in_(only))
+        if page.search:
+            statement = statement.where(like(self.row.name, page.search))
+        return await self.page_of(statement, page.sorted(self._columns()), page)
+
+    def _columns(self) -> dict[str, InstrumentedAttribute[Any]]:
+        names = {"created": "created_at", "updated": "updated_at"}
+        return {name: getattr(self.row, names.get(name, name)) for name in self.sortable}

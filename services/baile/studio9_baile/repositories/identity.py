@@ -1,0 +1,64 @@
+"""Users of one organisation, their passwords and sign-ins."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from studio9_baile.models.identity import PastPassword, SignIn, User
+from studio9_baile.repositories.base import Repository
+from studio9_baile.repositories.paging import Page, like
+
+
+class Users(Repository[User]):
+    """Users."""
+
+    row = User
+    missing = "User not found"
+
+    async def page(self, page: Page, first_name: str | None, last_name: str | None) -> tuple[list[User], int]:
+        statement = self.select()
+        if first_name:
+            statement = statement.where(like(User.first_name, first_name))
+        if last_name:
+            statement = statement.where(like(User.last_name, last_name))
+        columns = {
+            "firstName": User.first_name, "lastName": User.last_name, "email": User.email, "username": User.username,
+            "created": User.created_at, "updated": User.updated_at,
+        }  # fmt: skip
+        return await self.page_of(statement, page.sorted(columns), page)
+
+
+class PastPasswords(Repository[PastPassword]):
+    """The hashes of users' last passwords."""
+
+    row = PastPassword
+
+    async def of(self, user: str, limit: int) -> list[str]:
+        """The newest hashes of a user."""
+        found = await self._session.scalars(
+            self.select(PastPassword.user == user).order_by(PastPassword.id.desc()).limit(limit)
+        )
+        return [row.password_hash for row in found]
+
+    async def keep(self, user: str, limit: int) -> None:
+        """Forgets all but the newest of a user."""
+        newest = select(PastPassword.id).where(self.mine, PastPassword.user == user)
+        newest = newest.order_by(PastPassword.id.desc()).limit(limit)
+        await self._session.execute(
+            delete(PastPassword).where(self.mine, PastPassword.user == user, PastPassword.id.not_in(newest))
+        )
+
+
+class SignIns(Repository[SignIn]):
+    """Sign-ins."""
+
+    row = SignIn
+
+    async def revoke(
+        self, now: datetime, *, user: str | None = None, sign_in: str | None = None, other_than: str | None = None
+    ) -> None:
+        """Ends one sign-in, or all of a user but one."""
+        where = [SignIn.id == sign_in if sign_in is not None else SignIn.user == user, SignIn.revoked_at.is_(None)]
+        if other_than is not None:
+            where.append(SignIn.id != other_than)
+        await self._session.execute(self.update(*where).values(revoked_at=now))

@@ -1,0 +1,87 @@
+"""Processes, the outbox, what Argo must be told, server-sent events."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import select
+
+from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ProcessStatus
+from studio9_baile.repositories.base import Repository
+from studio9_baile.repositories.paging import Page
+
+LIVE = (ProcessStatus.QUEUED, ProcessStatus.RUNNING)
+
+
+class Processes(Repository[Process]):
+    """Processes."""
+
+    row = Process
+    missing = "Process was not found"
+
+    async def newest(self, target: str, target_id: str) -> Process | None:
+        """The newest process of an asset."""
+        statement = self.select(Process.target == target, Process.target_id == target_id)
+        return await self._session.scalar(statement.order_by(Process.created_at.desc(), Process.id.desc()).limit(1))
+
+    async def live(self, target: str, target_id: str) -> list[Process]:
+        """The processes of an asset that have not ended."""
+        return await self.all(Process.target == target, Process.target_id == target_id, Process.status.in_(LIVE))
+
+    async def page(
+        self,
+        owner: str,
+        page: Page,
+        *,
+        job_types: Collection[str] = (),
+        started: tuple[datetime, datetime] | None = None,
+        completed: tuple[datetime, datetime] | None = None,
+    ) -> tuple[list[Process], int]:
+        statement = self.select(Process.owner == owner, Process.listed.is_(True))
+        if job_types:
+            statement = statement.where(Process.job_type.in_(job_types))
+        if started is not None:
+            statement = statement.where(Process.started_at.between(*started))
+        if completed is not None:
+            statement = statement.where(Process.ended_at.between(*completed))
+        columns = {"created": Process.created_at, "started": Process.started_at, "completed": Process.ended_at}
+        return await self.page_of(statement, page.sorted(columns), page)
+
+
+class Outbox(Repository[OutboxMessage]):
+    """Messages that wait to be published."""
+
+    row = OutboxMessage
+
+    async def settle(self, job: str, now: datetime, *types: str) -> None:
+        """The messages of these types about a job have done their work."""
+        await self._session.execute(
+            self.update(
+                OutboxMessage.job == job, OutboxMessage.type.in_(types), OutboxMessage.settled_at.is_(None)
+            ).values(settled_at=now)
+        )
+
+
+class ConfigWrites(Repository[ConfigWrite]):
+    """What Argo must be told."""
+
+    row = ConfigWrite
+
+
+class Events(Repository[Event]):  # type: ignore[type-var]  # its key is (organisation, number)
+    """Server-sent events."""
+
+    row = Event
+
+    async def after(self, number: int, user: str, limit: int = 500) -> list[Event]:
+        """The next events that a user may see."""
+        statement = (
+            select(Event)
+            .where(
+                Event.organisation == self.organisation,
+                Event.number > number,
+                Event.user.is_(None) | (Event.user == user),
+            )
+            .order_by(Event.number)
+            .limit(limit)
+        )
+        return list(await self._session.scalars(statement))

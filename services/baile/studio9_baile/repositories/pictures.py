@@ -1,0 +1,210 @@
+"""Albums, pictures, label revisions and predicted shapes."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+
+from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, cast, exists, func, or_, select
+
+from studio9_baile.models.pictures import (
+    Album,
+    LabelImport,
+    LabelRevision,
+    Picture,
+    PictureLabel,
+    PredictedShape,
+)
+from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
+from studio9_baile.repositories.paging import Page, like
+
+
+class Albums(AssetRepository[Album]):
+    """Albums."""
+
+    row = Album
+    missing = "Album not found"
+
+
+class Pictures(Repository[Picture]):
+    """Pictures."""
+
+    row = Picture
+    missing = "Picture not found"
+
+    async def page(
+        self,
+        album: str,
+        page: Page,
+        *,
+        labels: Sequence[str] | None = None,
+        origins: Collection[bool] = (),
+        augmentations: Sequence[str] | None = None,
+    ) -> tuple[list[Picture], int]:
+        """Pictures of an album. `labels`: with any of these (empty text: with none); `origins` says whether predicted
+        (True) or given (False) labels count. `augmentations` likewise, by type."""
+        statement = self.select(Picture.album == album)
+        if page.search:
+            statement = statement.where(like(Picture.filename, page.search))
+        if labels is not None:
+            statement = statement.where(self._labelled(labels, origins))
+        if augmentations is not None:
+            statement = statement.where(self._augmented(augmentations))
+        columns = {
+            "fileName": Picture.filename, "fileSize": Picture.size, "caption": Picture.caption,
+            "predictedCaption": Picture.predicted_caption, "tags.label": self._first_label(False),
+            "predictedTags.label": self._first_label(True), "predictedTags.confidence": Picture.confidence,
+        }  # fmt: skip
+        return await self.page_of(statement, page.sorted(columns), page)
+
+    def _labels_of_picture(self, origins: Collection[bool]) -> ColumnElement[bool]:
+        return and_(
+            PictureLabel.organisation == self.organisation,
+            PictureLabel.picture == Picture.id,
+            PictureLabel.predicted.in_(origins),
+        )
+
+    def _labelled(self, labels: Sequence[str], origins: Collection[bool]) -> ColumnElement[bool]:
+        named = [label for label in labels if label]
+        any_of: list[ColumnElement[bool]] = []
+        if named:
+            any_of.append(exists().where(self._labels_of_picture(origins), PictureLabel.label.in_(named)))
+        if len(named) < len(labels):
+            any_of.append(~exists().where(self._labels_of_picture(origins)))
+        return or_(*any_of)
+
+    def _augmented(self, types: Sequence[str]) -> ColumnElement[bool]:
+        any_of: list[ColumnElement[bool]] = []
+        for name in types:
+            if name:
+                any_of.append(cast(Picture.augmentations, Text).contains(f'"{name}"'))
+            else:
+                any_of.append(Picture.augmentations.is_(None))
+        return or_(*any_of)
+
+    def _first_label(self, predicted: bool) -> ScalarSelect[str]:
+        return (
+            select(func.min(PictureLabel.label))
+            .where(self._labels_of_picture([predicted]))
+            .correlate(Picture)
+            .scalar_subquery()
+        )
+
+    async def of_album(self, album: str, after: str = "", limit: int = CHUNK) -> list[Picture]:
+        """The next pictures of an album in the order of their ids."""
+        statement = self.select(Picture.album == album, Picture.id > after).order_by(Picture.id).limit(limit)
+        return list(await self._session.scalars(statement))
+
+    async def every(self, album: str) -> AsyncIterator[list[Picture]]:
+        """All pictures of an album, in chunks."""
+        after = ""
+        while chunk := await self.of_album(album, after):
+            yield chunk
+            after = chunk[-1].id
+
+    async def by_filename(self, album: str, names: Collection[str]) -> dict[str, list[Picture]]:
+        """The pictures of an album with these names; several may share one."""
+        found: dict[str, list[Picture]] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            statement = self.select(Picture.album == album, Picture.filename.in_(chunk)).order_by(Picture.id)
+            for picture in await self._session.scalars(statement):
+                found.setdefault(picture.filename, []).append(picture)
+        return found
+
+    async def by_source(self, album: str, sources: Collection[str]) -> dict[str, Picture]:
+        """The pictures of a result album, by what the result calls them; at most CHUNK."""
+        rows = await self._session.scalars(self.select(Picture.album == album, Picture.source.in_(sources)))
+        return {row.source: row for row in rows if row.source is not None}
+
+
+class LabelRevisions(Repository[LabelRevision]):
+    """Label revisions: appended, never changed."""
+
+    row = LabelRevision
+
+    async def last_numbers(self, pictures: Collection[str]) -> dict[str, int]:
+        """The highest number per picture, 0 where there is none."""
+        numbers = dict.fromkeys(pictures, 0)
+        wanted = list(numbers)
+        for start in range(0, len(wanted), CHUNK):
+            statement = (
+                select(LabelRevision.picture, func.max(LabelRevision.number))
+                .where(self.mine, LabelRevision.picture.in_(wanted[start : start + CHUNK]))
+                .group_by(LabelRevision.picture)
+            )
+            for picture, number in await self._session.execute(statement):
+                numbers[picture] = number
+        return numbers
+
+
+class PictureLabels(Repository[PictureLabel]):
+    """Which labels are on which pictures now."""
+
+    row = PictureLabel
+
+    async def replace(self, rows: Iterable[PictureLabel], pictures: Collection[str], *, predicted: bool) -> None:
+        """The labels of these pictures (at most CHUNK) are `rows` from now on."""
+        await self._session.execute(
+            self.delete_where(PictureLabel.picture.in_(pictures), PictureLabel.predicted.is_(predicted))
+        )
+        self.add_all(rows)
+
+    async def counts(self, album: str, origins: Collection[bool]) -> list[tuple[str, int]]:
+        """Labels of an album and how often they occur, most frequent first."""
+        total = func.sum(PictureLabel.count)
+        statement = (
+            select(PictureLabel.label, total)
+            .where(self.mine, PictureLabel.album == album, PictureLabel.predicted.in_(origins))
+            .group_by(PictureLabel.label)
+            .order_by(total.desc(), PictureLabel.label)
+        )
+        return [(label, int(number)) for label, number in await self._session.execute(statement)]
+
+    async def unlabelled(self, album: str, origins: Collection[bool]) -> int:
+        """How many pictures of an album have no label."""
+        labelled = exists().where(
+            PictureLabel.organisation == self.organisation,
+            PictureLabel.picture == Picture.id,
+            PictureLabel.predicted.in_(origins),
+        )
+        statement = (
+            select(func.count())
+            .select_from(Picture)
+            .where(Picture.organisation == self.organisation, Picture.album == album, ~labelled)
+        )
+        return await self._session.scalar(statement) or 0
+
+
+class PredictedShapes(Repository[PredictedShape]):
+    """What models have predicted."""
+
+    row = PredictedShape
+
+    async def of(self, pictures: Collection[str]) -> dict[str, list[PredictedShape]]:
+        """The shapes of these pictures (any number), by picture, in the order of their index."""
+        found: dict[str, list[PredictedShape]] = {}
+        wanted = list(pictures)
+        for start in range(0, len(wanted), CHUNK):
+            statement = self.select(PredictedShape.picture.in_(wanted[start : start + CHUNK]))
+            for shape in await self._session.scalars(statement.order_by(PredictedShape.index)):
+                found.setdefault(shape.picture, []).append(shape)
+        return found
+
+    async def known(self, pictures: Collection[str]) -> set[tuple[str, str]]:
+        """(picture, prediction) of what these pictures (at most CHUNK) already have."""
+        rows = await self._session.execute(
+            select(PredictedShape.picture, PredictedShape.prediction).where(
+                self.mine, PredictedShape.picture.in_(pictures)
+            )
+        )
+        return {(row[0], row[1]) for row in rows}
+
+
+class LabelImports(Repository[LabelImport]):
+    """Reports of label uploads."""
+
+    row = LabelImport
+    missing = "No labels were uploaded to this album yet"
+
+    async def last(self, album: str) -> LabelImport | None:
+        statement = self.select(LabelImport.album == album).order_by(LabelImport.id.desc()).limit(1)
+        return await self._session.scalar(statement)

@@ -1,0 +1,130 @@
+"""The few statements over all organisations: sign-in, whose organisation is not known yet, and background work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio9_baile.models.identity import BootstrapToken, Organisation, SignIn, SignInFailures, User
+from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ResultState
+from studio9_baile.models.records import BucketRow, KnownCatalogue
+from studio9_baile.repositories.jobs import LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A row of some organisation, to be worked on in a transaction of that one."""
+
+    organisation: str
+    id: str
+
+
+class SystemWork:
+    """A transaction over all organisations."""
+
+    def __init__(self, session: AsyncSession, now: datetime) -> None:
+        self._session, self.now = session, now
+        self.rings: set[str] = set()
+
+    # --- identity --------------------------------------------------------------------------------------------
+
+    def add(self, row: Organisation | User | SignIn | BootstrapToken | SignInFailures | KnownCatalogue) -> None:
+        self._session.add(row)
+
+    async def flush(self) -> None:
+        await self._session.flush()
+
+    async def organisation(self, name: str) -> Organisation | None:
+        return await self._session.scalar(select(Organisation).where(Organisation.name == name))
+
+    async def user_named(self, name: str) -> User | None:
+        """The user with this user name or e-mail, whatever the case."""
+        lower = name.lower()
+        return await self._session.scalar(select(User).where(or_(User.username == lower, User.email == lower)))
+
+    async def signed_in(self, sign_in: str) -> tuple[SignIn, User] | None:
+        """A sign-in and its user."""
+        statement = select(SignIn, User).join(User, User.id == SignIn.user).where(SignIn.id == sign_in)
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    async def failures(self, keys: Sequence[str]) -> dict[str, SignInFailures]:
+        rows = await self._session.scalars(select(SignInFailures).where(SignInFailures.key.in_(keys)))
+        return {row.key: row for row in rows}
+
+    async def forget_failures(self, keys: Sequence[str]) -> None:
+        await self._session.execute(delete(SignInFailures).where(SignInFailures.key.in_(keys)))
+
+    async def bootstrap_token(self, token_hash: str) -> BootstrapToken | None:
+        return await self._session.get(BootstrapToken, token_hash, with_for_update=True)
+
+    # --- background work -------------------------------------------------------------------------------------
+
+    async def due_messages(self, limit: int) -> list[OutboxMessage]:
+        """Messages of the outbox whose time has come, oldest first."""
+        statement = select(OutboxMessage).where(OutboxMessage.settled_at.is_(None), OutboxMessage.next_at <= self.now)
+        return list(await self._session.scalars(statement.order_by(OutboxMessage.id).limit(limit)))
+
+    async def published(self, identifiers: Sequence[str], next_at: datetime) -> None:
+        """These messages were confirmed; they go out again at `next_at` unless settled before."""
+        await self._session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(identifiers))
+            .values(times=OutboxMessage.times + 1, next_at=next_at)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def due_config(self, limit: int) -> list[ConfigWrite]:
+        statement = select(ConfigWrite).where(ConfigWrite.settled_at.is_(None), ConfigWrite.next_at <= self.now)
+        return list(await self._session.scalars(statement.order_by(ConfigWrite.id).limit(limit)))
+
+    async def next_result(self) -> Scope | None:
+        """A process whose result waits to be brought into the assets, the oldest first."""
+        statement = (
+            select(Process.organisation, Process.id)
+            .where(
+                Process.result_state == ResultState.pending,
+                or_(Process.fill_after.is_(None), Process.fill_after <= self.now),
+            )
+            .order_by(Process.ended_at, Process.id)
+            .limit(1)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else Scope(*row)
+
+    async def live_processes(self, after: str, limit: int) -> list[Scope]:
+        """Processes whose jobs have not ended as far as is known, by id."""
+        statement = (
+            select(Process.organisation, Process.id)
+            .where(Process.status.in_(LIVE), Process.result_state == ResultState.none, Process.id > after)
+            .order_by(Process.id)
+            .limit(limit)
+        )
+        return [Scope(*row) for row in await self._session.execute(statement)]
+
+    async def forget(self, *, events_before: datetime, settled_before: datetime) -> None:
+        """Removes what is no longer needed: old events, settled messages, sign-ins that have expired."""
+        await self._session.execute(delete(Event).where(Event.created_at < events_before))
+        await self._session.execute(delete(OutboxMessage).where(OutboxMessage.settled_at < settled_before))
+        await self._session.execute(delete(ConfigWrite).where(ConfigWrite.settled_at < settled_before))
+        await self._session.execute(delete(SignIn).where(SignIn.expires_at < settled_before))
+        await self._session.execute(delete(SignInFailures).where(SignInFailures.last_at < settled_before))
+
+    # --- installation ----------------------------------------------------------------------------------------
+
+    async def buckets(self) -> list[BucketRow]:
+        return list(await self._session.scalars(select(BucketRow).order_by(BucketRow.name, BucketRow.id)))
+
+    async def put_bucket(self, bucket: BucketRow) -> None:
+        await self._session.merge(bucket)
+
+    async def catalogue(self) -> KnownCatalogue | None:
+        return await self._session.scalar(select(KnownCatalogue).limit(1))
+
+    async def put_catalogue(self, catalogue: KnownCatalogue) -> None:
+        await self._session.merge(catalogue)
+
+    async def organisations(self) -> int:
+        return await self._session.scalar(select(func.count()).select_from(Organisation)) or 0

@@ -1,0 +1,192 @@
+"""A transaction of one organisation, with its repositories and what must happen at its end."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio9_baile.bell import EVENTS
+from studio9_baile.models.identity import Organisation
+from studio9_baile.models.jobs import Event
+from studio9_baile.models.records import AuditEntry
+from studio9_baile.repositories.identity import PastPasswords, SignIns, Users
+from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
+from studio9_baile.repositories.learned import DatasetManifests, DatasetVersions, Models, ModelVersions
+from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
+from studio9_baile.repositories.pictures import (
+    Albums,
+    LabelImports,
+    LabelRevisions,
+    PictureLabels,
+    Pictures,
+    PredictedShapes,
+)
+from studio9_baile.repositories.records import LineageEdges
+from studio9_baile.repositories.runs import Deployments, Experiments, Predictions
+from studio9_common.ids import new_id
+
+
+class Work:
+    """See the module's docstring. `now` is the time of all that it writes; `rings` are the bells rung after commit."""
+
+    def __init__(self, session: AsyncSession, organisation: str, now: datetime) -> None:
+        if not organisation:
+            raise ValueError("a transaction belongs to an organisation")
+        self._session, self.organisation, self.now = session, organisation, now
+        self.rings: set[str] = set()
+        self._events: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self._session, self.organisation)
+
+    @cached_property
+    def past_passwords(self) -> PastPasswords:
+        return PastPasswords(self._session, self.organisation)
+
+    @cached_property
+    def sign_ins(self) -> SignIns:
+        return SignIns(self._session, self.organisation)
+
+    @cached_property
+    def projects(self) -> Projects:
+        return Projects(self._session, self.organisation)
+
+    @cached_property
+    def folders(self) -> Folders:
+        return Folders(self._session, self.organisation)
+
+    @cached_property
+    def links(self) -> ProjectLinks:
+        return ProjectLinks(self._session, self.organisation)
+
+    @cached_property
+    def shares(self) -> Shares:
+        return Shares(self._session, self.organisation)
+
+    @cached_property
+    def albums(self) -> Albums:
+        return Albums(self._session, self.organisation)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        return Pictures(self._session, self.organisation)
+
+    @cached_property
+    def revisions(self) -> LabelRevisions:
+        return LabelRevisions(self._session, self.organisation)
+
+    @cached_property
+    def labels(self) -> PictureLabels:
+        return PictureLabels(self._session, self.organisation)
+
+    @cached_property
+    def predicted(self) -> PredictedShapes:
+        return PredictedShapes(self._session, self.organisation)
+
+    @cached_property
+    def label_imports(self) -> LabelImports:
+        return LabelImports(self._session, self.organisation)
+
+    @cached_property
+    def dataset_versions(self) -> DatasetVersions:
+        return DatasetVersions(self._session, self.organisation)
+
+    @cached_property
+    def manifests(self) -> DatasetManifests:
+        return DatasetManifests(self._session, self.organisation)
+
+    @cached_property
+    def models(self) -> Models:
+        return Models(self._session, self.organisation)
+
+    @cached_property
+    def versions(self) -> ModelVersions:
+        return ModelVersions(self._session, self.organisation)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        return Experiments(self._session, self.organisation)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        return Predictions(self._session, self.organisation)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        return Deployments(self._session, self.organisation)
+
+    @cached_property
+    def processes(self) -> Processes:
+        return Processes(self._session, self.organisation)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self._session, self.organisation)
+
+    @cached_property
+    def config_writes(self) -> ConfigWrites:
+        return ConfigWrites(self._session, self.organisation)
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self._session, self.organisation)
+
+    @cached_property
+    def lineage(self) -> LineageEdges:
+        return LineageEdges(self._session, self.organisation)
+
+    async def flush(self) -> None:
+        """Sends what was added, so that later statements of this transaction see it."""
+        await self._session.flush()
+
+    def audit(self, user: str, action: str, kind: str, asset: str, detail: Mapping[str, Any] | None = None) -> None:
+        """Records who did what."""
+        self._session.add(
+            AuditEntry(
+                id=new_id(),
+                organisation=self.organisation,
+                created_at=self.now,
+                user=user,
+                action=action,
+                kind=kind,
+                asset=asset,
+                detail=dict(detail) if detail else None,
+            )
+        )
+
+    def emit(self, type_: str, data: Mapping[str, Any], *, user: str | None = None) -> None:
+        """A server-sent event, for one user or the whole organisation; it gets its number at the end."""
+        self._events.append((type_, user, dict(data)))
+        self.rings.add(EVENTS)
+
+    async def finish(self) -> None:
+        """The last statements before the commit. Numbers of events are given here, so that the organisation's row is
+        locked for a moment only; the lock is what makes the order of numbers that of the commits."""
+        if not self._events:
+            return
+        await self._session.flush()
+        last = await self._session.scalar(
+            update(Organisation)
+            .where(Organisation.id == self.organisation)
+            .values(next_event=Organisation.next_event + len(self._events))
+            .returning(Organisation.next_event)
+            .execution_options(synchronize_session=False)
+        )
+        if last is None:
+            raise ValueError(f"there is no organisation {self.organisation}")
+        first = last - len(self._events)
+        for offset, (type_, user, data) in enumerate(self._events):
+            self._session.add(
+                Event(
+                    organisation=self.organisation,
+                    number=first + offset,
+                    type=type_,
+                    user=user,
+                    data=data,
+                    created_at=self.now,
+                )
+            )

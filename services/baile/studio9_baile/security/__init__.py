@@ -1,0 +1,1 @@
+"""Who may come in, and what may be brought: passwords, tokens, names of files, pictures."""

@@ -1,0 +1,69 @@
+"""Settings of Baile (`STUDIO9_BAILE_…`)."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from studio9_common.objects.settings import WithObjects
+
+
+class Bucket(BaseModel):
+    """A watched place that users can choose for online jobs and imports. Its credentials are not known here: they are
+    a secret in Argo (or the machine's own role)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field(min_length=1, max_length=64, pattern=r"^[\w-]+$")
+    name: str = Field(min_length=1, max_length=255, description="the bucket's name, as the stream's events carry it")
+    region: str = "us-east-1"
+
+
+class BaileSettings(WithObjects):
+    """What Baile is built from."""
+
+    service: ClassVar[str] = "baile"
+
+    port: int = Field(20016, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    database_url: str = Field(
+        "", description="postgresql://user:password@host/database or sqlite:///file; empty: a file in state_dir"
+    )
+    database_pool: int = Field(10, ge=1, le=100, description="connections kept to the database")
+    user_keys: SecretStr = Field(
+        SecretStr(""), description="keys of users' tokens, newest first: kid:base64url,kid:base64url"
+    )
+    token_lifetime_s: int = Field(86_400, ge=7_200, description="life of a sign-in; Salsa needs well over an hour")
+    password_memory_kib: int = Field(19_456, ge=8, description="memory of one argon2id hash")
+    bootstrap_lifetime_s: int = Field(86_400, ge=60, description="life of the one-time token of the first user")
+    sign_in_failures: int = Field(5, ge=1, description="failed sign-ins of one user or address before it must wait")
+    sign_in_wait_s: int = Field(60, ge=1, description="how long it must wait then")
+    public_url: str = Field("", description="the address that users see, for links; empty: that of the request")
+    ui_dir: Path | None = Field(None, description="folder of a built web UI to serve at /")
+    cors_origins: tuple[str, ...] = Field(("*",), description="origins of browsers that may call /v2.0 and /v1")
+    buckets: tuple[Bucket, ...] = Field(
+        (), description="places to watch: [{id, name, region}], as JSON in the environment"
+    )
+    max_body: int = Field(4 << 20, description="bytes of a request that is not an upload")
+    max_picture: int = Field(64 << 20, description="bytes of one picture")
+    max_pixels: int = Field(178_956_970, description="pixels of one picture")
+    max_labels_csv: int = Field(256 << 20, description="bytes of one labels CSV")
+    decoders: int = Field(2, ge=1, le=32, description="child processes that check uploaded pictures")
+    decode_limit_s: float = Field(20.0, gt=0, description="longest that checking one picture may take")
+    decode_memory: int = Field(2 << 30, description="bytes of address space of a checking process")
+    picture_url_s: int = Field(7_200, ge=3_600, description="life of a picture's URL; Salsa keeps it for an hour")
+    event_days: int = Field(7, ge=1, description="how long server-sent events can be resumed")
+    reread_s: float = Field(60.0, gt=0, description="how often jobs that have not ended are read again")
+    republish_s: float = Field(10.0, gt=0, description="how long to wait for job.accepted before asking again")
+
+    @field_validator("buckets", "cors_origins", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        return json.loads(text) if text.startswith("[") else tuple(filter(None, text.split(",")))
+
+    @property
+    def database(self) -> str:
+        """The database's address with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.state_dir / 'baile.sqlite'}"

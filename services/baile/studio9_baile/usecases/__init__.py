@@ -1,0 +1,1 @@
+"""The rules of the domain. Both APIs are thin faces of these."""

@@ -1,0 +1,38 @@
+"""The `/v2.0` app: all its routes, its errors, its limits."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.usecases import signing_in
+from studio9_baile.v2 import empty, errors, session, users
+from studio9_baile.v2.middleware import LimitBody
+
+TOPICS = (session, users, empty)
+METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
+EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
+
+
+def v2_app(core: Core, **state: Any) -> FastAPI:
+    """To be mounted at `/v2.0`. `state` is what single topics need besides the core."""
+    app = FastAPI(title="Studio9 for Salsa", version="2.0", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.core = core
+    app.state.started = core.clock.monotonic()
+    for name, value in state.items():
+        setattr(app.state, name, value)
+
+    async def caller_of(token: str) -> Caller:
+        return await signing_in.caller_of(core, token)
+
+    app.state.caller_of = caller_of
+    errors.install(app)
+    for topic in TOPICS:
+        app.include_router(topic.routes)
+    settings = core.settings
+    app.add_middleware(
+        LimitBody,
+        usual=settings.max_body,
+        uploads={r"/uploadPicture$": settings.max_picture, r"/uploadLabels$": settings.max_labels_csv},
+    )
+    return app

@@ -1,0 +1,54 @@
+"""What routes ask for: the core, the caller, the page of a list."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.repositories.paging import Page
+from studio9_common.errors import Unauthenticated
+
+
+def core_of(request: Request) -> Core:
+    """The core that the app was built with."""
+    core: Core = request.app.state.core
+    return core
+
+
+def token_of(request: Request, *, query: bool = False) -> str:
+    """The request's token, from the header, or with `query` from `access_token`. Raises Unauthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if query and (given := request.query_params.get("access_token")):
+        return given
+    raise Unauthenticated
+
+
+async def caller(request: Request) -> Caller:
+    """The signed-in user."""
+    found: Caller = await request.app.state.caller_of(token_of(request))
+    return found
+
+
+async def downloader(request: Request) -> Caller:
+    """The signed-in user of a download, which browsers open as a plain link."""
+    found: Caller = await request.app.state.caller_of(token_of(request, query=True))
+    return found
+
+
+def page(
+    number: Annotated[int, Query(alias="page", ge=1, le=1_000_000)] = 1,
+    size: Annotated[int, Query(alias="page_size", ge=1, le=1_000)] = 30,
+    order: Annotated[str, Query(max_length=500)] = "",
+    search: Annotated[str, Query(max_length=500)] = "",
+) -> Page:
+    """The page that was asked for; `search` is plain text, empty is none."""
+    fields = tuple(field.strip() for field in order.split(",") if field.strip())
+    return Page(number, size, fields, search.replace("\x00", ""))
+
+
+TheCore = Annotated[Core, Depends(core_of)]
+TheCaller = Annotated[Caller, Depends(caller)]
+TheDownloader = Annotated[Caller, Depends(downloader)]
+ThePage = Annotated[Page, Depends(page)]

@@ -1,0 +1,80 @@
+"""Errors as `/v2.0` writes them: `{code, message, errors}`, where code is the HTTP status."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from studio9_baile.usecases.signing_in import TooManyFailures
+from studio9_baile.v2.dependencies import token_of
+from studio9_common.errors import Studio9Error
+from studio9_common.logs import logger
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="studio9"'}
+_MESSAGES = {404: "The requested resource could not be found", 405: "HTTP method not allowed"}
+
+
+def error_response(error: Studio9Error) -> JSONResponse:
+    """The answer for one of our errors; `errors` names field, value and fix where they are known."""
+    entry = {
+        name: str(value)[:200]
+        for name, value in (("field", error.field), ("value", error.value), ("fix", error.fix))
+        if value is not None
+    }
+    message = error.message
+    if error.field is not None and error.fix is not None:
+        message = f"{message} ({error.field}: {error.fix})"
+    elif error.fix is not None:
+        message = f"{message}: {error.fix}"
+    headers = CHALLENGE if error.status == 401 else {}
+    if error.status == 503:
+        headers = {"Retry-After": "2"}
+    if isinstance(error, TooManyFailures):
+        headers = {"Retry-After": str(error.wait_s)}
+    return _body(error.status, message, [entry] if entry else [], headers)
+
+
+def _body(status: int, message: str, errors: list[Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"code": status, "message": message, "errors": errors}, status, headers or None)
+
+
+def install(app: FastAPI) -> None:
+    """Gives an app these error answers."""
+    log = logger("baile")
+
+    @app.exception_handler(Studio9Error)
+    async def known(_: Request, error: Studio9Error) -> JSONResponse:
+        if error.status >= 500:
+            log.warning("request_failed", code=error.code, message=error.message, exc_info=error.__cause__)
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {
+                "field": ".".join(str(part) for part in one["loc"] if part not in ("body", "query", "path")),
+                "fix": str(one["msg"]),
+            }
+            for one in error.errors()[:10]
+        ]
+        first = errors[0]
+        message = f"The request content was malformed: {first['field'] or 'body'}: {first['fix']}"
+        return _body(400, message, errors)
+
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            # Whoever is not signed in learns nothing about which paths there are.
+            try:
+                await request.app.state.caller_of(token_of(request))
+            except Studio9Error as refusal:
+                return error_response(refusal)
+        message = _MESSAGES.get(error.status_code, str(error.detail))
+        return _body(error.status_code, message, [], dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def unknown(_: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected_error", exc_info=error)
+        return _body(500, "Internal server error", [])

@@ -1,0 +1,65 @@
+"""What happens to a request of `/v2.0` before it reaches a route: a trailing slash goes, and its body is limited."""
+
+import re
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MULTIPART_OVERHEAD = 64 * 1024
+"""Bytes that the other parts of a multipart body may take beside the file."""
+
+
+class BodyTooLarge(HTTPException):
+    """The body is larger than this route accepts. (An HTTPException, so that reading a form lets it through.)"""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(413, f"The body is larger than the {limit} bytes that this route accepts; send less")
+
+
+class LimitBody:
+    """Stops a body that is larger than its route allows, by its announced length or as it comes in."""
+
+    def __init__(self, app: ASGIApp, *, usual: int, uploads: Mapping[str, int]) -> None:
+        self._app, self._usual = app, usual
+        self._uploads = [(re.compile(pattern), limit + MULTIPART_OVERHEAD) for pattern, limit in uploads.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        limit = next((limit for pattern, limit in self._uploads if pattern.search(path)), self._usual)
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if announced.isdigit() and int(announced) > limit:
+            # Raised here it would pass the error handlers by: they stand further in.
+            refusal = BodyTooLarge(limit)
+            answer = JSONResponse({"code": 413, "message": refusal.detail, "errors": []}, 413, {"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise BodyTooLarge(limit)
+            return message
+
+        await self._app(scope, limited, send)
+
+
+class DropTrailingSlash:
+    """`/albums/` is `/albums`."""
+
+    def __init__(self, app: ASGIApp, prefixes: tuple[str, ...]) -> None:
+        self._app, self._prefixes = app, prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.endswith("/") and path.startswith(self._prefixes):
+            scope = {**scope, "path": path.rstrip("/"), "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
+        await self._app(scope, receive, send)

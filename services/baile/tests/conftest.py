@@ -1,0 +1,297 @@
+"""A whole Baile on the embedded parts; its database SQLite and, with STUDIO9_TEST_POSTGRESQL_URL, PostgreSQL."""
+
+import asyncio
+import io
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from PIL import Image
+from pydantic import SecretStr
+
+from studio9_baile.app import BaileService, build
+from studio9_baile.database import Database
+from studio9_baile.settings import BaileSettings, Bucket
+from studio9_common.bus.embedded import EmbeddedBus
+from studio9_common.clients.argo import ArgoClient
+from studio9_common.clients.aries import AriesClient
+from studio9_common.objects.local import LocalObjects
+from studio9_common.tokens import TokenKeys
+
+POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
+KEYS = TokenKeys.generate()
+PASSWORD = "Correct-horse-9"
+
+Documents = dict[str, dict[str, dict[str, Any]]]
+
+
+class Api:
+    """A user's requests to `/v2.0`."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
+        self.http, self.token = http, token
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The response, whatever its status."""
+        headers = {**options.pop("headers", {})}
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        target = path if path.startswith(("/v1", "/v2.0", "/baile", "/health", "/objects")) else f"/v2.0{path}"
+        return await self.http.request(method, target, headers=headers, **options)
+
+    async def ok(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The JSON of a successful response."""
+        if body is not None:
+            options["json"] = body
+        response = await self.send(method, path, **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
+
+    async def refused(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The error of a refused request, which must have the contract's shape."""
+        if body is not None:
+            options["json"] = body
+        response = await self.send(method, path, **options)
+        assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text}"
+        error = response.json()
+        assert set(error) == {"code", "message", "errors"}
+        assert error["code"] == status and isinstance(error["errors"], list)
+        return error
+
+    async def upload(self, album: str, name: str, content: bytes) -> Any:
+        files = {"file": (f"{name}.png", content, "image/png")}
+        return await self.ok("POST", f"/albums/{album}/uploadPicture", files=files, data={"filename": name})
+
+
+class StandIns:
+    """What Baile calls of Aries and Argo, kept in memory; either can be `away`."""
+
+    def __init__(self) -> None:
+        self.documents: Documents = {}
+        self.config: dict[tuple[str, str, str], Any] = {}
+        self.away = False
+        self.aries, self.argo = FastAPI(), FastAPI()
+
+        @self.aries.post("/v1/{collection}/_mget")
+        async def many(collection: str, request: Request) -> JSONResponse:
+            if self.away:
+                return JSONResponse({"title": "away"}, 503)
+            known = self.documents.get(collection, {})
+            ids = (await request.json())["ids"]
+            items = [{"id": one, "etag": "1", "body": known[one]} if one in known else None for one in ids]
+            return JSONResponse({"items": items})
+
+        @self.aries.post("/v1/{collection}/_search")
+        async def search(collection: str, request: Request) -> JSONResponse:
+            if self.away:
+                return JSONResponse({"title": "away"}, 503)
+            wanted = (await request.json())["where"].get("equals", {})
+            known = self.documents.get(collection, {}).items()
+            items = [
+                {"id": key, "etag": "1", "body": body}
+                for key, body in known
+                if all(body.get(name) == value for name, value in wanted.items())
+            ]
+            return JSONResponse({"items": items, "next": None})
+
+        @self.argo.api_route("/v1/config/{service}/{key}", methods=["GET", "PUT", "DELETE"])
+        async def value(service: str, key: str, request: Request) -> JSONResponse:
+            if self.away:
+                return JSONResponse({"title": "away"}, 503)
+            organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
+            place = (organisation, service, key)
+            if request.method == "PUT":
+                self.config[place] = (await request.json())["value"]
+            if place not in self.config:
+                return JSONResponse({"title": "not found"}, 404)
+            entry = {
+                "scope": "organisation", "organisation": organisation, "service": service, "key": key, "version": 1,
+                "value": self.config[place], "updated_at": "", "updated_by": "",
+            }  # fmt: skip
+            if request.method == "DELETE":
+                del self.config[place]
+            return JSONResponse(entry)
+
+
+class Installation:
+    """A Baile that can be stopped, killed and started again on what it left."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder, self.stand_ins = folder, StandIns()
+        self.settings = BaileSettings(
+            state_dir=folder,
+            database_url=database_url,
+            user_keys=SecretStr(KEYS),
+            password_memory_kib=64,
+            buckets=(Bucket(id="local", name="inbox"),),
+            republish_s=0.2,
+            max_picture=1 << 20,
+            max_pixels=4_000_000,
+        )
+        self.bus: EmbeddedBus
+        self.objects: LocalObjects
+        self.baile: BaileService
+
+    async def start(self, **settings: Any) -> BaileService:
+        keys = TokenKeys(KEYS)
+        self.settings = self.settings.model_copy(update=settings)
+        self.bus = await EmbeddedBus.open(self.folder / "bus.sqlite")
+        self.objects = LocalObjects(self.folder / "objects", base_url="http://baile/objects")
+        self.baile = build(
+            self.settings,
+            bus=self.bus,
+            objects=self.objects,
+            aries=AriesClient(self.stand_ins.aries, service="baile", keys=keys, retry_s=0.2),
+            argo=ArgoClient(self.stand_ins.argo, service="baile", keys=keys, retry_s=0.2),
+        )
+        await self.baile.start()
+        return self.baile
+
+    async def stop(self) -> None:
+        await self.baile.stop()
+        await self.bus.close()
+        await self.objects.close()
+
+    def http(self) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.baile.asgi, raise_app_exceptions=False, client=("127.0.0.1", 1))
+        return httpx.AsyncClient(transport=transport, base_url="http://baile", timeout=30)
+
+    async def first_user(self, organisation: str, username: str) -> Api:
+        """A new organisation and its administrator, signed in."""
+        http = self.http()
+        token = await self.baile.create_bootstrap_token()
+        body = {
+            "token": token, "organisation": organisation, "username": username, "email": f"{username}@lab.test",
+            "password": PASSWORD, "firstName": username.title(), "lastName": "Li",
+        }  # fmt: skip
+        made = await http.post("/v1/bootstrap", json=body)
+        assert made.status_code == 201, made.text
+        return await self.sign_in(username)
+
+    async def sign_in(self, username: str) -> Api:
+        http = self.http()
+        answer = await http.post("/v2.0/signin", json={"username": username, "password": PASSWORD, "remember": None})
+        assert answer.status_code == 200, answer.text
+        return Api(http, answer.json()["access_token"])
+
+
+def in_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a coroutine function in a loop of its own; this thread may have one already."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(work())).result()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database."""
+    path = tmp_path_factory.mktemp("template") / "baile.sqlite"
+
+    async def make() -> None:
+        database = Database(f"sqlite:///{path}")
+        await database.migrate()
+        await database.close()
+
+    in_thread(make)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template() -> str:
+    """The name of a migrated, empty PostgreSQL database."""
+    name = f"baile_template_{secrets.token_hex(4)}"
+
+    async def make() -> None:
+        await _postgresql(f"CREATE DATABASE {name}")
+        database = Database(_database(name))
+        await database.migrate()
+        await database.close()
+
+    in_thread(make)
+    return name
+
+
+def _database(name: str) -> str:
+    return f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+
+
+async def _postgresql(statement: str) -> None:
+    connection = await asyncpg.connect(POSTGRESQL)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_URL is not set")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database of each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "baile.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    name = f"baile_{secrets.token_hex(6)}"
+    await _postgresql(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgresql_template')}")
+    yield _database(name)
+    await _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def installation(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+    """A running Baile."""
+    made = Installation(tmp_path, database_url)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def ana(installation: Installation) -> Api:
+    """The administrator of the organisation `lab`."""
+    return await installation.first_user("lab", "ana")
+
+
+@pytest.fixture
+async def bo(installation: Installation) -> Api:
+    """The administrator of another organisation."""
+    return await installation.first_user("harbour", "bo")
+
+
+@pytest.fixture
+def png() -> Callable[..., bytes]:
+    """Makes PNG files; another colour, another file."""
+
+    def make(
+        width: int = 64, height: int = 48, colour: tuple[int, int, int] = (10, 20, 30), form: str = "PNG"
+    ) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (width, height), colour).save(out, form)
+        return out.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[Any]]:
+    """Waits for a coroutine function to answer something true."""
+
+    async def wait(check: Callable[[], Awaitable[Any]], timeout_s: float = 5.0) -> Any:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                if answer := await check():
+                    return answer
+                await asyncio.sleep(0.01)
+
+    return wait

@@ -1,0 +1,109 @@
+"""The database: migrations give the models' tables, transactions are whole, organisations apart, events in order."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from studio9_baile.database import Database, DatabaseUnavailable, engine_for
+from studio9_baile.models import Base
+from studio9_baile.models.identity import Organisation
+from studio9_baile.models.records import Lineage
+from studio9_common.errors import BadInput, NotFound
+from studio9_common.ids import new_id
+
+
+@pytest.fixture
+async def database(database_url: str) -> Any:
+    made = Database(database_url)
+    async with made.system() as work:
+        for name in ("a", "b"):
+            work.add(Organisation(id=name, name=name, next_event=1, created_at=work.now))
+    yield made
+    await made.close()
+
+
+def edge(organisation: str, child: str) -> Lineage:
+    return Lineage(
+        id=new_id(), organisation=organisation, created_at=datetime.now(UTC), child_kind="ALBUM", child=child,
+        parent_kind="ALBUM", parent="p", role="copy", job=None,
+    )  # fmt: skip
+
+
+async def test_the_migrations_make_exactly_the_models_tables(database_url: str) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    engine = engine_for(database_url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_migrating_again_and_twice_at_once_is_harmless(database_url: str) -> None:
+    first, second = Database(database_url), Database(database_url)
+    await asyncio.gather(first.migrate(), second.migrate())
+    await first.close()
+    await second.close()
+
+
+async def test_an_exception_leaves_nothing(database: Database) -> None:
+    row = edge("a", "x")
+    with pytest.raises(ZeroDivisionError):
+        async with database.write("a") as work:
+            work.lineage.add(row)
+            work.emit("made", {})
+            await work.flush()
+            raise ZeroDivisionError
+    async with database.read("a") as work:
+        assert await work.lineage.count() == 0 and await work.events.after(0, "u") == []
+
+
+async def test_a_repository_sees_its_organisation_only(database: Database) -> None:
+    row = edge("a", "x")
+    async with database.write("a") as work:
+        work.lineage.add(row)
+    async with database.read("b") as work:
+        assert await work.lineage.find(row.id) is None
+        assert await work.lineage.many([row.id]) == {} and await work.lineage.count() == 0
+        with pytest.raises(NotFound):
+            await work.lineage.get(row.id)
+    async with database.write("b") as work:
+        with pytest.raises(ValueError, match="cannot be added"):
+            work.lineage.add(edge("a", "y"))
+    with pytest.raises(ValueError, match="belongs to an organisation"):
+        async with database.read(""):
+            pass
+
+
+async def test_events_are_numbered_in_the_order_of_their_commits(database: Database) -> None:
+    async def one(number: int) -> None:
+        async with database.write("a") as work:
+            work.emit("e", {"n": number})
+            await asyncio.sleep(0)
+            work.emit("e", {"n": number}, user="someone else")
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+    async with database.write("b") as work:
+        work.emit("e", {})
+    async with database.read("a") as work:
+        mine = await work.events.after(0, "u", 1000)
+        everything = await work.events.after(0, "someone else", 1000)
+    assert [event.number for event in everything] == list(range(1, 41))
+    assert len(mine) == 20
+    async with database.read("b") as work:
+        assert [event.number for event in await work.events.after(0, "u")] == [1]
+
+
+async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailable):
+        await away.ping()
+    await away.close()
+    with pytest.raises(BadInput, match="neither PostgreSQL nor SQLite"):
+        Database("mysql://somewhere/else")
