@@ -161,7 +161,9 @@ class Task:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--catalogue":
-        print('{"schema": 1, "version": "test", "tasks": [{"kind": "train", "framework": "yolo", "description": null}]}')
+        print(
+            '{"schema": 1, "version": "test", "tasks": [{"kind": "train", "framework": "yolo", "description": null}]}'
+        )
         sys.exit(0)
     task = Task(Path(sys.argv[1]))
     sys.exit(getattr(task, task.parameters["do"])())

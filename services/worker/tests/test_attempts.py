@@ -40,26 +40,27 @@ async def test_the_task_sees_nothing_of_the_agents_environment(platform: Any, mo
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
 
 
-@pytest.mark.parametrize(
-    ("do", "code", "class_", "message"),
-    [
-        ("user_error", "user_error", "user", "The album has no pictures: add some. (empty_album)"),
-        ("system_error", "task_crashed", "platform", "ZeroDivisionError: division by zero (system_error)"),
-        ("exit_three", "task_failed", "user", "exit code 3"),
-        ("no_result", "bad_output", "user", "no result"),
-        ("link", "bad_output", "user", "secret"),
-        ("missing", "bad_output", "user", "'nothing.json' was announced, but it is not there"),
-        ("wrong_hash", "bad_output", "user", "'result.json' does not have the sha256"),
-    ],
-)
-async def test_bad_endings_have_typed_reasons(platform: Any, do: str, code: str, class_: str, message: str) -> None:
-    await platform.start_worker()
-    result = await platform.result(await platform.run(do))
-    assert result.outcome == "failed"
-    assert (result.reason.code, result.reason.class_) == (code, class_)
-    assert message in result.reason.message
-    names = [file.name for file in (await platform.manifest(result)).files]
-    assert names == ["task.log"], "of a failure only the log is kept"
+ENDINGS = {
+    "user_error": ("user_error", "user", "The album has no pictures: add some. (empty_album)"),
+    "system_error": ("task_crashed", "platform", "ZeroDivisionError: division by zero (system_error)"),
+    "exit_three": ("task_failed", "user", "exit code 3"),
+    "no_result": ("bad_output", "user", "no result"),
+    "link": ("bad_output", "user", "secret"),
+    "missing": ("bad_output", "user", "'nothing.json' was announced, but it is not there"),
+    "wrong_hash": ("bad_output", "user", "'result.json' does not have the sha256"),
+}
+
+
+async def test_bad_endings_have_typed_reasons(platform: Any) -> None:
+    await platform.start_worker(cpu_slots=len(ENDINGS))
+    jobs = {do: await platform.run(do) for do in ENDINGS}
+    for do, (code, class_, message) in ENDINGS.items():
+        result = await platform.result(jobs[do])
+        assert result.outcome == "failed", do
+        assert (result.reason.code, result.reason.class_) == (code, class_)
+        assert message in result.reason.message
+        names = [file.name for file in (await platform.manifest(result)).files]
+        assert names == ["task.log"], "of a failure only the log is kept"
 
 
 async def test_a_crash_names_its_signal_and_keeps_the_last_lines(platform: Any) -> None:
