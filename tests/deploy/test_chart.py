@@ -1,4 +1,4 @@
-"""The chart: strict lint; a render whose every document fits Kubernetes' schemas and in which no service lacks a part."""
+"""The chart: strict lint; every document fits Kubernetes' schemas, and no service lacks a part."""
 
 import subprocess
 from collections import defaultdict

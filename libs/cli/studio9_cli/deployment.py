@@ -65,7 +65,7 @@ def write_secrets(folder: Path) -> list[Path]:
             raise SecretsExist(field="out", value=file)
     broker = {user: secrets.token_urlsafe(24) for user in BROKER_USERS}
     values = {f"{user.upper()}_BROKER_PASSWORD": password for user, password in broker.items()}
-    for name in ("ELASTIC", "POSTGRES", "WAREHOUSE", "ANALYST", "OBJECTS_ROOT"):
+    for name in ("ELASTIC", "POSTGRES", "OBJECTS_ROOT"):
         values[f"{name}_PASSWORD"] = secrets.token_urlsafe(24)
     values["TOKEN_KEYS"] = TokenKeys.generate()
     values["USER_KEYS"] = TokenKeys.generate()

@@ -1,8 +1,8 @@
 """What a service is: something composed from settings that starts, serves and stops. Nothing in it is global."""
 
 import asyncio
-import contextlib
 import signal
+import socket
 from typing import Protocol
 
 import uvicorn
@@ -30,33 +30,35 @@ class Service(Protocol):
 
 
 class HttpServer:
-    """Uvicorn in the running loop, without its own signal handling; `port` 0 takes a free one."""
+    """Uvicorn in the running loop, without its own signal handling. The port is taken before anything is served, so
+    that an app can be built that knows its own address."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        self._config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="on")
-        self._server = uvicorn.Server(self._config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,unused-ignore]
+    def __init__(self, host: str, port: int) -> None:
+        """Takes the port; 0 takes a free one. Raises OSError if it is in use."""
+        self._socket = socket.create_server((host, port), reuse_port=False)
+        self._socket.setblocking(False)
+        self.host = host
+        self.port = int(self._socket.getsockname()[1])
+        self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
-        """Returns the port once connections are accepted. Raises OSError if the address is taken."""
-        self._task = asyncio.create_task(self._serve(), name="http-server")
-        while not self._server.started:
+    async def start(self, app: FastAPI) -> None:
+        """Returns once connections are accepted."""
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3)
+        server = self._server = uvicorn.Server(config)
+        # What uvicorn.Server.serve does besides is to handle signals, which is the program's business.
+        self._task = asyncio.create_task(server._serve(sockets=[self._socket]), name="http-server")
+        while not server.started:
             if self._task.done():
-                raise OSError(f"cannot listen on {self._config.host}:{self._config.port}; is it in use?")
+                raise OSError(f"cannot serve on {self.host}:{self.port}")
             await asyncio.sleep(0.01)
-        socket = self._server.servers[0].sockets[0]
-        return int(socket.getsockname()[1])
-
-    async def _serve(self) -> None:
-        with contextlib.suppress(SystemExit):
-            await self._server._serve()
 
     async def stop(self) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        if self._task is not None:
+        """Lets running requests end within 3 seconds; streams of events are cut."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
             await asyncio.wait([self._task], timeout=5)
+        self._socket.close()
 
 
 async def run_service(service: Service, host: str, port: int) -> None:
@@ -65,9 +67,9 @@ async def run_service(service: Service, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    server = HttpServer(service.asgi, host, port)
-    bound = await server.start()
-    logger(service.name).info("listening", host=host, port=bound)
+    server = HttpServer(host, port)
+    await server.start(service.asgi)
+    logger(service.name).info("listening", host=host, port=server.port)
     await service.start()
     try:
         await stopped.wait()

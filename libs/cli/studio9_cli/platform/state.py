@@ -7,7 +7,6 @@ a lock file is held while the platform runs, and names the address where it answ
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,8 +34,6 @@ class Secrets:
     """Service tokens (studio9_common.tokens)."""
     user_keys: str
     """Baile's user tokens, in the same form."""
-    object_key: str
-    """Signs the local object storage's URLs."""
     fernet_keys: str
     """Argo's encryption of secrets, newest first."""
 
@@ -64,7 +61,6 @@ class StateFolder:
             made = Secrets(
                 token_keys=TokenKeys.generate(),
                 user_keys=TokenKeys.generate(),
-                object_key=secrets.token_urlsafe(32),
                 fernet_keys=Fernet.generate_key().decode(),
             )
             write_private(file, json.dumps(asdict(made), indent=1))
