@@ -121,8 +121,17 @@ class Platform:
     async def send(self, message: Message, organisation: str = ORGANISATION) -> None:
         await self.bus.publish(encode(message, source="orion", organisation=organisation))
 
-    async def run(self, do: str, *, job: str | None = None, fence: int = 1, attempt: int = 1, resume: ObjectRef | None = None,
-                  parameters: dict[str, Any] | None = None, **spec: Any) -> str:  # fmt: skip
+    async def run(
+        self,
+        do: str,
+        *,
+        job: str | None = None,
+        fence: int = 1,
+        attempt: int = 1,
+        resume: ObjectRef | None = None,
+        parameters: dict[str, Any] | None = None,
+        **spec: Any,
+    ) -> str:
         """Sends worker.run; the job's id."""
         job = job or new_id()
         given = Spec(**({"kind": "train"} | spec), parameters={"do": do, **(parameters or {})})

@@ -116,7 +116,7 @@ async def test_progress_metrics_and_checkpoints_arrive_while_it_runs(platform: A
     await platform.gone(job)
     metrics = [(i.key, i.step, i.split) for batch in platform.telemetry for i in batch.items if i.kind == "metric"]
     assert metrics == [(key, step, split) for step in (1, 2, 3) for key, split in (("loss", "train"), ("map50", "val"))]
-    assert [batch.sequence for batch in platform.telemetry][0] == 0
+    assert platform.telemetry[0].sequence == 0
     assert {batch.fence for batch in platform.telemetry} == {1}
 
 
