@@ -100,6 +100,18 @@ async def test_a_server_that_is_gone_is_unavailable(prefix: str) -> None:
     await documents.close()
 
 
+async def test_refused_credentials_are_told(elasticsearch_url: str, prefix: str) -> None:
+    parts = urlsplit(elasticsearch_url)
+    if not parts.username:
+        pytest.skip("this server asks for no credentials")
+    url = f"{parts.scheme}://{parts.username}:wrong@{parts.hostname}:{parts.port}"
+    documents = ElasticsearchDocuments.connect(url, prefix=prefix)
+    with pytest.raises(DocumentsUnavailable, match="refuses our credentials") as refusal:
+        await documents.ensure(THINGS)
+    assert "wrong" not in str(refusal.value.problem())
+    await documents.close()
+
+
 async def test_it_refuses_an_index_that_does_not_sync_each_write(elasticsearch_url: str, prefix: str) -> None:
     documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
     await documents.ensure(THINGS)

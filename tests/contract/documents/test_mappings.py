@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from studio9_common.documents.connect import open_documents
-from studio9_common.documents.port import Documents, FieldType, Index, MappingConflict
+from studio9_common.documents.port import Documents, DocumentTooLarge, FieldType, Index, MappingConflict
 from studio9_common.errors import BadInput
 from studio9_common.ids import month_of, new_id
 
@@ -55,11 +55,18 @@ async def test_what_does_not_fit_is_refused(documents: Documents, body: dict[str
         {"detail": "text"},
         {"detail": [1, "two", {"three": 3}]},
         {"extra": {"of a newer version": True}},
+        {"detail": "NaN and Infinity are words"},
     ],
 )
 async def test_what_fits_comes_back_the_same(documents: Documents, body: dict[str, Any]) -> None:
     await documents.create("things", "one", body)
     assert (await documents.get("things", "one")).body == body
+
+
+async def test_a_document_that_is_too_large_is_refused(documents: Documents) -> None:
+    await documents.create("things", "large", {"detail": "x" * 64 * 1024})
+    with pytest.raises(DocumentTooLarge):
+        await documents.create("things", "larger", {"detail": "x" * 256 * 1024})
 
 
 async def test_ensure_adds_fields_to_what_exists(documents: Documents) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from studio9_common.errors import Conflict, NotFound, Studio9Error, Unavailable
+from studio9_common.errors import Conflict, NotFound, Studio9Error, TooLarge, Unavailable
 
 Body = dict[str, Any]
 
@@ -33,6 +33,12 @@ class MappingConflict(Studio9Error):
 
     status = 400
     code = "mapping_conflict"
+
+
+class DocumentTooLarge(TooLarge):
+    """A document stays under 64 KiB; write what is larger as an object and keep its key and hash."""
+
+    code = "document_too_large"
 
 
 class NotDurable(Studio9Error):

@@ -4,12 +4,13 @@ Every write stores a random id of its own. Where the answer was lost, or says "c
 finding one's own id there means that the write had succeeded.
 """
 
-import json
-import secrets
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+import pydantic_core
 
 from studio9_common.documents.checking import check_body, to_json
 from studio9_common.documents.elasticsearch.failures import is_unknown, refusal
@@ -25,6 +26,8 @@ from studio9_common.documents.port import (
     Written,
 )
 from studio9_common.errors import BadInput
+
+_ACTIONS = {"create": b"create", "replace": b"index", "put": b"index", "delete": b"delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,12 @@ def line_of(families: Mapping[str, Index], place: str, write: Write) -> Line:
     """Raises BadInput, MappingConflict, or VersionConflict for a version that was never given out here."""
     family = family_of(families, write.index)
     check_id(write.id)
-    target: dict[str, Any] = {"_index": place, "_id": write.id}
     if write.action == "replace" and write.version is None:
         raise BadInput("a replace needs the version that it replaces", field="version")
-    if write.action in {"replace", "delete"} and write.version is not None:
-        target["if_seq_no"], target["if_primary_term"] = _parse(write)
-    action = {"put": "index", "replace": "index"}.get(write.action, write.action)
-    head = json.dumps({action: target}, separators=(",", ":")).encode()
+    condition = _condition(write) if write.version is not None and write.action in {"replace", "delete"} else b""
+    action = _ACTIONS[write.action]
+    id = pydantic_core.to_json(write.id)
+    head = b'{"%b":{"_index":"%b","_id":%b%b}}' % (action, place.encode(), id, condition)
     if write.action == "delete":
         return Line(write, place, head, "")
     if write.body is None:
@@ -65,9 +67,11 @@ def line_of(families: Mapping[str, Index], place: str, write: Write) -> Line:
             raise MappingConflict(f"the index has no field {hidden}", field=hidden)
     # A field that this process does not know may have been added by a newer one: the store's mapping decides.
     check_body(family.fields, write.body, strict=False)
-    write_id = secrets.token_urlsafe(9)
-    body = to_json({KEY: write.id, WRITE: write_id, **write.body})
-    return Line(write, place, b"%b\n%b" % (head, body.encode()), write_id)
+    write_id = os.urandom(9).hex()
+    rest = to_json(write.body)[1:]
+    comma = b"" if rest == b"}" else b","
+    body = b'{"%b":%b,"%b":"%b"%b%b' % (KEY.encode(), id, WRITE.encode(), write_id.encode(), comma, rest)
+    return Line(write, place, b"%b\n%b" % (head, body), write_id)
 
 
 def version_of(document: Mapping[str, Any]) -> str:
@@ -75,11 +79,11 @@ def version_of(document: Mapping[str, Any]) -> str:
     return f"{document['_seq_no']}.{document['_primary_term']}"
 
 
-def _parse(write: Write) -> tuple[int, int]:
+def _condition(write: Write) -> bytes:
     sequence, _, term = (write.version or "").partition(".")
     if not (sequence.isdecimal() and term.isdecimal() and len(sequence) < 19 and len(term) < 19):
         raise VersionConflict(f"{write.index}/{write.id} never had the version {write.version}")
-    return int(sequence), int(term)
+    return b',"if_seq_no":%d,"if_primary_term":%d' % (int(sequence), int(term))
 
 
 def outcome_of(line: Line, item: Mapping[str, Any]) -> Written | Doubt:

@@ -159,7 +159,7 @@ class Store:
         searched = {name for name in lists if family.index.fields[name] != "stored"}
         if not searched <= family.lists:
             self._families[family.index.name] = schema.add_lists(self._connection, family, frozenset(searched))
-        return to_json(body)
+        return to_json(body).decode()
 
     def close(self) -> None:
         self._connection.close()
