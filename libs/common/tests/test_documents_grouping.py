@@ -14,11 +14,13 @@ class Store:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.error: Exception | None = None
 
     async def send(self, items: Sequence[int]) -> list[int]:
         self.batches.append(list(items))
+        self.asked.set()
         await self.gate.wait()
         if self.error is not None:
             raise self.error
@@ -29,8 +31,7 @@ async def test_what_arrives_under_way_leaves_together_in_the_next() -> None:
     store = Store()
     gatherer: Gatherer[int, int] = Gatherer(store.send)
     first = [asyncio.create_task(gatherer.submit(n, 1)) for n in (1, 2)]
-    while not store.batches:
-        await asyncio.sleep(0)
+    await store.asked.wait()
     rest = [asyncio.create_task(gatherer.submit(n, 1)) for n in (3, 4, 5)]
     await asyncio.sleep(0)
     store.gate.set()
