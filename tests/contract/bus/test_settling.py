@@ -103,6 +103,37 @@ async def test_a_delayed_message_holds_up_no_other(bus, names, tools):
     assert times[0] < 0.7 < times[1] < 4 < times[2]
 
 
+async def test_retries_come_back_amid_new_messages(bus, names, tools):
+    queue = names.spec()
+    await bus.declare(queue)
+    published = 0
+    done: set[bytes] = set()
+
+    async def publish() -> None:
+        nonlocal published
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < 2.5:
+            await bus.publish(names.message(b"%d" % published))
+            published += 1
+
+    async def consume() -> None:
+        async with bus.consume(queue.name) as consumer:
+            while len(done) < published or not publishing.done():
+                for delivery in await consumer.get(16, timeout_s=0.5):
+                    if delivery.failures == 0 and int(delivery.body) % 5 == 0:
+                        await delivery.retry(1, reason="once")
+                    else:
+                        done.add(delivery.body)
+                        await delivery.ack()
+
+    publishing = asyncio.create_task(publish())
+    async with asyncio.timeout(30):
+        await asyncio.gather(publishing, consume())
+    assert done == {b"%d" % i for i in range(published)}
+    await tools.depth(bus, queue.name, 0)
+
+
 async def test_a_transient_message_can_be_retried(bus, names, tools):
     queue = names.spec(transient=True)
     await bus.declare(queue)

@@ -31,6 +31,8 @@ from studio9_common.ids import new_id
 
 SWEEP_S = 5.0
 """How often expired messages that nobody asked for are removed."""
+LADDER_AGAIN_S = 1.0
+"""After which delayed messages that could not be written are tried again."""
 ROUTES_KEPT = 10_000
 
 
@@ -247,9 +249,9 @@ class EmbeddedBus:
                 return False
             queue.add_volatile(message)
             return True
+        queue.expect_rows()
         return await self._store.submit(
-            lambda connection: replace_by(connection, dead_letter_id, message),
-            lambda moved: queue.rows_added() if moved else None,
+            lambda connection: replace_by(connection, dead_letter_id, message), lambda _: queue.fill()
         )
 
     async def drop(self, dead_letter_id: str) -> bool:
@@ -344,10 +346,17 @@ class EmbeddedBus:
 
         def then(_: None) -> None:
             for queue in touched.values():
-                queue.rows_added()
+                queue.fill()
 
+        def check(future: asyncio.Future[None]) -> None:
+            if not future.cancelled() and future.exception() is not None and not self._store.closed:
+                later = time.time() + LADDER_AGAIN_S
+                self._ladder.add(*((later, seq, name, None) for _, seq, name, message in entries if message is None))
+
+        for queue in touched.values():
+            queue.expect_rows()
         if moves:
-            self._store.submit(lambda connection: make_due(connection, moves), then)
+            self._store.submit(lambda connection: make_due(connection, moves), then).add_done_callback(check)
 
     def _sweep(self) -> None:
         now = time.time()

@@ -82,10 +82,9 @@ class QueueState:
             self._volatile.popleft()
         self.wake()
 
-    def rows_added(self) -> None:
-        """Rows beyond the cursor were written without `admit`."""
+    def expect_rows(self) -> None:
+        """Rows are about to be written without `admit`; `fill` must follow. From now on none are admitted past them."""
         self._more = True
-        self.fill()
 
     def fill(self) -> None:
         """Reads rows when the consumers' reach is half empty."""
