@@ -7,9 +7,7 @@ import torch
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.run import Run
 from studio9_trainers.yolo.framework import MODEL_FILES
-
-BACKBONE_LAYERS = {"YOLO8N": 10, "YOLO8S": 10, "YOLO11N": 11, "YOLO11S": 11, "YOLO11M": 11}
-"""Layers of the model file's backbone part; what follows belongs to the head."""
+from studio9_trainers.yolo.weights import backbone_layers
 
 
 def device() -> str:
@@ -45,7 +43,7 @@ def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, An
         "patience": config.patience,
         "seed": config.seed % 2**31,
         "deterministic": True,
-        "freeze": BACKBONE_LAYERS[config.architecture] if config.freeze_backbone else None,
+        "freeze": backbone_layers(config.architecture) if config.freeze_backbone else None,
         "mosaic": config.options["mosaic"],
         "close_mosaic": min(10, config.epochs // 3),
         "fliplr": config.options["mirror"],

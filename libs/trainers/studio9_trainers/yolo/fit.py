@@ -19,11 +19,11 @@ from studio9_trainers.config import TrainingConfig
 from studio9_trainers.dataset import PictureSet
 from studio9_trainers.errors import Diverged
 from studio9_trainers.run import Run
-from studio9_trainers.yolo.arguments import BACKBONE_LAYERS, arguments
+from studio9_trainers.yolo.arguments import arguments
 from studio9_trainers.yolo.pictures import PictureDataset
 from studio9_trainers.yolo.state import TrainingState, save_state
 from studio9_trainers.yolo.watch import Watch
-from studio9_trainers.yolo.weights import State, build, copied, load_fitting
+from studio9_trainers.yolo.weights import State, backbone_layers, build, copied, load_fitting
 
 KEPT = 2
 """Checkpoints on the disk: the last, and the one before it while it may still be uploading."""
@@ -99,12 +99,8 @@ class Fit(DetectionTrainer):
         optimizer = super().build_optimizer(model, *args, **options)
         if self._config.backbone_rate == self._config.head_rate:
             return optimizer
-        backbone = {
-            id(parameter)
-            for number, layer in enumerate(model.model)
-            if number < BACKBONE_LAYERS[self._config.architecture]
-            for parameter in layer.parameters()
-        }
+        layers = list(model.model)[: backbone_layers(self._config.architecture)]
+        backbone = {id(parameter) for layer in layers for parameter in layer.parameters()}
         parted = []
         for group in optimizer.param_groups:
             for rate, inside in ((self._config.backbone_rate, True), (self._config.head_rate, False)):

@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 from studio9_task.outputs import Written, new_file
 from studio9_task.parameters import Thresholds
@@ -35,6 +35,11 @@ class ModelFile:
 def build(architecture: str, labels: int) -> Any:
     """A fresh model of one of the catalogue's architectures, for so many labels."""
     return DetectionModel(MODEL_FILES[architecture][1], ch=3, nc=labels, verbose=False)
+
+
+def backbone_layers(architecture: str) -> int:
+    """How many of its layers are the backbone; those after it belong to the head."""
+    return len(yaml_model_load(MODEL_FILES[architecture][1])["backbone"])
 
 
 def save_model(path: Path, model: ModelFile) -> Written:
