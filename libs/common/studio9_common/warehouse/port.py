@@ -1,8 +1,8 @@
 """Prediction tables, loaded in bulk and exactly once.
 
 Every adapter passes `tests/contract/warehouse`. A load is one transaction that writes the rows and the ledger's
-line together; the ledger's key is (organisation, job, output), the manifest's sha256 is a check. The table's columns are
-`studio9_common.contracts.predictions.COLUMNS`.
+line together; the ledger's key is (organisation, job, output), the manifest's sha256 is a check. The table's columns
+are `studio9_common.contracts.predictions.COLUMNS`; a prediction_id is in an organisation's table at most once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +34,12 @@ class QueryRefused(BadInput):
     code = "query_refused"
 
 
+class QueryFailed(BadInput):
+    """The statement was allowed but could not be carried out; the message says why (a name, a type, too slow)."""
+
+    code = "query_failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One gzip CSV with a header line, in object storage."""
@@ -58,7 +64,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The ledger's line. `repeated`: it had been loaded before and nothing was done."""
+    """The ledger's line. `rows`: how many the load added, fewer than it held where predictions were in the table
+    already (the same picture seen again by a stream). `repeated`: it had been loaded before and nothing was done."""
 
     rows: int
     loaded_at: str
@@ -90,7 +97,11 @@ class Warehouse(Protocol):
     async def query(
         self, organisation: str, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int = 10_000
     ) -> Rows:
-        """Runs one reading statement that sees this organisation's rows only, as the view `predictions`."""
+        """Runs one reading statement that sees this organisation's rows only, as the view `predictions`.
+
+        `:name` in the statement stands for `parameters["name"]`. At most `limit` rows; times come as RFC 3339 text,
+        decimals as floats. Raises QueryRefused, QueryFailed, WarehouseUnavailable.
+        """
         ...
 
     async def ping(self) -> None: ...

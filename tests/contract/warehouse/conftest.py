@@ -1,0 +1,73 @@
+"""The same tests for every adapter: DuckDB; PostgreSQL; Redshift's driver and SQL through the proxy, parts on S3."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from pydantic import SecretStr
+
+from studio9_common.ids import new_id
+from studio9_common.objects.connect import ObjectsSettings, open_objects
+from studio9_common.objects.port import Objects
+from studio9_common.warehouse.connect import WarehouseSettings, open_warehouse
+from studio9_common.warehouse.port import Warehouse
+
+NEEDED = {
+    "duckdb": (),
+    "postgresql": ("STUDIO9_TEST_POSTGRESQL_URL",),
+    "redshift": ("STUDIO9_TEST_REDSHIFT_URL", "STUDIO9_TEST_S3_URL"),
+}
+
+
+Place = tuple[WarehouseSettings, ObjectsSettings]
+"""Where one test's warehouse and its objects are; another process can open the same."""
+
+
+@pytest.fixture(params=NEEDED)
+def kind(request: pytest.FixtureRequest) -> str:
+    for name in NEEDED[request.param]:
+        if not os.environ.get(name):
+            pytest.skip(f"{name} is not set: no such server to test against")
+    return str(request.param)
+
+
+@pytest.fixture
+def place(kind: str, tmp_path: Path) -> Place:
+    local = ObjectsSettings(url=(tmp_path / "objects").as_uri())
+    if kind == "duckdb":
+        return WarehouseSettings(url=SecretStr(f"duckdb://{tmp_path}/warehouse.duckdb")), local
+    if kind == "postgresql":
+        return WarehouseSettings(url=SecretStr(os.environ["STUDIO9_TEST_POSTGRESQL_URL"])), local
+    address = urlsplit(os.environ["STUDIO9_TEST_S3_URL"])
+    endpoint, bucket = f"http://{address.hostname}:{address.port}", f"warehouse-{new_id()}"
+    access, secret = address.username or "", address.password or ""
+    keys = {"aws_access_key_id": access, "aws_secret_access_key": secret}
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket=bucket)
+    return (
+        WarehouseSettings(
+            url=SecretStr(os.environ["STUDIO9_TEST_REDSHIFT_URL"]),
+            ssl=False,
+            objects_url=f"s3://{bucket}/below",
+            access_key=access,
+            secret_key=SecretStr(secret),
+        ),
+        ObjectsSettings(url=f"s3://{bucket}/below", endpoint=endpoint, access_key=access, secret_key=SecretStr(secret)),
+    )
+
+
+@pytest.fixture
+async def objects(place: Place) -> AsyncIterator[Objects]:
+    opened = open_objects(place[1])
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def warehouse(place: Place, objects: Objects) -> AsyncIterator[Warehouse]:
+    opened = open_warehouse(place[0], objects)
+    await opened.prepare()
+    yield opened
+    await opened.close()
