@@ -9,6 +9,7 @@ from studio9_cli.pytest_servers import (
     s3_url,
     sns_url,
     sqs_url,
+    trainers_python,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "s3_url",
     "sns_url",
     "sqs_url",
+    "trainers_python",
 ]

@@ -6,9 +6,12 @@ variables of `studio9_cli.servers`; under a bare pytest they are what the caller
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+# The trainers environment's interpreter; set for the suites that have the machine to themselves (e2e, chaos, bench).
+TRAINERS_PYTHON = "STUDIO9_TEST_TRAINERS_PYTHON"
 # Why a variable is not set, by variable; made by `./studio9 test`.
 REASONS = "STUDIO9_TEST_REASONS"
 
@@ -19,7 +22,7 @@ def address(variable: str) -> str:
     if value:
         return value
     reasons = json.loads(os.environ.get(REASONS) or "{}")
-    pytest.skip(reasons.get(variable) or f"{variable} is not set; `./studio9 test` starts the server and sets it")
+    pytest.skip(reasons.get(variable) or f"{variable} is not set; `./studio9 test` sets it")
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +71,9 @@ def sns_url() -> str:
 def redshift_url() -> str:
     """Address of a database that speaks Redshift's protocol; its COPY reads `s3_url`."""
     return address("STUDIO9_TEST_REDSHIFT_URL")
+
+
+@pytest.fixture(scope="session")
+def trainers_python() -> Path:
+    """The trainers environment's interpreter; `studio9-task` lies beside it."""
+    return Path(address(TRAINERS_PYTHON))

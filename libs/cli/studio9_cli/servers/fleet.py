@@ -1,8 +1,13 @@
-"""All the servers of a run: each from its address in the environment, else started here, all at the same time."""
+"""All the servers of a run: each from its address in the environment, else started here, all at the same time.
+
+A server's `find` decides where it comes from: system packages and package artifacts today; a container would stand
+before them.
+"""
 
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,6 +53,7 @@ class Fleet:
         self._wanted: Sequence[Server] = tuple(servers() if wanted is None else wanted)
         self._pool = ThreadPoolExecutor(max_workers=max(1, len(self._wanted)), thread_name_prefix="server")
         self._outcomes: dict[str, Future[Outcome]] = {}
+        self._submitted = threading.Event()
         self._processes = Processes()
         self._folder = Path(tempfile.mkdtemp(prefix="studio9-servers-"))
 
@@ -57,6 +63,7 @@ class Fleet:
         self._processes.remove_at_end(self._folder)
         for server in self._wanted:
             self._outcomes[server.name] = self._pool.submit(self._one, server)
+        self._submitted.set()
         return self
 
     def __exit__(
@@ -100,6 +107,7 @@ class Fleet:
 
     def _needed(self, server: Server) -> dict[str, str]:
         found: dict[str, str] = {}
+        self._submitted.wait()
         for name in server.needs:
             outcome = self._outcomes[name].result() if name in self._outcomes else None
             if outcome is None or not outcome.addresses:

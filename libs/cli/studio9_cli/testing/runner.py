@@ -13,14 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from studio9_cli import project
-from studio9_cli.pytest_servers import REASONS
+from studio9_cli.pytest_servers import REASONS, TRAINERS_PYTHON
 from studio9_cli.servers.fleet import Fleet, Outcome
 from studio9_cli.servers.processes import ProcessEnded, Processes
 from studio9_cli.testing.checks import run_checks
 from studio9_cli.testing.parts import Part
 from studio9_cli.testing.results import Result, from_junit
-
-TRAINERS_PYTHON = "STUDIO9_TEST_TRAINERS_PYTHON"
 
 
 class Runner:
