@@ -1,15 +1,28 @@
-"""A job in the hands of the core, with a clock that only the test moves."""
+"""A job in the hands of the core, with a clock that only the test moves; and real embedded parts around Orion."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from studio9_aries.app import build as build_aries
+from studio9_aries.settings import AriesSettings
+from studio9_common.bus.embedded import EmbeddedBus
+from studio9_common.bus.port import Bus, Queue
+from studio9_common.clients.aries import AriesClient
+from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import Attempt, Job, ObjectRef, Phase, Spec, State
+from studio9_common.contracts.messages import Message
 from studio9_common.contracts.reasons import Reason
+from studio9_common.documents.embedded import SqliteDocuments
 from studio9_common.ids import new_id
-from studio9_common.times import parse_time
+from studio9_common.objects.local import LocalObjects
+from studio9_common.times import Clock, parse_time
+from studio9_common.tokens import TokenKeys
+from studio9_orion.app import OrionService, build
 from studio9_orion.core import Decision, Policy, decide
 from studio9_orion.core.events import (
     Assigned,
@@ -21,6 +34,8 @@ from studio9_orion.core.events import (
     ResultReceived,
     Tick,
 )
+from studio9_orion.queues import CLEAN, REQUESTS, RESULTS, SCHEDULE, TELEMETRY, beats
+from studio9_orion.settings import OrionSettings
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 REF = ObjectRef(key="acme/jobs/j/1/manifest.json", sha256="0" * 64, size=10)
@@ -133,3 +148,91 @@ def life() -> Life:
 @pytest.fixture
 def new_life() -> Callable[..., Life]:
     return Life
+
+
+class ManualClock:
+    """Time that only the test moves; `monotonic` follows it."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+    def pass_(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def keys() -> TokenKeys:
+    return TokenKeys(TokenKeys.generate())
+
+
+@dataclass
+class World:
+    """Real parts on disk: the embedded bus, Aries over the embedded store through its client, local objects."""
+
+    folder: Path
+    bus: EmbeddedBus
+    store: AriesClient
+    objects: LocalObjects
+    keys: TokenKeys
+    clock: ManualClock
+    settings: OrionSettings = field(default_factory=lambda: OrionSettings(tick_s=0.2, orphan_tick_s=1.0))
+
+    def orion(self, *, bus: Bus | None = None, clock: Clock | None = None, **settings: Any) -> OrionService:
+        """An Orion that is not started; by default with the clock that only the test moves."""
+        return build(
+            self.settings.model_copy(update=settings),
+            bus=bus or self.bus,
+            store=self.store,
+            objects=self.objects,
+            keys=self.keys,
+            clock=clock or self.clock,
+        )
+
+    async def job(self, id: str) -> Job:
+        return (await self.store.get_job(id))[0]
+
+    async def listen(self, name: str, *patterns: str) -> Queue:
+        """A queue that takes what matches."""
+        queue = Queue(name, patterns, transient=True)
+        await self.bus.declare(queue)
+        return queue
+
+    async def take(self, queue: Queue, limit: int = 100) -> list[Message]:
+        """What is in a queue now."""
+        async with self.bus.consume(queue.name) as consumer:
+            deliveries = await consumer.get(limit, 0.05)
+            for delivery in deliveries:
+                await delivery.ack()
+        return [decode(delivery.body).data for delivery in deliveries]
+
+    async def send(self, data: Message, organisation: str = "acme") -> None:
+        await self.bus.publish(encode(data, source="test", organisation=organisation))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, keys: TokenKeys, clock: ManualClock) -> AsyncIterator[World]:
+    documents = await SqliteDocuments.open(tmp_path / "aries.sqlite")
+    aries = build_aries(AriesSettings(), documents=documents, keys=keys)
+    await aries.start()
+    bus = await EmbeddedBus.open(tmp_path / "bus.sqlite")
+    client = AriesClient(aries.asgi, service="orion", keys=keys, retry_s=0)
+    objects = LocalObjects(tmp_path / "objects", base_url="http://127.0.0.1/objects")
+    for queue in (REQUESTS, RESULTS, CLEAN, TELEMETRY, SCHEDULE, beats(20)):
+        await bus.declare(queue)
+    yield World(tmp_path, bus, client, objects, keys, clock)
+    await client.close()
+    await bus.close()
+    await objects.close()
+    await aries.stop()
+    await documents.close()

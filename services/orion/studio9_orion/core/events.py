@@ -130,9 +130,10 @@ class OutputReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Time has passed. `heard_until`: how long the current fence's last beat holds, by a real-time read (None: no
-    beat is stored). `deaf_until`: silence before this time could not have been heard, so none is judged."""
+    """Time has passed. `heard_until`: how long the last beat of `fence` holds, by a real-time read (None: no beat is
+    stored). `deaf_until`: silence before this time could not have been heard, so none is judged."""
 
+    fence: int | None = None
     heard_until: str | None = None
     deaf_until: str | None = None
 

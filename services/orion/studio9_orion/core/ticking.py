@@ -21,7 +21,7 @@ def tick(draft: Draft, event: Tick) -> Decision:
             intake.enqueue(draft)
         case Phase.assigned if draft.due("starting") and not deaf:
             _give_up(draft, "start_timeout", "The worker did not show the attempt in time; the job goes on elsewhere.")
-        case Phase.starting | Phase.running if not deaf:
+        case Phase.starting | Phase.running if not deaf and event.fence in {None, draft.job.fence}:
             _held(draft, event)
         case Phase.cancelling if draft.due("cancelling") and not deaf:
             ending.end(draft, State.cancelled, draft.job.reason)

@@ -1,0 +1,32 @@
+"""`python -m studio9_orion`: Orion in a process of its own, from the environment's settings."""
+
+import asyncio
+
+from studio9_common.bus import open_bus
+from studio9_common.clients.aries import AriesClient
+from studio9_common.logs import configure_logs
+from studio9_common.service import run_service
+from studio9_common.tokens import TokenKeys
+from studio9_orion.app import build
+from studio9_orion.settings import OrionSettings
+
+
+async def main() -> None:
+    """Runs until SIGTERM or SIGINT."""
+    settings = OrionSettings.load()
+    configure_logs(settings.log_level, settings.log_format)
+    keys = TokenKeys(settings.token_keys.get_secret_value())
+    bus = await open_bus(settings.bus_url, name="orion")
+    objects = settings.open_objects()
+    aries = AriesClient(settings.aries_url, service="orion", keys=keys)
+    try:
+        orion = build(settings, bus=bus, store=aries, objects=objects, keys=keys)
+        await run_service(orion, settings.host, settings.port)
+    finally:
+        await aries.close()
+        await objects.close()
+        await bus.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,77 @@
+"""One small document per attempt that a worker has: when it was last heard, and for how long that holds.
+
+Never part of the job's document: two thousand running jobs are not rewritten every 5 s.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from studio9_common.contracts.collections import BEATS
+from studio9_common.contracts.messages import AttemptBeat
+from studio9_common.documents.port import Where
+from studio9_orion.store import Store, delete_many, find, put_many
+
+Key = tuple[str, int]
+
+
+def beat_id(job: str, fence: int) -> str:
+    return f"{job}:{fence}"
+
+
+class Beats:
+    """See the module's docstring."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put(self, heard: Sequence[tuple[str, AttemptBeat]], received_at: str, lease_until: str) -> None:
+        """Notes what (worker, attempt) were heard at a time."""
+        await put_many(
+            self._store,
+            BEATS.name,
+            [
+                (beat_id(beat.job, beat.fence), _document(worker, beat, received_at, lease_until))
+                for worker, beat in heard
+            ],
+        )
+
+    async def heard_until(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """Until when each attempt's last beat holds, in real time; those never heard are missing."""
+        wanted = list(dict.fromkeys(keys))
+        found = await self._store.get_many(BEATS.name, [beat_id(*key) for key in wanted])
+        return {key: item.body["lease_until"] for key, item in zip(wanted, found, strict=True) if item is not None}
+
+    async def silent(self, now: str, *, most: int) -> AsyncIterator[Key]:
+        """Attempts whose last beat no longer holds, the longest silent first."""
+        where = Where(below={"lease_until": now})
+        async for item in find(self._store, BEATS.name, where, sort=("lease_until",), most=most, fresh=True):
+            yield item.body["job"], item.body["fence"]
+
+    async def of_job(self, job: str) -> list[Key]:
+        """Every attempt of a job that was ever heard."""
+        where = Where(equals={"job": job})
+        return [(job, item.body["fence"]) async for item in find(self._store, BEATS.name, where, fresh=True)]
+
+    async def delete(self, keys: Iterable[Key]) -> None:
+        await delete_many(self._store, BEATS.name, [beat_id(*key) for key in keys])
+
+
+def _document(worker: str, beat: AttemptBeat, received_at: str, lease_until: str) -> dict[str, Any]:
+    body = {
+        "organisation": beat.organisation,
+        "job": beat.job,
+        "fence": beat.fence,
+        "worker": worker,
+        "sequence": beat.sequence,
+        "phase": beat.phase,
+        "progress": beat.progress,
+        "received_at": received_at,
+        "lease_until": lease_until,
+        "detail": {
+            "remaining_s": beat.remaining_s,
+            "epoch": beat.epoch,
+            "epochs": beat.epochs,
+            "metrics": dict(beat.metrics),
+        },
+    }
+    return {key: value for key, value in body.items() if value is not None}

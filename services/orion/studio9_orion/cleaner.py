@@ -1,0 +1,80 @@
+"""The cleaner: removes what a job used, once the store shows in real time that the job has ended. Idempotent.
+
+Workers remove their own containers and folders when a lease says `confirmed` or `stop`; what lies in the object
+storage and in the store is removed here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from studio9_common.bus.port import Delivery
+from studio9_common.contracts.collections import RESULTS
+from studio9_common.contracts.envelope import decode
+from studio9_common.contracts.job import TERMINAL, Job, dump
+from studio9_common.contracts.messages import JobClean
+from studio9_common.errors import BadInput
+from studio9_common.objects.port import Objects
+from studio9_orion.beats import Beats
+from studio9_orion.core.events import Cleaned
+from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, scratch_prefix
+from studio9_orion.shell import Shell
+from studio9_orion.store import put_many
+
+FEW_FENCES = 8
+"""With so few, each prefix is removed by itself; with more, one listing finds those that hold anything."""
+
+
+class Cleaner:
+    """The handler of `orion.clean.v1`."""
+
+    def __init__(self, shell: Shell, objects: Objects, beats: Beats) -> None:
+        self._shell, self._objects, self._beats = shell, objects, beats
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises Unavailable while store or objects are away, BadMessage for what can never be read."""
+        ids = []
+        for delivery in deliveries:
+            data = decode(delivery.body).data
+            if not isinstance(data, JobClean):
+                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
+            ids.append(data.job)
+        await self.clean(ids)
+
+    async def clean(self, ids: Sequence[str]) -> None:
+        """Cleans up after jobs that have ended; others are left alone."""
+        found = await self._shell.jobs.load_many(ids)
+        over = [item.job for item in found.values() if item.job.state in TERMINAL]
+        if not over:
+            return
+        await self._shell.tell_related([job.id for job in over])
+        for job in over:
+            await self.remove_objects(job)
+            await self._beats.delete(await self._beats.of_job(job.id))
+        results = [(job.id, _result(job)) for job in over if job.result is not None]
+        await put_many(self._shell.jobs.store, RESULTS.name, results)
+        await self._shell.apply([(job.id, Cleaned()) for job in over])
+
+    async def remove_objects(self, job: Job, *, with_checkpoint: bool = True) -> dict[str, int]:
+        """Removes a terminal job's scratch objects and superseded attempts; returns how many, by prefix."""
+        kept = kept_fences(job, with_checkpoint=with_checkpoint)
+        prefixes = [scratch_prefix(job)]
+        prefixes += [attempt_prefix(job, fence) for fence in await self._fences(job) if fence not in kept]
+        removed = {prefix: await self._objects.delete_prefix(prefix) for prefix in prefixes}
+        return {prefix: count for prefix, count in removed.items() if count}
+
+    async def _fences(self, job: Job) -> Sequence[int]:
+        if job.fence <= FEW_FENCES:
+            return range(1, job.fence + 1)
+        root = f"{job.organisation}/jobs/{job.id}/"
+        fences = {fence_of(job, info.key) async for info in self._objects.list(root)}
+        return sorted(fence for fence in fences if fence is not None)
+
+
+def _result(job: Job) -> dict[str, Any]:
+    return {
+        "organisation": job.organisation,
+        "job": job.id,
+        "kind": job.spec.kind,
+        "created_at": job.ended_at or job.updated_at,
+        "result": dump(job)["result"],
+    }

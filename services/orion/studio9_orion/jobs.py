@@ -1,0 +1,92 @@
+"""Jobs in the store: bulk reads in real time, bulk writes by compare-and-set, and the searches that find work."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from studio9_common.clients.aries import BulkItem
+from studio9_common.contracts.collections import JOBS, job_document, job_of
+from studio9_common.contracts.job import TERMINAL, Job, Phase
+from studio9_common.documents.port import Where
+from studio9_common.ids import is_id
+from studio9_orion.store import Store, check, find
+
+OPEN_STATES = ("submitted", "queued", "running")
+HELD_PHASES = (Phase.assigned.value, Phase.starting.value, Phase.running.value, Phase.cancelling.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """A job and the version under which it was read."""
+
+    job: Job
+    version: str
+
+
+class Jobs:
+    """See the module's docstring. Searches lag; whatever they find is read again before it is decided on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def load(self, id: str) -> Versioned | None:
+        return (await self.load_many([id])).get(id)
+
+    async def load_many(self, ids: Iterable[str]) -> dict[str, Versioned]:
+        """Those that exist, by id. An id that is no UUIDv7 names no job."""
+        wanted = [id for id in dict.fromkeys(ids) if is_id(id)]
+        if not wanted:
+            return {}
+        found = await self.store.get_many(JOBS.name, wanted)
+        return {item.id: Versioned(job_of(item.body), item.etag) for item in found if item is not None}
+
+    async def save_many(self, writes: Sequence[tuple[Job, str | None]]) -> list[bool]:
+        """One entry per write: whether it was made; False: somebody else wrote in the meantime. A version of None
+        creates. Raises Unavailable if any is in doubt; what was written then is found by the next reader."""
+        if not writes:
+            return []
+        items = [
+            BulkItem(action="create" if version is None else "replace", id=job.id, body=job_document(job), etag=version)
+            for job, version in writes
+        ]
+        return [check(JOBS.name, outcome) for outcome in await self.store.bulk(JOBS.name, items)]
+
+    def due(self, now: str, *, most: int) -> AsyncIterator[Job]:
+        """Jobs with a deadline that has passed, the oldest first."""
+        return self._find(Where(below={"next_deadline": now}), sort=("next_deadline",), most=most, fresh=True)
+
+    def unsent(self, before: str, *, most: int) -> AsyncIterator[Job]:
+        """Jobs with a command in the outbox since before a time."""
+        return self._find(Where(below={"outbox_since": before}), sort=("outbox_since",), most=most)
+
+    def queued(self, *, most: int) -> AsyncIterator[Job]:
+        """Jobs that wait for a slot."""
+        where = Where(equals={"phase": Phase.queued.value})
+        return self._find(where, sort=("queued_at",), most=most, fresh=True)
+
+    def held(self, *, most: int = 10_000) -> AsyncIterator[Job]:
+        """Jobs that a worker has."""
+        return self._find(Where(equals={"phase": HELD_PHASES}), most=most, fresh=True)
+
+    def ended(self, since: str, until: str, *, most: int = 10_000) -> AsyncIterator[Job]:
+        """Terminal jobs that ended within a time, `until` excluded."""
+        where = Where(
+            equals={"state": tuple(state.value for state in sorted(TERMINAL))},
+            at_least={"ended_at": since},
+            below={"ended_at": until},
+        )
+        return self._find(where, sort=("ended_at",), most=most)
+
+    async def related_to(self, ended: Sequence[str]) -> list[Job]:
+        """Jobs not yet ended that are children of, or depend on, any of these."""
+        found: dict[str, Job] = {}
+        for field in ("parent", "depends_on"):
+            where = Where(equals={field: tuple(ended), "state": OPEN_STATES})
+            async for job in self._find(where, most=10_000):
+                found[job.id] = job
+        return list(found.values())
+
+    async def _find(
+        self, where: Where, *, sort: Sequence[str] = (), most: int, fresh: bool = False
+    ) -> AsyncIterator[Job]:
+        async for item in find(self.store, JOBS.name, where, sort=sort, most=most, fresh=fresh):
+            yield job_of(item.body)

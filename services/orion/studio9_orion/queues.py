@@ -1,0 +1,34 @@
+"""The queues that Orion consumes. A name ends in a version, because a queue's arguments cannot be changed."""
+
+from studio9_common.bus.port import Queue
+from studio9_common.contracts.messages import (
+    JobCancel,
+    JobCancelled,
+    JobClean,
+    JobCompleted,
+    JobFailed,
+    JobOutput,
+    JobQueued,
+    JobRequested,
+    WorkerBeat,
+    WorkerResult,
+    WorkerTelemetry,
+)
+
+REQUESTS = Queue("orion.requests.v1", (JobRequested.routing_key, JobCancel.routing_key, JobOutput.routing_key))
+RESULTS = Queue("orion.results.v1", (WorkerResult.routing_key,))
+TELEMETRY = Queue("orion.telemetry.v1", (WorkerTelemetry.routing_key,))
+CLEAN = Queue("orion.clean.v1", (JobClean.routing_key,))
+SCHEDULE = Queue(
+    "orion.schedule.v1",
+    (JobQueued.routing_key, JobCompleted.routing_key, JobFailed.routing_key, JobCancelled.routing_key),
+    transient=True,
+    message_ttl_s=20,
+    single_active=True,
+)
+"""Wakes the scheduler; the tick is the fallback, so its messages may be lost."""
+
+
+def beats(lease_s: float) -> Queue:
+    """Beats that are older than one lease say nothing any more."""
+    return Queue("orion.beats.v1", (WorkerBeat.routing_key,), transient=True, message_ttl_s=max(1, round(lease_s)))

@@ -1,0 +1,72 @@
+"""From a command in a job's outbox to the message on the bus. The job's document holds what the command leaves out."""
+
+from typing import Any
+
+from studio9_common.bus.port import Outgoing
+from studio9_common.contracts.envelope import encode
+from studio9_common.contracts.job import Command, Job
+from studio9_common.contracts.messages import (
+    MESSAGES,
+    JobAccepted,
+    JobClean,
+    JobEnded,
+    JobEvent,
+    JobQueued,
+    Message,
+    WorkerCancel,
+    WorkerRun,
+)
+from studio9_common.times import parse_time
+from studio9_orion.core import Policy
+
+MANDATORY = frozenset({WorkerRun.type, WorkerCancel.type, JobClean.type})
+"""Messages that somebody must take; nobody needs to listen to a job's events."""
+
+
+def message_of(job: Job, command: Command, policy: Policy) -> Message:
+    """The message of a command, as the job is now."""
+    kind = MESSAGES[command.type]
+    data: dict[str, Any] = {"job": job.id, **command.data}
+    if issubclass(kind, JobEvent):
+        data |= {"kind": job.spec.kind, "context": job.context, "time": command.created_at}
+    if issubclass(kind, JobEnded):
+        data |= _ended(job)
+    elif kind is JobAccepted:
+        data["state"] = job.state
+    elif kind is JobQueued:
+        data["reason"] = job.reason
+    elif kind is WorkerRun:
+        data |= {"spec": job.spec, "resume": job.checkpoint, "lease_s": policy.lease_s}
+        data |= {"attempt": job.attempts[-1].number, "version": job.events[-1].n, "n": command.n}
+    elif kind is WorkerCancel:
+        data |= {"grace_s": policy.cancel_grace_s, "version": job.events[-1].n, "n": command.n}
+    return kind(**data)
+
+
+def outgoing_of(job: Job, command: Command, policy: Policy) -> Outgoing:
+    """The bus message of a command. Its id is the same however often it is sent. Raises MessageTooLarge."""
+    identifier = f"{job.id}:{command.n or command.type + command.created_at}"
+    return encode(
+        message_of(job, command, policy),
+        source="orion",
+        organisation=job.organisation,
+        id=identifier,
+        now=parse_time(command.created_at),
+        mandatory=command.type in MANDATORY,
+    )
+
+
+def _ended(job: Job) -> dict[str, Any]:
+    attempt = job.attempts[-1] if job.attempts else None
+    result = job.result
+    return {
+        "state": job.state,
+        "attempt": attempt.number if attempt else 0,
+        "fence": job.fence,
+        "reason": job.reason,
+        "manifest": result.manifest if result else None,
+        "summary": result.summary if result else {},
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+    }

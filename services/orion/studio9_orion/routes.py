@@ -1,0 +1,168 @@
+"""The operators' API: jobs, their history, workers, and why each waiting job waits. Service tokens only."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+
+from studio9_common.contracts.collections import JOBS, SCHEDULER, WORKERS, job_of
+from studio9_common.contracts.envelope import Envelope
+from studio9_common.contracts.job import TERMINAL, Job, Phase, dump
+from studio9_common.contracts.messages import JobCancel, JobRequested
+from studio9_common.documents.port import Where
+from studio9_common.errors import Conflict, Forbidden, NotFound
+from studio9_common.http.app import ServiceCaller
+from studio9_common.ids import new_id
+from studio9_common.times import format_time
+from studio9_common.tokens import Caller
+from studio9_orion.dispatcher import Dispatcher
+from studio9_orion.scheduler.loop import SNAPSHOT
+from studio9_orion.scheduler.snapshot import why_waiting
+from studio9_orion.shell import Shell
+from studio9_orion.store import find, get
+from studio9_orion.workers import Workers
+
+SYSTEM = "system"
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class NotEnded(Conflict):
+    """Only a job that has ended can be retried; cancel it first, or wait for its end."""
+
+    code = "not_ended"
+
+
+class Cancel(BaseModel):
+    """Who cancels, for the job's history."""
+
+    model_config = ConfigDict(extra="forbid")
+    requested_by: str = "operator"
+
+
+def router(shell: Shell, dispatcher: Dispatcher, workers: Workers) -> APIRouter:
+    """The routes over Orion's own parts."""
+    routes = APIRouter(prefix="/v1")
+    store = shell.jobs.store
+
+    async def job_for(caller: Caller, id: str) -> Job:
+        _check(caller)
+        found = await shell.jobs.load(id)
+        if found is None or caller.organisation not in (SYSTEM, found.job.organisation):
+            raise NotFound(f"there is no job {id}", field="id", value=id)
+        return found.job
+
+    async def snapshot() -> dict[str, Any] | None:
+        document = await get(store, SCHEDULER.name, SNAPSHOT)
+        return document.body["snapshot"] if document else None
+
+    @routes.get("/jobs")
+    async def jobs(
+        caller: ServiceCaller,
+        state: str | None = None,
+        kind: str | None = None,
+        organisation: str | None = None,
+        worker: str | None = None,
+        limit: Limit = 100,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """Jobs, the newest first; up to a second behind."""
+        _check(caller)
+        given = {"state": state, "kind": kind, "organisation": organisation, "worker": worker}
+        equals = {name: value for name, value in given.items() if value is not None}
+        if caller.organisation != SYSTEM:
+            equals["organisation"] = caller.organisation
+        page = await store.search(JOBS.name, Where(equals=equals), sort=("-created_at",), limit=limit, after=after)
+        taken = await snapshot()
+        return {"items": [_short(job_of(item.body), taken) for item in page.items], "next": page.next}
+
+    @routes.get("/jobs/{id}")
+    async def job(caller: ServiceCaller, id: str) -> dict[str, Any]:
+        """A job with all that is known of it."""
+        found = await job_for(caller, id)
+        return {**dump(found), "why_waiting": why_waiting(found, await snapshot()) or None}
+
+    @routes.get("/jobs/{id}/events")
+    async def events(caller: ServiceCaller, id: str) -> dict[str, Any]:
+        """Its life-cycle events."""
+        return {"items": dump(await job_for(caller, id))["events"]}
+
+    @routes.post("/jobs/{id}/cancel")
+    async def cancel(caller: ServiceCaller, id: str, body: Cancel | None = None) -> dict[str, Any]:
+        """Cancels, durably; `answer` is too_late for a job that finished first."""
+        found = await job_for(caller, id)
+        message = JobCancel(job=id, requested_by=(body or Cancel()).requested_by)
+        applied = await dispatcher.take([_envelope(shell, found.organisation, message)])
+        now = applied.jobs[id]
+        return {"answer": applied.decisions[0].answer, "state": now.state, "phase": now.phase}
+
+    @routes.post("/jobs/{id}/retry", status_code=201)
+    async def retry(caller: ServiceCaller, id: str) -> dict[str, Any]:
+        """A new job like this one, which goes on from its last checkpoint. Durable when it is answered."""
+        old = await job_for(caller, id)
+        if old.state not in TERMINAL:
+            raise NotEnded(field="id", value=id)
+        request = JobRequested(
+            job=new_id(),
+            owner=old.owner,
+            project=old.project,
+            spec=old.spec,
+            priority=old.priority,
+            priority_class=old.priority_class,
+            retried_from=old.id,
+            context=old.context,
+        )
+        await dispatcher.take([_envelope(shell, old.organisation, request)])
+        return {"job": request.job, "retried_from": old.id}
+
+    @routes.get("/workers")
+    async def all_workers(caller: ServiceCaller) -> dict[str, Any]:
+        """Every worker, the one that was heard last first."""
+        _check(caller)
+        items = [
+            {"id": item.id, **item.body} async for item in find(store, WORKERS.name, Where(), sort=("-last_seen",))
+        ]
+        return {"items": items}
+
+    @routes.get("/queue")
+    async def queue(caller: ServiceCaller, limit: Limit = 100) -> dict[str, Any]:
+        """The jobs that wait, and why each does."""
+        _check(caller)
+        waiting = (Phase.submitted.value, Phase.queued.value, Phase.backing_off.value)
+        equals: dict[str, Any] = {"phase": waiting}
+        if caller.organisation != SYSTEM:
+            equals["organisation"] = caller.organisation
+        page = await store.search(JOBS.name, Where(equals=equals), sort=("created_at",), limit=limit, fresh=True)
+        taken = await snapshot()
+        return {"items": [_short(job_of(item.body), taken) for item in page.items], "next": page.next}
+
+    return routes
+
+
+def _check(caller: Caller) -> None:
+    if caller.job is not None:
+        raise Forbidden("a worker's token opens nothing here")
+
+
+def _envelope(shell: Shell, organisation: str, data: JobCancel | JobRequested) -> Envelope:
+    time = format_time(shell.clock.now())
+    return Envelope(
+        id=new_id(), type=data.type, source="/studio9/orion", organisation=organisation, time=time, data=data
+    )
+
+
+def _short(job: Job, taken: dict[str, Any] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": job.id,
+        "organisation": job.organisation,
+        "kind": job.spec.kind,
+        "state": job.state,
+        "phase": job.phase,
+        "priority": job.priority,
+        "attempts": len(job.attempts),
+        "worker": job.attempts[-1].worker if job.attempts else None,
+        "reason": job.reason.code if job.reason else None,
+        "created_at": job.created_at,
+        "ended_at": job.ended_at,
+        "why_waiting": why_waiting(job, taken) or None,
+    }
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,54 @@
+"""Settings of Orion (`STUDIO9_ORION_…`). Times are seconds."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from studio9_common.objects.settings import WithObjects
+from studio9_orion.core import Policy
+
+
+class OrionSettings(WithObjects):
+    """How long Orion waits for what; the defaults are those of the design."""
+
+    service: ClassVar[str] = "orion"
+
+    name: str = Field("", max_length=128, description="this Orion's name in marks and epochs; empty: a new id")
+    lease_s: float = Field(20.0, ge=1, description="how long a beat holds")
+    tick_s: float = Field(5.0, gt=0, description="time between two sweeps of deadlines, and two passes at the least")
+    orphan_tick_s: float = Field(60.0, gt=0, description="time between two sweeps for what jobs left behind")
+
+    assigned_s: float = Field(30.0, gt=0, description="until an assigned worker must have shown the attempt in a beat")
+    starting_s: float = Field(900.0, gt=0, description="until an attempt must run after its inputs began to be staged")
+    overrun_s: float = Field(60.0, ge=0, description="granted beyond a job's own max_run_s, which the worker enforces")
+    queue_s: float = Field(7 * 86_400.0, gt=0, description="longest wait for a slot, unless the job says otherwise")
+    cancelling_s: float = Field(25.0, gt=0, description="until a cancelled job ends, whatever its worker does")
+    cancel_grace_s: float = Field(20.0, ge=0, description="between SIGTERM and SIGKILL of a cancelled task")
+    related_s: float = Field(30.0, gt=0, description="how often a waiting job looks at what it depends on")
+    cleaning_s: float = Field(30.0, gt=0, description="until cleaning is ordered again; grows to ten minutes")
+    outputs_s: float = Field(86_400.0, gt=0, description="how long the warehouse may take to load an output")
+    outputs_retry_s: float = Field(60.0, gt=0, description="until the warehouse is reminded; grows to an hour")
+    back_off_s: tuple[float, ...] = Field((2.0, 15.0, 60.0), min_length=1, description="waits before the retries")
+    keep_checkpoints_s: float = Field(7 * 86_400.0, ge=0, description="how long failed jobs keep their checkpoint")
+
+    organisation_limit: int | None = Field(None, ge=1, description="jobs of one organisation that run at once")
+    batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")
+
+    @property
+    def policy(self) -> Policy:
+        """The numbers that the core decides by."""
+        return Policy(
+            lease_s=self.lease_s,
+            assigned_s=self.assigned_s,
+            starting_s=self.starting_s,
+            overrun_s=self.overrun_s,
+            queue_s=self.queue_s,
+            cancelling_s=self.cancelling_s,
+            cancel_grace_s=self.cancel_grace_s,
+            related_s=self.related_s,
+            cleaning_s=self.cleaning_s,
+            outputs_s=self.outputs_s,
+            outputs_retry_s=self.outputs_retry_s,
+            back_off_s=self.back_off_s,
+            keep_checkpoints_s=self.keep_checkpoints_s,
+        )

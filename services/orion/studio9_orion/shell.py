@@ -1,0 +1,241 @@
+"""The shell around the core: load with version, decide, write back by compare-and-set together with the outbox, publish
+with confirms. Whoever calls it acknowledges its message after that.
+
+A conflict means that somebody else wrote first: read again, decide again. What could not be published stays in the
+outbox and is published by a sweep; clearing the outbox is a later bulk write that nobody waits for, or comes with the
+job's next change.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from studio9_common.bus.port import Unroutable as UnroutableError
+from studio9_common.contracts.job import Command, Job
+from studio9_common.contracts.messages import JobClean, WorkerRun
+from studio9_common.errors import Conflict, Studio9Error, TooLarge
+from studio9_common.logs import logger
+from studio9_common.times import Clock
+from studio9_orion.core import Decision, Policy, decide_all
+from studio9_orion.core.decision import CheckRelated, Reply, TellRelated
+from studio9_orion.core.events import CoreEvent, DeadLettered, RelatedSeen, Unroutable
+from studio9_orion.gatherer import Gatherer
+from studio9_orion.jobs import Jobs, Versioned
+from studio9_orion.providers.port import Order
+from studio9_orion.sender import Sender
+
+ROUNDS = 50
+"""Rounds of reading and deciding again after conflicts; each round somebody else got on."""
+CLEAR_AFTER_S = 1.0
+"""How long a published command may wait for the job's next change to take it out of the outbox."""
+
+Told = tuple[str, CoreEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One decision per event, and every job as it was after the last one."""
+
+    decisions: list[Decision]
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one round of deciding came to."""
+
+    writes: list[tuple[Job, str | None]] = field(default_factory=list)
+    indices: list[list[int]] = field(default_factory=list)
+
+
+class Shell:
+    """See the module's docstring. Any number of them may run at once, on the same store."""
+
+    def __init__(self, jobs: Jobs, sender: Sender, clock: Clock, policy: Policy) -> None:
+        self.jobs = jobs
+        self.clock = clock
+        self.policy = policy
+        self._sender = sender
+        self._sent: dict[str, set[int]] = {}
+        self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
+        self._telling: Gatherer[str] = Gatherer("related", self.tell_related)
+        self.log = logger("orion")
+
+    def start(self) -> None:
+        self._clearing.start()
+        self._telling.start()
+
+    async def stop(self) -> None:
+        await self._telling.stop()
+        await self._clearing.stop()
+
+    async def apply(self, told: Sequence[Told], *, now: datetime | None = None) -> Applied:
+        """Applies events to jobs, durably, in order per job. `now` is the clock's unless a sweep brings its own.
+
+        Raises Unavailable while the store is away (what was written is found by the next reader) and Conflict if others
+        were quicker ROUNDS times.
+        """
+        decisions: list[Decision] = [Decision(None)] * len(told)
+        jobs: dict[str, Job] = {}
+        orders: list[Order] = []
+        pending = list(range(len(told)))
+        for _ in range(ROUNDS):
+            loaded = await self.jobs.load_many(told[index][0] for index in pending)
+            round_ = self._decide(told, pending, loaded, now or self.clock.now(), decisions, jobs)
+            saved = await self.jobs.save_many(round_.writes)
+            pending = []
+            for (job, _), indices, done in zip(round_.writes, round_.indices, saved, strict=True):
+                if done:
+                    orders += self._written(job, [decisions[index] for index in indices])
+                else:
+                    pending += indices
+            if not pending:
+                break
+        else:
+            raise Conflict("this job is changed too often at the same moment; try again")
+        orders += [
+            Order(decision.job, effect.command)
+            for decision in decisions
+            for effect in decision.effects
+            if isinstance(effect, Reply) and decision.job is not None
+        ]
+        await self._publish(orders)
+        await self._follow(decisions)
+        return Applied(decisions, jobs)
+
+    async def republish(self, ids: Iterable[str], before: str) -> int:
+        """Publishes what has waited in outboxes since before a time; returns how many commands."""
+        loaded = await self.jobs.load_many(ids)
+        orders = [
+            Order(found.job, command)
+            for found in loaded.values()
+            for command in self._unsent(found.job).outbox
+            if command.created_at < before
+        ]
+        await self._publish(orders)
+        for id in loaded:
+            if self._sent.get(id):
+                self._clearing.add(id)
+        return len(orders)
+
+    async def check_related(self, jobs: Iterable[Job]) -> None:
+        """Reads the parents and dependencies of jobs and tells the core; another organisation's are not there."""
+        waiting = {job.id: job for job in jobs}
+        names = {job.id: (*job.depends_on, *((job.parent,) if job.parent else ())) for job in waiting.values()}
+        found = await self.jobs.load_many(name for several in names.values() for name in several)
+        told: list[Told] = []
+        for id, job in waiting.items():
+            seen = {name: found[name].job for name in names[id] if name in found}
+            mine = {name: other.state for name, other in seen.items() if other.organisation == job.organisation}
+            told.append((id, RelatedSeen(states={name: mine.get(name) for name in names[id]})))
+        if told:
+            await self.apply(told)
+
+    async def tell_related(self, ended: Sequence[str]) -> None:
+        """Looks after the children and dependents of jobs that have ended."""
+        await self.check_related(await self.jobs.related_to(ended))
+
+    # --- how -------------------------------------------------------------------------------------------------------
+
+    def _decide(
+        self,
+        told: Sequence[Told],
+        pending: Sequence[int],
+        loaded: Mapping[str, Versioned],
+        now: datetime,
+        decisions: list[Decision],
+        jobs: dict[str, Job],
+    ) -> _Round:
+        groups: dict[str, list[int]] = {}
+        for index in pending:
+            groups.setdefault(told[index][0], []).append(index)
+        round_ = _Round()
+        for id, indices in groups.items():
+            found = loaded.get(id)
+            before = self._unsent(found.job) if found else None
+            made = decide_all(before, [told[index][1] for index in indices], now, self.policy)
+            for index, decision in zip(indices, made, strict=True):
+                decisions[index] = decision
+            job = made[-1].job
+            if job is None:
+                continue
+            jobs[id] = job
+            if any(decision.changed for decision in made):
+                round_.writes.append((job, found.version if found else None))
+                round_.indices.append(indices)
+        return round_
+
+    def _written(self, job: Job, decisions: Sequence[Decision]) -> list[Order]:
+        """After a write: what was taken out of the outbox with it is forgotten, what is new in it is to be sent."""
+        kept = {command.n for command in job.outbox}
+        sent = self._sent.get(job.id)
+        if sent is not None:
+            sent &= kept
+            if not sent:
+                del self._sent[job.id]
+        return [Order(job, command) for decision in decisions for command in decision.commands if command.n in kept]
+
+    def _unsent(self, job: Job) -> Job:
+        """The job without the commands that this Orion knows to be published."""
+        sent = self._sent.get(job.id)
+        if not sent or not job.outbox:
+            return job
+        outbox = tuple(command for command in job.outbox if command.n not in sent)
+        return job if len(outbox) == len(job.outbox) else replace(job, outbox=outbox)
+
+    async def _publish(self, orders: Sequence[Order]) -> None:
+        if not orders:
+            return
+        told: list[Told] = []
+        for order, outcome in zip(orders, await self._sender.send(orders), strict=True):
+            told += self._outcome(order.job, order.command, outcome)
+        if told:
+            await self.apply(told)
+
+    def _outcome(self, job: Job, command: Command, outcome: Studio9Error | None) -> list[Told]:
+        """Notes what was published, and says what the core must hear of what was not."""
+        unroutable = isinstance(outcome, UnroutableError)
+        over = outcome is None or isinstance(outcome, TooLarge) or (unroutable and command.type != JobClean.type)
+        if over and command.n:
+            self._sent.setdefault(job.id, set()).add(command.n)
+            self._clearing.add(job.id)
+        if outcome is None:
+            return []
+        self.log.warning("not_sent", job=job.id, type=command.type, n=command.n, reason=outcome.message)
+        if unroutable and command.type == WorkerRun.type:
+            return [(job.id, Unroutable(fence=int(command.data["fence"])))]
+        if isinstance(outcome, TooLarge):
+            return [(job.id, DeadLettered(type=command.type, why=outcome.message))]
+        return []
+
+    async def _follow(self, decisions: Sequence[Decision]) -> None:
+        """The effects: lossy, each also brought about by a deadline or the cleaner."""
+        check: dict[str, Job] = {}
+        for decision in decisions:
+            for effect in decision.effects:
+                if decision.job is None:
+                    continue
+                if isinstance(effect, CheckRelated):
+                    check[decision.job.id] = decision.job
+                elif isinstance(effect, TellRelated):
+                    self._telling.add(decision.job.id)
+        if check:
+            await self.check_related(check.values())
+
+    async def _clear(self, ids: Sequence[str]) -> None:
+        """Takes published commands out of the outboxes of jobs that did not change in the meantime."""
+        loaded = await self.jobs.load_many(id for id in ids if id in self._sent)
+        writes = []
+        for id in set(ids) - set(loaded):
+            self._sent.pop(id, None)
+        for id, found in loaded.items():
+            job = self._unsent(found.job)
+            if job is found.job:
+                self._sent.pop(id, None)
+            else:
+                writes.append((job, found.version))
+        for (job, _), done in zip(writes, await self.jobs.save_many(writes), strict=True):
+            if done:
+                self._written(job, ())
+            else:
+                self._clearing.add(job.id)

@@ -1,0 +1,161 @@
+"""Supervision: beats and results from workers, in batches.
+
+A batch of beats is one bulk read of the jobs, one bulk write of the beats' documents, one of the jobs that moved (few),
+then the leases. Beats are noted before the jobs move, so that a job never runs without a lease that holds.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+
+from studio9_common.bus.port import Bus, Delivery, Outgoing
+from studio9_common.contracts.collections import WORKERS
+from studio9_common.contracts.envelope import SYSTEM, decode, encode
+from studio9_common.contracts.job import Job
+from studio9_common.contracts.messages import (
+    AttemptBeat,
+    JobProgress,
+    Lease,
+    WorkerBeat,
+    WorkerLease,
+    WorkerResult,
+)
+from studio9_common.errors import BadInput
+from studio9_common.times import format_time
+from studio9_orion.beats import Beats
+from studio9_orion.core import decide, lease_for
+from studio9_orion.core.events import Beat, ResultReceived
+from studio9_orion.shell import Shell, Told
+from studio9_orion.store import put_many
+from studio9_orion.workers import Worker, Workers, seen
+
+REMEMBERED = 20_000
+"""Attempts whose last progress is remembered, so that only what changed is published."""
+
+
+class Supervisor:
+    """The handlers of `orion.beats.v1` and `orion.results.v1`. `on_workers` hears of workers as they show up here."""
+
+    def __init__(
+        self, shell: Shell, bus: Bus, beats: Beats, workers: Workers, on_workers: Callable[[list[Worker]], None]
+    ) -> None:
+        self._shell, self._bus, self._beats, self._workers = shell, bus, beats, workers
+        self._on_workers = on_workers
+        self._progress: OrderedDict[tuple[str, int], object] = OrderedDict()
+        self.heard = 0
+        """Beats handled since the start; a sweep sees by it whether Orion can hear."""
+
+    async def handle_beats(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises Unavailable while the store is away, BadMessage for what can never be read."""
+        beats = []
+        for delivery in deliveries:
+            data = decode(delivery.body).data
+            if not isinstance(data, WorkerBeat):
+                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
+            beats.append(data)
+        await self.take_beats(beats)
+
+    async def take_beats(self, beats: Sequence[WorkerBeat]) -> None:
+        """Notes, applies and answers beats. Of several from one worker only the newest is answered."""
+        newest = {(beat.worker, beat.instance): beat for beat in sorted(beats, key=lambda beat: beat.sequence)}
+        now = self._shell.clock.now()
+        time = format_time(now)
+        shown = [(beat, attempt) for beat in newest.values() for attempt in beat.attempts]
+        jobs = {id: found.job for id, found in (await self._shell.jobs.load_many(a.job for _, a in shown)).items()}
+        current = [(beat.worker, attempt) for beat, attempt in shown if _counts(jobs.get(attempt.job), beat, attempt)]
+        until = format_time(now + timedelta(seconds=self._shell.policy.lease_s))
+        await self._beats.put(current, time, until)
+        await put_many(self._shell.jobs.store, WORKERS.name, await self._workers.documents(newest.values(), time))
+        told = [(attempt.job, _event(beat, attempt)) for beat, attempt in shown if _known(jobs, attempt)]
+        moving = [(id, event) for id, event in told if decide(jobs[id], event, now, self._shell.policy).changed]
+        jobs |= (await self._shell.apply(moving)).jobs
+        answers = [self._lease(beat, jobs) for beat in newest.values()]
+        progress = list(self._changed_progress(current, jobs, time))
+        await self._bus.publish_many(answers + progress)
+        self.heard += len(beats)
+        self._on_workers([seen(beat, time) for beat in newest.values()])
+
+    async def handle_results(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises Unavailable while the store is away, BadMessage for what can never be read."""
+        told: list[Told] = []
+        for delivery in deliveries:
+            data = decode(delivery.body).data
+            if not isinstance(data, WorkerResult):
+                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
+            told.append((data.job, _result(data)))
+        await self._shell.apply(told)
+
+    def _lease(self, beat: WorkerBeat, jobs: dict[str, Job]) -> Outgoing:
+        lease_s = self._shell.policy.lease_s
+        leases = []
+        for attempt in beat.attempts:
+            job = jobs.get(attempt.job) if _known(jobs, attempt) else None
+            decision = lease_for(job, _event(beat, attempt))
+            if decision is not None:
+                leases.append(Lease(job=attempt.job, fence=attempt.fence, decision=decision, seconds=lease_s))
+        answer = WorkerLease(worker=beat.worker, beat=beat.sequence, leases=tuple(leases))
+        return encode(answer, source="orion", organisation=SYSTEM, expires_s=lease_s)
+
+    def _changed_progress(
+        self, current: Iterable[tuple[str, AttemptBeat]], jobs: dict[str, Job], time: str
+    ) -> Iterable[Outgoing]:
+        for worker, beat in current:
+            job = jobs.get(beat.job)
+            attempt = next((one for one in job.attempts if one.fence == beat.fence), None) if job else None
+            told = (beat.progress, beat.remaining_s, beat.epoch, beat.metrics)
+            key = (beat.job, beat.fence)
+            if job is None or attempt is None or attempt.worker != worker or self._progress.get(key) == told:
+                continue
+            self._progress[key] = told
+            self._progress.move_to_end(key)
+            while len(self._progress) > REMEMBERED:
+                self._progress.popitem(last=False)
+            message = JobProgress(
+                job=job.id,
+                kind=job.spec.kind,
+                context=job.context,
+                time=time,
+                attempt=attempt.number,
+                fence=beat.fence,
+                progress=min(max(beat.progress, 0.0), 1.0),
+                remaining_s=beat.remaining_s,
+                epoch=beat.epoch,
+                epochs=beat.epochs,
+                metrics=beat.metrics,
+            )
+            yield encode(message, source="orion", organisation=job.organisation)
+
+
+def _known(jobs: dict[str, Job], attempt: AttemptBeat) -> bool:
+    """Whether the job is here and belongs to the organisation that the beat names."""
+    job = jobs.get(attempt.job)
+    return job is not None and job.organisation == attempt.organisation
+
+
+def _counts(job: Job | None, beat: WorkerBeat, attempt: AttemptBeat) -> bool:
+    """Whether the attempt is the job's current one, on this worker."""
+    return (
+        job is not None
+        and job.organisation == attempt.organisation
+        and job.ended_at is None
+        and job.fence == attempt.fence
+        and job.attempts[-1].worker == beat.worker
+    )
+
+
+def _event(beat: WorkerBeat, attempt: AttemptBeat) -> Beat:
+    return Beat(worker=beat.worker, fence=attempt.fence, phase=attempt.phase, checkpoint=attempt.checkpoint)
+
+
+def _result(data: WorkerResult) -> ResultReceived:
+    return ResultReceived(
+        worker=data.worker,
+        organisation=data.organisation,
+        fence=data.fence,
+        outcome=data.outcome,
+        reason=data.reason,
+        exit=data.exit,
+        manifest=data.manifest,
+        checkpoint=data.checkpoint,
+        summary=data.summary,
+    )
