@@ -16,11 +16,7 @@ async def main() -> None:
     settings = ArgoSettings.load()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
-    documents = await open_documents(
-        settings.documents_url.get_secret_value(),
-        prefix=settings.prefix,
-        timeout_s=settings.documents_timeout_s,
-    )
+    documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)
     bus = await open_bus(settings.bus_url, name=settings.service)
     try:
         argo = build(settings, documents=documents, bus=bus, keys=keys)

@@ -13,8 +13,8 @@ class ArgoSettings(ServiceSettings):
     service: ClassVar[str] = "argo"
 
     documents_url: SecretStr = Field(
-        SecretStr("sqlite:///state/argo.sqlite"),
-        description="sqlite:///path, or http(s)://user:password@host:port of Elasticsearch",
+        SecretStr(""),
+        description="sqlite:///path or http(s)://user:password@host:port of Elasticsearch; empty: a file in state_dir",
     )
     documents_timeout_s: float = Field(10.0, gt=0, le=120, description="seconds for one request to the store")
     fernet_keys: SecretStr = Field(
@@ -28,3 +28,8 @@ class ArgoSettings(ServiceSettings):
     def prefix(self) -> str:
         """Begins the names of all indexes, so that installations can share a cluster."""
         return f"{self.installation}-argo"
+
+    @property
+    def documents(self) -> str:
+        """The store's address with the embedded default filled in."""
+        return self.documents_url.get_secret_value() or f"sqlite:///{self.state_dir / 'documents.sqlite'}"

@@ -14,11 +14,7 @@ async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
     settings = AriesSettings.load()
     configure_logs(settings.log_level, settings.log_format)
-    documents = await open_documents(
-        settings.documents_url.get_secret_value(),
-        prefix=settings.prefix,
-        timeout_s=settings.documents_timeout_s,
-    )
+    documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)
     try:
         aries = build(settings, documents=documents, keys=TokenKeys(settings.token_keys.get_secret_value()))
         await run_service(aries, settings.host, settings.port)
