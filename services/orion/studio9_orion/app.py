@@ -66,7 +66,7 @@ class OrionService:
         hearing = Hearing(store, clock, name=name, lease_s=policy.lease_s, can_hear=self.can_hear)
         self.sweeper = Sweeper(self.shell, beats, hearing)
 
-        self._beats = self._subscriber(queues.beats(policy.lease_s), self.supervisor.handle_beats, settings.batch)
+        self._beats = self._subscriber(queues.BEATS, self.supervisor.handle_beats, settings.batch)
         self._subscribers = [
             self._subscriber(queues.REQUESTS, self.dispatcher.handle, settings.batch),
             self._subscriber(queues.RESULTS, self.supervisor.handle_results, settings.batch),
@@ -113,7 +113,7 @@ class OrionService:
         if not self._beats.healthy:
             return False
         try:
-            waiting = await self._bus.depth(queues.beats(self.shell.policy.lease_s).name)
+            waiting = await self._bus.depth(queues.BEATS.name)
         except (BusUnavailable, QueueGone):
             return False
         return waiting == 0 or self.supervisor.heard > heard

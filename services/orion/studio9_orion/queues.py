@@ -28,7 +28,5 @@ SCHEDULE = Queue(
 )
 """Wakes the scheduler; the tick is the fallback, so its messages may be lost."""
 
-
-def beats(lease_s: float) -> Queue:
-    """Beats that are older than one lease say nothing any more."""
-    return Queue("orion.beats.v1", (WorkerBeat.routing_key,), transient=True, message_ttl_s=max(1, round(lease_s)))
+BEATS = Queue("orion.beats.v1", (WorkerBeat.routing_key,), transient=True, message_ttl_s=20)
+"""The time to live is fixed, as a queue's arguments must be; a worker gives each beat that of its own lease."""

@@ -34,7 +34,7 @@ from studio9_orion.core.events import (
     ResultReceived,
     Tick,
 )
-from studio9_orion.queues import CLEAN, REQUESTS, RESULTS, SCHEDULE, TELEMETRY, beats
+from studio9_orion.queues import BEATS, CLEAN, REQUESTS, RESULTS, SCHEDULE, TELEMETRY
 from studio9_orion.settings import OrionSettings
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -228,7 +228,7 @@ async def world(tmp_path: Path, keys: TokenKeys, clock: ManualClock) -> AsyncIte
     bus = await EmbeddedBus.open(tmp_path / "bus.sqlite")
     client = AriesClient(aries.asgi, service="orion", keys=keys, retry_s=0)
     objects = LocalObjects(tmp_path / "objects", base_url="http://127.0.0.1/objects")
-    for queue in (REQUESTS, RESULTS, CLEAN, TELEMETRY, SCHEDULE, beats(20)):
+    for queue in (REQUESTS, RESULTS, CLEAN, TELEMETRY, SCHEDULE, BEATS):
         await bus.declare(queue)
     yield World(tmp_path, bus, client, objects, keys, clock)
     await client.close()
