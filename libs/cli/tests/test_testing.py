@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from studio9_cli.servers.fleet import Outcome
+from studio9_cli.servers.fleet import Outcome, servers
 from studio9_cli.testing import parts, summary
 from studio9_cli.testing.results import Result, from_junit
 
@@ -53,11 +53,13 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     assert list(plan) == ["unit", "trainers", "deploy", "contract", "e2e"]
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
-    assert [name for name, part in plan.items() if part.servers] == ["contract", "e2e"]
+    assert plan["unit"].servers == ("postgresql",)
+    assert [name for name, part in plan.items() if part.servers == parts.EVERY] == ["contract", "e2e"]
     assert [name for name, part in plan.items() if part.alone] == ["e2e"]
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "chaos"
-    assert [part.name for part in parts.planned(repository, unit=True, everything=False)] == ["unit", "trainers"]
+    alone = parts.planned(repository, unit=True, everything=False)
+    assert [(part.name, part.servers) for part in alone] == [("unit", ()), ("trainers", ())]
 
 
 def test_named_paths_go_to_their_environment(repository: Path) -> None:
@@ -67,11 +69,15 @@ def test_named_paths_go_to_their_environment(repository: Path) -> None:
         start=repository / "tests",
     )
     assert {part.name: (part.environment, part.paths, part.servers) for part in found} == {
-        "trainers": ("trainers", ("libs/task/tests",), False),
-        "contract": ("platform", ("tests/contract/bus/test_a.py::test_x",), True),
-        "unit": ("platform", ("services/orion/tests/test_a.py",), False),
-        "deploy": ("platform", ("tests/deploy",), False),
+        "trainers": ("trainers", ("libs/task/tests",), ()),
+        "contract": ("platform", ("tests/contract/bus/test_a.py::test_x",), parts.EVERY),
+        "unit": ("platform", ("services/orion/tests/test_a.py",), ()),
+        "deploy": ("platform", ("tests/deploy",), ()),
     }
+
+
+def test_the_names_of_servers_are_the_fleets() -> None:
+    assert tuple(server.name for server in servers()) == parts.EVERY
 
 
 def test_summary_ends_with_the_total_and_names_every_reason() -> None:

@@ -77,18 +77,23 @@ class Fleet:
         """Every server's outcome; waits until each has one."""
         return [self._outcomes[server.name].result() for server in self._wanted]
 
-    def addresses(self) -> dict[str, str]:
-        """The environment variables for tests; waits until every server has its outcome."""
-        return {name: url for outcome in self.outcomes() for name, url in outcome.addresses.items()}
+    def addresses(self, *names: str) -> dict[str, str]:
+        """The environment variables for tests, of these servers or of all; waits until each has its outcome."""
+        outcomes = [self._outcomes[server.name].result() for server in self._named(names)]
+        return {variable: url for outcome in outcomes for variable, url in outcome.addresses.items()}
 
-    def reasons(self) -> dict[str, str]:
-        """Why a variable has no value, for each that has none."""
+    def reasons(self, *names: str) -> dict[str, str]:
+        """Why a variable has no value, for each that has none, of these servers or of all."""
+        outcomes = {server: self._outcomes[server.name].result() for server in self._named(names)}
         return {
             variable: outcome.reason
-            for server, outcome in zip(self._wanted, self.outcomes(), strict=True)
+            for server, outcome in outcomes.items()
             for variable in server.variables
             if variable not in outcome.addresses
         }
+
+    def _named(self, names: Sequence[str]) -> list[Server]:
+        return [server for server in self._wanted if not names or server.name in names]
 
     def _one(self, server: Server) -> Outcome:
         started = time.monotonic()

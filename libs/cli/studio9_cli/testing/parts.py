@@ -9,18 +9,21 @@ TRAINERS = ("libs/trainers", "libs/task")
 # Suites under tests/, in the order they run; the last ones only when everything is asked for.
 SUITES = ("deploy", "contract", "integration", "simulation", "e2e")
 EXTRA = ("chaos", "bench")
+EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift")
+# Migrations and queries beside their package run on PostgreSQL too, where a run has it.
+UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
 ALONE = frozenset({"e2e", "chaos", "bench"})
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One run of pytest."""
+    """One run of pytest, with the addresses of the `servers` it waits for."""
 
     name: str
     environment: Literal["platform", "trainers"]
     paths: tuple[str, ...]
-    servers: bool = False
+    servers: tuple[str, ...] = ()
     alone: bool = False
 
 
@@ -31,7 +34,7 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
     )
     trainers = tuple(path for path in beside if path.startswith(TRAINERS))
     parts = [
-        Part("unit", "platform", tuple(path for path in beside if path not in trainers)),
+        Part("unit", "platform", tuple(path for path in beside if path not in trainers), () if unit else UNIT),
         Part("trainers", "trainers", trainers),
     ]
     if not unit:
@@ -59,11 +62,14 @@ def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
         if name == "trainers"
         else Part("unit", "platform", tuple(found))
         if name == "unit"
-        else Part(name, "platform", tuple(found), servers=name != "deploy", alone=name in ALONE)
+        else Part(name, "platform", tuple(found), servers=_needs(name), alone=name in ALONE)
         for name, found in groups.items()
     ]
 
 
 def _suite(name: str) -> Part:
-    needs = name not in ("deploy", "simulation")
-    return Part(name, "platform", (f"tests/{name}",), servers=needs, alone=name in ALONE)
+    return Part(name, "platform", (f"tests/{name}",), servers=_needs(name), alone=name in ALONE)
+
+
+def _needs(name: str) -> tuple[str, ...]:
+    return () if name in ("deploy", "simulation") else EVERY

@@ -111,8 +111,8 @@ class Runner:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         if part.servers and self._fleet:
             waiting = time.monotonic()
-            environment |= self._fleet.addresses()
-            environment[REASONS] = json.dumps(self._fleet.reasons())
+            environment |= self._fleet.addresses(*part.servers)
+            environment[REASONS] = json.dumps(self._fleet.reasons(*part.servers))
             self._deadline += time.monotonic() - waiting
         if part.alone:
             environment[TRAINERS_PYTHON] = str(project.environment_python("trainers"))
