@@ -12,7 +12,7 @@ from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
 from studio9_baile.ui import BuiltUi
 from studio9_baile.usecases import users
-from studio9_baile.v1 import bootstrap
+from studio9_baile.v1 import albums, bootstrap
 from studio9_baile.v2.app import EXPOSED, METHODS, v2_app
 from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody
 from studio9_common.bus.port import Bus
@@ -84,7 +84,8 @@ def _asgi(core: Core) -> FastAPI:
     app = create_app("baile", checks=checks, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     app.state.core = core
     v1 = APIRouter(prefix="/v1")
-    v1.include_router(bootstrap.routes)
+    for topic in (bootstrap, albums):
+        v1.include_router(topic.routes)
     app.include_router(v1)
     salsa = v2_app(core)
     for prefix in V2_PREFIXES:

@@ -6,10 +6,10 @@ from fastapi import FastAPI
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.usecases import signing_in
-from studio9_baile.v2 import empty, errors, session, users
+from studio9_baile.v2 import albums, empty, errors, pictures, session, users
 from studio9_baile.v2.middleware import LimitBody
 
-TOPICS = (session, users, empty)
+TOPICS = (session, users, albums, pictures, empty)
 METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
 EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
 

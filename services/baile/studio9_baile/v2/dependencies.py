@@ -1,11 +1,12 @@
 """What routes ask for: the core, the caller, the page of a list."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.repositories.paging import Page
+from studio9_baile.usecases.listing import Shelf
 from studio9_common.errors import Unauthenticated
 
 
@@ -48,7 +49,17 @@ def page(
     return Page(number, size, fields, search.replace("\x00", ""))
 
 
+def shelf(
+    scope: Annotated[Literal["all", "personal", "shared"], Query()] = "personal",
+    project: Annotated[str | None, Query(alias="projectId", max_length=100)] = None,
+    folder: Annotated[str | None, Query(alias="folderId", max_length=100)] = None,
+) -> Shelf:
+    """Which part of the library was asked for."""
+    return Shelf(scope, project or None, folder or None)
+
+
 TheCore = Annotated[Core, Depends(core_of)]
 TheCaller = Annotated[Caller, Depends(caller)]
 TheDownloader = Annotated[Caller, Depends(downloader)]
 ThePage = Annotated[Page, Depends(page)]
+TheShelf = Annotated[Shelf, Depends(shelf)]

@@ -1,0 +1,27 @@
+"""Who may read and who may change an asset. Another organisation's assets are not found at all."""
+
+from studio9_baile.core import Caller
+from studio9_baile.models.base import Asset
+from studio9_baile.repositories.work import Work
+from studio9_common.errors import Forbidden
+
+
+class AccessDenied(Forbidden):
+    """Access denied"""
+
+    code = "access_denied"
+
+
+def check_owner(caller: Caller, asset: Asset) -> None:
+    """Raises AccessDenied unless the caller owns the asset."""
+    if asset.owner != caller.user:
+        raise AccessDenied
+
+
+async def check_read(work: Work, caller: Caller, kind: str, asset: Asset, share: str | None = None) -> None:
+    """Raises AccessDenied unless the caller owns the asset or gives a share of it that is theirs."""
+    if asset.owner == caller.user:
+        return
+    found = await work.shares.find(share) if share else None
+    if found is None or (found.kind, found.asset, found.recipient) != (kind, asset.id, caller.user):
+        raise AccessDenied

@@ -1,0 +1,192 @@
+"""Albums: made, renamed, saved, deleted; and which of them may be changed."""
+
+from dataclasses import dataclass
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
+from studio9_baile.repositories.work import Work
+from studio9_baile.security.names import asset_name, text
+from studio9_baile.usecases.access import check_owner, check_read
+from studio9_baile.usecases.changes import Kind, changed, forget_place
+from studio9_common.errors import BadInput, Conflict
+from studio9_common.ids import new_id
+
+
+class AlbumInUse(BadInput):
+    """Album is in use"""
+
+    code = "album_in_use"
+
+
+class AlbumLocked(Conflict):
+    """The album cannot be changed now; the message says why and what to do."""
+
+    code = "album_locked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAlbum:
+    """An album to be made. `job` makes it, if one does."""
+
+    name: str
+    label_mode: LabelMode
+    description: str | None = None
+    type: AlbumType = AlbumType.SOURCE
+    status: AlbumStatus = AlbumStatus.ACTIVE
+    in_library: bool = True
+    job: str | None = None
+
+
+def name_taken(kind: str, name: str) -> BadInput:
+    """The refusal of a name that another asset of the owner has."""
+    return BadInput(f"{kind} with this name already exists", field="name", value=name, fix="choose another name")
+
+
+def add_album(work: Work, owner: str, new: NewAlbum) -> Album:
+    """Adds the row of a new album, its name not checked."""
+    return work.albums.add(
+        Album(
+            id=new_id(),
+            organisation=work.organisation,
+            created_at=work.now,
+            updated_at=work.now,
+            owner=owner,
+            name=new.name,
+            description=new.description,
+            status=new.status,
+            type=new.type,
+            label_mode=new.label_mode,
+            in_library=new.in_library,
+            job=new.job,
+        )
+    )
+
+
+async def create_album(
+    core: Core, caller: Caller, name: str | None, label_mode: LabelMode, description: str | None = None
+) -> Album:
+    """An empty album for the user's own pictures."""
+    wanted = asset_name(name, "Album")
+    described = text(description, "description")
+    async with core.database.write(caller.organisation) as work:
+        if await work.albums.name_taken(caller.user, wanted):
+            raise name_taken("Album", wanted)
+        album = add_album(work, caller.user, NewAlbum(name=wanted, label_mode=label_mode, description=described))
+        changed(work, Kind.ALBUM, album.id, "created", by=caller)
+    return album
+
+
+async def get_album(core: Core, caller: Caller, identifier: str, share: str | None = None) -> Album:
+    """One album, by its owner or with a share."""
+    async with core.database.read(caller.organisation) as work:
+        album = await work.albums.get(identifier)
+        await check_read(work, caller, Kind.ALBUM, album, share)
+        return album
+
+
+async def update_album(
+    core: Core,
+    caller: Caller,
+    identifier: str,
+    *,
+    name: str | None = None,
+    label_mode: LabelMode | None = None,
+    description: str | None = None,
+) -> Album:
+    """Changes what is given. The label mode changes only while no picture is labelled."""
+    async with core.database.write(caller.organisation) as work:
+        album = await work.albums.get(identifier, lock=True)
+        check_owner(caller, album)
+        if name is not None:
+            wanted = asset_name(name, "Album")
+            if await work.albums.name_taken(caller.user, wanted, other_than=album.id):
+                raise name_taken("Album", wanted)
+            album.name = wanted
+        if label_mode is not None and label_mode is not album.label_mode:
+            await _check_label_mode(work, album)
+            album.label_mode = label_mode
+        if description is not None:
+            album.description = text(description, "description")
+        album.updated_at = work.now
+        changed(work, Kind.ALBUM, album.id, "updated", by=caller)
+    return album
+
+
+async def _check_label_mode(work: Work, album: Album) -> None:
+    reason = None
+    if album.type is not AlbumType.SOURCE:
+        reason = "it holds results"
+    elif album.status is not AlbumStatus.ACTIVE:
+        reason = f"it is {album.status.value.lower()}"
+    elif await work.labels.counts(album.id, [False]):
+        reason = "it has labelled pictures"
+    if reason is not None:
+        raise BadInput(f"You can not change label mode: {reason}", field="labelMode", fix="make a new album")
+
+
+async def save_album(core: Core, caller: Caller, identifier: str, name: str | None) -> Album:
+    """Puts a result album into the library."""
+    wanted = asset_name(name, "Album")
+    async with core.database.write(caller.organisation) as work:
+        album = await work.albums.get(identifier, lock=True)
+        check_owner(caller, album)
+        require_active(album)
+        if await work.albums.name_taken(caller.user, wanted, other_than=album.id):
+            raise name_taken("Album", wanted)
+        album.name, album.in_library, album.updated_at = wanted, True, work.now
+        changed(work, Kind.ALBUM, album.id, "saved", by=caller)
+    return album
+
+
+def require_active(album: Album) -> None:
+    """Raises BadInput unless the album is complete."""
+    if album.status is not AlbumStatus.ACTIVE:
+        raise BadInput(
+            "This can be done only to active album", field="album", value=album.status.value, fix="wait until it is"
+        )
+
+
+async def delete_album(core: Core, caller: Caller, identifier: str) -> None:
+    """Deletes an album with its pictures, unless a run or a deployment uses it."""
+    async with core.database.write(caller.organisation) as work:
+        album = await work.albums.get(identifier, lock=True)
+        check_owner(caller, album)
+        busy = {AlbumStatus.SAVING: "Save", AlbumStatus.UPLOADING: "Upload"}.get(album.status)
+        if busy is not None:
+            raise Conflict(f"Can not delete album because {busy} in progress", field="album", fix="wait for its end")
+        if await in_use(work, album.id):
+            raise AlbumInUse(field="album", fix="delete the experiments, predictions or online jobs that use it first")
+        await remove_album(work, album)
+        work.audit(caller.user, "deleted", Kind.ALBUM, album.id)
+
+
+async def remove_album(work: Work, album: Album) -> None:
+    """Removes an album's row; its pictures go with it, their bytes stay for others that share them."""
+    await forget_place(work, Kind.ALBUM, album.id)
+    await work.albums.remove(album)
+    changed(work, Kind.ALBUM, album.id, "deleted")
+
+
+async def in_use(work: Work, album: str) -> bool:
+    """Whether an experiment, a prediction or a deployment uses an album."""
+    return (
+        await work.predictions.using_album(album)
+        or await work.experiments.using(album)
+        or await work.deployments.using_album(album)
+    )
+
+
+async def editable(work: Work, caller: Caller, identifier: str) -> Album:
+    """The album, if the caller may change its pictures and labels. Raises NotFound, AccessDenied, AlbumLocked."""
+    album = await work.albums.get(identifier)
+    check_owner(caller, album)
+    reason, fix = None, "use an album of your own pictures"
+    if album.type is not AlbumType.SOURCE:
+        reason = f"its type is {album.type.value}"
+    elif album.status is not AlbumStatus.ACTIVE:
+        reason, fix = f"it is {album.status.value.lower()}", "wait for the end"
+    elif await in_use(work, album.id):
+        reason, fix = "it is already in use", "clone it and modify the clone"
+    if reason is not None:
+        raise AlbumLocked(f"Operation is unavailable for the album: {reason}", field="album", fix=fix)
+    return album

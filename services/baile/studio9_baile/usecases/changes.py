@@ -1,0 +1,54 @@
+"""What goes with every change of an asset: the audit log, an event for those who watch, and lineage."""
+
+from enum import StrEnum
+
+from studio9_baile.core import Caller
+from studio9_baile.models.records import Lineage
+from studio9_baile.repositories.work import Work
+from studio9_common.ids import new_id
+
+
+class Kind(StrEnum):
+    """Kinds of assets, by Salsa's names, and those that it does not know."""
+
+    ALBUM = "ALBUM"
+    CV_MODEL = "CV_MODEL"
+    EXPERIMENT = "EXPERIMENT"
+    CV_PREDICTION = "CV_PREDICTION"
+    ONLINE_JOB = "ONLINE_JOB"
+    PROJECT = "PROJECT"
+    MODEL_VERSION = "MODEL_VERSION"
+    DATASET_VERSION = "DATASET_VERSION"
+
+
+def changed(work: Work, kind: Kind, asset: str, change: str, *, by: Caller | None = None, status: str = "") -> None:
+    """Records a change (`created`, `updated`, `deleted`, …): in the log if a user made it, and as an event."""
+    if by is not None:
+        work.audit(by.user, change, kind, asset)
+    data = {"kind": kind.value, "id": asset, "change": change}
+    work.emit("asset.changed", {**data, "status": status} if status else data)
+
+
+def made_from(
+    work: Work, child_kind: Kind, child: str, parent_kind: Kind, parent: str, role: str, job: str | None = None
+) -> None:
+    """Records that an asset was made from another."""
+    work.lineage.add(
+        Lineage(
+            id=new_id(),
+            organisation=work.organisation,
+            created_at=work.now,
+            child_kind=child_kind.value,
+            child=child,
+            parent_kind=parent_kind.value,
+            parent=parent,
+            role=role,
+            job=job,
+        )
+    )
+
+
+async def forget_place(work: Work, kind: Kind, asset: str) -> None:
+    """A deleted asset is in no project and shared with nobody."""
+    await work.links.unlink(kind.value, asset)
+    await work.shares.drop(kind.value, asset)

@@ -1,0 +1,132 @@
+"""New albums from the pictures of others. Records are copied; the bytes are shared."""
+
+from collections.abc import Collection, Sequence
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.pictures import Album, AlbumType, LabelMode, Picture
+from studio9_baile.repositories.work import Work
+from studio9_baile.security.names import asset_name, text
+from studio9_baile.usecases.access import check_read
+from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken, require_active
+from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_baile.usecases.revisions import current_shapes, revise
+from studio9_baile.usecases.shapes import SHAPE
+from studio9_common.errors import BadInput
+from studio9_common.ids import new_id
+from studio9_task.shapes import Shape
+
+
+async def copy_album(
+    core: Core,
+    caller: Caller,
+    source: str,
+    name: str | None,
+    *,
+    pictures: Sequence[str] | None = None,
+    description: str | None = None,
+    only_labelled: bool = False,
+    share: str | None = None,
+) -> Album:
+    """A source album with an album's pictures, or some of them. What a model predicted becomes labels."""
+    wanted = asset_name(name, "Album")
+    async with core.database.write(caller.organisation) as work:
+        album = await work.albums.get(source)
+        await check_read(work, caller, Kind.ALBUM, album, share)
+        require_active(album)
+        described = text(description, "description") or album.description
+        copy = await _new(work, caller, wanted, album.label_mode, described)
+        await _copy_pictures(work, album, copy, pictures, only_labelled)
+        made_from(work, Kind.ALBUM, copy.id, Kind.ALBUM, album.id, "copy")
+    return copy
+
+
+async def merge_albums(
+    core: Core,
+    caller: Caller,
+    sources: Sequence[str],
+    name: str | None,
+    label_mode: LabelMode,
+    *,
+    description: str | None = None,
+    only_labelled: bool = False,
+) -> Album:
+    """A source album with the pictures of several albums of one label mode."""
+    wanted = asset_name(name, "Album")
+    if not sources:
+        raise BadInput("At least one album to merge required", field="copyPicturesFrom", fix="name one or more albums")
+    async with core.database.write(caller.organisation) as work:
+        found = await work.albums.many(sources)
+        albums = [found[one] for one in dict.fromkeys(sources) if one in found]
+        if len(found) < len(set(sources)) or any(album.owner != caller.user for album in albums):
+            raise BadInput("Some input album(s) not found", field="copyPicturesFrom", fix="name albums of your own")
+        if any(album.label_mode is not label_mode for album in albums):
+            raise BadInput("Label Mode of merging albums does not match", field="labelMode", fix="merge like with like")
+        for album in albums:
+            require_active(album)
+        merged = await _new(work, caller, wanted, label_mode, text(description, "description"))
+        copied = 0
+        for album in albums:
+            copied += await _copy_pictures(work, album, merged, None, only_labelled)
+            made_from(work, Kind.ALBUM, merged.id, Kind.ALBUM, album.id, "merge")
+        if copied == 0:
+            raise BadInput("Selected albums have no pictures", field="copyPicturesFrom", fix="upload pictures first")
+    return merged
+
+
+async def _new(work: Work, caller: Caller, name: str, mode: LabelMode, description: str | None) -> Album:
+    if await work.albums.name_taken(caller.user, name):
+        raise name_taken("Album", name)
+    album = add_album(work, caller.user, NewAlbum(name=name, label_mode=mode, description=description))
+    changed(work, Kind.ALBUM, album.id, "created", by=caller)
+    await work.flush()
+    return album
+
+
+async def _copy_pictures(
+    work: Work, source: Album, target: Album, only: Collection[str] | None, only_labelled: bool
+) -> int:
+    wanted = None if only is None else set(only)
+    origin = "human" if source.type is AlbumType.SOURCE else "model"
+    copied = 0
+    async for chunk in work.pictures.every(source.id):
+        chosen = [picture for picture in chunk if wanted is None or picture.id in wanted]
+        labels = await _labels(work, source, chosen)
+        if only_labelled:
+            chosen = [picture for picture in chosen if labels[picture.id]]
+        copies = {picture.id: _copy(work, picture, target.id) for picture in chosen}
+        work.pictures.add_all(copies.values())
+        await work.flush()
+        labelled = [picture for picture in chosen if labels[picture.id]]
+        shapes = {copies[picture.id].id: labels[picture.id] for picture in labelled}
+        await revise(work, [copies[picture.id] for picture in labelled], shapes, source=origin)
+        copied += len(chosen)
+    return copied
+
+
+async def _labels(work: Work, source: Album, pictures: Sequence[Picture]) -> dict[str, Sequence[Shape]]:
+    labels: dict[str, Sequence[Shape]] = {}
+    labels.update(await current_shapes(work, pictures))
+    if source.type is not AlbumType.SOURCE:
+        predicted = await work.predicted.of([picture.id for picture in pictures])
+        labels.update({key: [SHAPE.validate_python(one.shape) for one in found] for key, found in predicted.items()})
+    return labels
+
+
+def _copy(work: Work, picture: Picture, album: str) -> Picture:
+    return Picture(
+        id=new_id(),
+        organisation=work.organisation,
+        created_at=work.now,
+        album=album,
+        sha256=picture.sha256,
+        key=picture.key,
+        profile=picture.profile,
+        content_type=picture.content_type,
+        size=picture.size,
+        width=picture.width,
+        height=picture.height,
+        filename=picture.filename,
+        caption=picture.caption,
+        original=picture.original,
+        augmentations=picture.augmentations,
+    )

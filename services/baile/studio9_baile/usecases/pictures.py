@@ -1,0 +1,189 @@
+"""Pictures of an album: uploaded, listed, labelled, deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.pictures import Album, AlbumType, Picture, PredictedShape
+from studio9_baile.repositories.paging import Page
+from studio9_baile.repositories.work import Work
+from studio9_baile.security.names import file_name, text
+from studio9_baile.usecases.access import check_read
+from studio9_baile.usecases.albums import editable
+from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.revisions import current_shapes, revise
+from studio9_baile.usecases.shapes import GivenTag, shapes_of
+from studio9_common.errors import BadInput, NotFound
+from studio9_common.ids import new_id
+from studio9_task.shapes import Shape
+
+AUGMENTATIONS = (
+    "ROTATION", "SHEARING", "NOISING", "ZOOM_IN", "ZOOM_OUT", "OCCLUSION", "TRANSLATION", "SALT_PEPPER", "MIRRORING",
+    "CROPPING", "BLURRING", "PHOTO_DISTORT",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture with all that is on it, and the URL at which a browser finds it."""
+
+    picture: Picture
+    shapes: tuple[Shape, ...]
+    predicted: tuple[PredictedShape, ...]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has come in whole."""
+
+    path: Path
+    size: int
+    sha256: str
+    filename: str
+
+
+async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Upload) -> tuple[Album, Seen]:
+    """Checks a picture and adds it to an album; its bytes are stored first, under their hash.
+
+    Raises AlbumLocked, BadFileName, PictureUnsupported, PictureDamaged, PictureTooLarge; then nothing is changed.
+    """
+    async with core.database.read(caller.organisation) as work:
+        await editable(work, caller, album_id)
+    name = file_name(upload.filename)
+    decoded = await core.decoder.decode(upload.path)
+    key = f"{caller.organisation}/pictures/{upload.sha256}"
+    await core.objects.put(key, upload.path, content_type=decoded.content_type, sha256=upload.sha256)
+    async with core.database.write(caller.organisation) as work:
+        album = await editable(work, caller, album_id)
+        picture = Picture(
+            id=new_id(),
+            organisation=caller.organisation,
+            created_at=work.now,
+            album=album.id,
+            sha256=upload.sha256,
+            key=key,
+            profile=core.objects.profile,
+            content_type=decoded.content_type,
+            size=upload.size,
+            width=decoded.width,
+            height=decoded.height,
+            filename=name,
+        )
+        work.pictures.add(picture)
+        work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
+    return album, Seen(picture, (), (), await picture_url(core, picture))
+
+
+async def picture_url(core: Core, picture: Picture) -> str:
+    """A URL of the picture's bytes that needs no credentials; its text stays the same for an hour."""
+    return await core.objects.signed_url(picture.key, expires_s=core.settings.picture_url_s)
+
+
+async def seen(core: Core, work: Work, pictures: Sequence[Picture]) -> list[Seen]:
+    """Pictures with what is on them."""
+    shapes = await current_shapes(work, pictures)
+    predicted = await work.predicted.of([picture.id for picture in pictures])
+    return [
+        Seen(picture, shapes[picture.id], tuple(predicted.get(picture.id, ())), await picture_url(core, picture))
+        for picture in pictures
+    ]
+
+
+def origins(album: Album) -> tuple[bool, ...]:
+    """Which labels count in an album's label filter: given (False) and predicted (True) ones."""
+    match album.type:
+        case AlbumType.SOURCE:
+            return (False,)
+        case AlbumType.DERIVED:
+            return (True,)
+        case AlbumType.TRAINRESULTS:
+            return (False, True)
+
+
+async def list_pictures(
+    core: Core,
+    caller: Caller,
+    album_id: str,
+    page: Page,
+    *,
+    labels: Sequence[str] | None = None,
+    augmentations: Sequence[str] | None = None,
+    share: str | None = None,
+) -> tuple[Album, list[Seen], int]:
+    """A page of an album's pictures. In `labels` and `augmentations` an empty text stands for "without"."""
+    for name in augmentations or ():
+        if name and name not in AUGMENTATIONS:
+            raise BadInput(
+                "Unknown augmentation type", field="augmentations", value=name, fix=f"use {', '.join(AUGMENTATIONS)}"
+            )
+    async with core.database.read(caller.organisation) as work:
+        album = await work.albums.get(album_id)
+        await check_read(work, caller, Kind.ALBUM, album, share)
+        found, count = await work.pictures.page(
+            album.id, page, labels=labels, origins=origins(album), augmentations=augmentations
+        )
+        return album, await seen(core, work, found), count
+
+
+async def get_picture(
+    core: Core, caller: Caller, album_id: str, identifier: str, share: str | None = None
+) -> tuple[Album, Seen]:
+    """One picture of an album."""
+    async with core.database.read(caller.organisation) as work:
+        album = await work.albums.get(album_id)
+        await check_read(work, caller, Kind.ALBUM, album, share)
+        picture = await _picture(work, album, identifier)
+        return album, (await seen(core, work, [picture]))[0]
+
+
+async def update_picture(
+    core: Core,
+    caller: Caller,
+    album_id: str,
+    identifier: str,
+    tags: Sequence[GivenTag] | None,
+    *,
+    caption: str | None = None,
+) -> tuple[Album, Seen]:
+    """Replaces a picture's labels by a new revision, and its caption; what is not given stays."""
+    async with core.database.write(caller.organisation) as work:
+        album = await editable(work, caller, album_id)
+        picture = await _picture(work, album, identifier)
+        if caption is not None:
+            picture.caption = text(caption, "caption")
+        if tags is not None:
+            shapes = shapes_of(tags, album.label_mode, picture.width, picture.height)
+            await revise(work, [picture], {picture.id: shapes}, source="human", author=caller.user)
+        changed(work, Kind.ALBUM, album.id, "labelled", by=caller)
+        await work.flush()
+        return album, (await seen(core, work, [picture]))[0]
+
+
+async def delete_picture(core: Core, caller: Caller, album_id: str, identifier: str) -> None:
+    """Takes a picture out of an album."""
+    async with core.database.write(caller.organisation) as work:
+        album = await editable(work, caller, album_id)
+        await work.pictures.remove(await _picture(work, album, identifier))
+        work.audit(caller.user, "picture_deleted", Kind.ALBUM, album.id, {"picture": identifier})
+
+
+async def label_counts(core: Core, caller: Caller, album_id: str, share: str | None = None) -> list[tuple[str, int]]:
+    """How often each label occurs in an album; the empty text counts the pictures without any."""
+    async with core.database.read(caller.organisation) as work:
+        album = await work.albums.get(album_id)
+        await check_read(work, caller, Kind.ALBUM, album, share)
+        counted = {
+            AlbumType.SOURCE: (False,), AlbumType.DERIVED: (False, True), AlbumType.TRAINRESULTS: (True,),
+        }[album.type]  # fmt: skip
+        counts = await work.labels.counts(album.id, counted)
+        without = await work.labels.unlabelled(album.id, counted)
+    return [*counts, ("", without)] if without else counts
+
+
+async def _picture(work: Work, album: Album, identifier: str) -> Picture:
+    picture = await work.pictures.get(identifier)
+    if picture.album != album.id:
+        raise NotFound(work.pictures.missing)
+    return picture

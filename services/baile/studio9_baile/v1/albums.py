@@ -1,0 +1,16 @@
+"""What `/v1` knows of albums."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from studio9_baile.usecases import label_csv
+from studio9_baile.v1.dependencies import TheCaller, TheCore
+
+routes = APIRouter()
+
+
+@routes.get("/albums/{album_id}/label-report")
+async def label_report(album_id: str, core: TheCore, caller: TheCaller) -> dict[str, Any]:
+    """What became of the last upload of labels: rows, used, skipped, and each skipped row with its reason."""
+    return (await label_csv.last_report(core, caller, album_id)).report

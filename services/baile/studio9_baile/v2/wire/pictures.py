@@ -1,0 +1,87 @@
+"""Pictures and their tags."""
+
+from typing import Any
+
+from pydantic import Field
+
+from studio9_baile.models.pictures import Album, LabelMode
+from studio9_baile.usecases.pictures import Seen
+from studio9_baile.usecases.shapes import SHAPE, GivenTag, area
+from studio9_baile.v2.wire.base import Answer, Body
+from studio9_task.shapes import Shape
+
+
+class Area(Answer):
+    """Whole pixels of the upright picture."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class TagAnswer(Answer):
+    label: str
+    area: Area | None = None
+    confidence: float | None = None
+
+
+class PictureAnswer(Answer):
+    id: str
+    albumId: str
+    filepath: str
+    filename: str
+    filesize: int
+    caption: str | None = None
+    predictedCaption: str | None = None
+    tags: list[TagAnswer]
+    predictedTags: list[TagAnswer]
+    originalPictureId: str | None = None
+    augmentationsApplied: list[dict[str, Any]] | None = None
+
+    @classmethod
+    def of(cls, album: Album, seen: Seen) -> "PictureAnswer":
+        picture = seen.picture
+        boxes = album.label_mode is LabelMode.LOCALIZATION
+        size = (picture.width, picture.height)
+
+        def tag(label: str, shape: Shape, confidence: float | None = None) -> TagAnswer:
+            # The UI reads the area of every tag of such an album, so a label without a place gets the whole picture.
+            place = Area(**area(shape, *size)) if boxes else None
+            return TagAnswer(label=label, area=place, confidence=confidence)
+
+        return cls(
+            id=picture.id,
+            albumId=picture.album,
+            filepath=seen.url,
+            filename=picture.filename,
+            filesize=picture.size,
+            caption=picture.caption,
+            predictedCaption=picture.predicted_caption,
+            tags=[tag(shape.label, shape) for shape in seen.shapes],
+            predictedTags=[tag(one.label, SHAPE.validate_python(one.shape), one.confidence) for one in seen.predicted],
+            originalPictureId=picture.original,
+            augmentationsApplied=picture.augmentations,
+        )
+
+
+class AreaBody(Body):
+    top: float
+    left: float
+    height: float
+    width: float
+
+
+class TagBody(Body):
+    label: str
+    area: AreaBody | None = None
+
+    def given(self) -> GivenTag:
+        if self.area is None:
+            return GivenTag(self.label)
+        return GivenTag(self.label, self.area.left, self.area.top, self.area.width, self.area.height)
+
+
+class PictureBody(Body):
+    caption: str | None = None
+    tags: list[TagBody] | None = Field(default=None, max_length=10_000)
