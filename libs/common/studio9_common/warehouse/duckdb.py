@@ -138,8 +138,8 @@ class DuckDbWarehouse:
             db.execute(
                 f"INSERT INTO temp.staging ({listed(part.columns)}) SELECT {listed(part.columns)}"
                 f" FROM read_csv({literal(str(part.path))}, header = true, auto_detect = false, delim = ',',"
-                f" quote = '\"', escape = '\"', nullstr = '', strict_mode = true, compression = 'gzip',"
-                f" max_line_size = 4194304, columns = {{{columns}}})"
+                f" quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
+                f" strict_mode = true, compression = 'gzip', max_line_size = 4194304, columns = {{{columns}}})"
             )
         except duckdb.OutOfMemoryException:
             raise

@@ -34,6 +34,7 @@ from studio9_common.warehouse.schema import (
     listed,
     literal,
     organisation_schema,
+    quoted,
     view,
 )
 from studio9_common.warehouse.values import rows_of
@@ -43,6 +44,9 @@ CONNECT_TIMEOUT_S = 30
 _TABLE = f"{SCHEMA}.{TABLE}"
 _LEDGER = f"{SCHEMA}.{LEDGER}"
 _JSON = frozenset(column.name for column in COLUMNS if column.type is ColumnType.json)
+# COPY cannot tell an empty text from none at all, so it loads both as NULL; of the required columns only this one's
+# text may be empty.
+_MAY_BE_EMPTY = frozenset({"picture_filename"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ class RedshiftWarehouse:
         with self._cursor() as db:
             db.execute("BEGIN")
             try:
-                db.execute(f"CREATE TEMP TABLE staging ({definitions(_staging_type, columns)}) DISTKEY (picture_id)")
+                staging = definitions(_staging_type, columns, strict=False)
+                db.execute(f"CREATE TEMP TABLE staging ({staging}) DISTKEY (picture_id)")
                 if manifest is not None:
                     db.execute(self._copy(columns, manifest))
                 self._check(db, load)
@@ -174,7 +179,7 @@ class RedshiftWarehouse:
         )
         db.execute(f"SELECT count(*) {new}")
         (added,) = db.fetchone()
-        values = ", ".join(f'JSON_PARSE("{name}")' if name in _JSON else f'"{name}"' for name in columns)
+        values = ", ".join(map(_value, columns))
         db.execute(f"INSERT INTO {_TABLE} ({listed(columns)}) SELECT {values} {new}")
         loaded = Loaded(added, format_time(datetime.now(UTC)), repeated=False)
         db.execute(
@@ -280,6 +285,12 @@ def _type(column: Column) -> str:
 def _staging_type(column: Column) -> str:
     """JSON arrives as text and is parsed on its way into the table."""
     return f"VARCHAR({column.size})" if column.type is ColumnType.json else _type(column)
+
+
+def _value(name: str) -> str:
+    if name in _JSON:
+        return f"JSON_PARSE({quoted(name)})"
+    return f"COALESCE({quoted(name)}, '')" if name in _MAY_BE_EMPTY else quoted(name)
 
 
 def _state(error: ProgrammingError) -> tuple[str, str]:
