@@ -133,7 +133,7 @@ class WorkerService:
         """Asks the trainers what they can do; until they tell, beats go without it."""
         while True:
             try:
-                beats.catalogue = await ask_catalogue(self._settings.command)
+                beats.announce(await ask_catalogue(self._settings.command))
                 return
             except NoCatalogue as error:
                 self._log.error("no_catalogue", message=error.message)

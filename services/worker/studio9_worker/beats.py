@@ -22,23 +22,31 @@ class Beats:
     answered. `generation` counts the starts of this worker's agent, `instance` is the id of this one."""
 
     def __init__(self, agent: Agent, heard: Callable[[], bool], *, generation: int, instance: str) -> None:
-        self.catalogue: Mapping[str, Any] | None = None
+        self._catalogue: Mapping[str, Any] | None = None
         self._agent = agent
         self._heard = heard
         self._instance = instance
         self._number = generation * GENERATION
+        self._announced_from = 0
         self._away = False
+
+    def announce(self, catalogue: Mapping[str, Any]) -> None:
+        """From now on beats tell what the trainers can do, until one is answered."""
+        self._catalogue = catalogue
+        self._announced_from = self._number + 1
+        self._agent.changed.set()
 
     async def run(self) -> None:
         context = self._agent.context
         while True:
             self._agent.changed.clear()
-            if self._heard():
+            heard = self._heard()
+            if heard:
                 await self._beat()
             await self._agent.watch()
             await asyncio.sleep(min(SOON_S, context.settings.beat_s))
             try:
-                async with asyncio.timeout(context.settings.beat_s - SOON_S):
+                async with asyncio.timeout(context.settings.beat_s - SOON_S if heard else 0):
                     await self._agent.changed.wait()
             except TimeoutError:
                 continue
@@ -66,7 +74,7 @@ class Beats:
         attempts = tuple(life.beat(self._number) for life in agent.lives)
         if small:
             attempts = tuple(one.model_copy(update={"metrics": {}}) for one in attempts)
-        unanswered = agent.leases.answered == 0
+        unanswered = agent.leases.answered < self._announced_from
         return WorkerBeat(
             worker=agent.context.worker,
             instance=self._instance,
@@ -76,5 +84,5 @@ class Beats:
             runners=(agent.context.runner.name,),
             attempts=attempts,
             machine=usage(),
-            announcement=self.catalogue if unanswered and not small else None,
+            announcement=self._catalogue if unanswered and not small else None,
         )

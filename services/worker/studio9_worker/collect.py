@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from studio9_worker.transfer import patiently
 PREDICTIONS = "predictions"
 """The artifact whose lines become the prediction table."""
 SUMMARY_BYTES = 32 * 1024
+RESULT_BYTES = 60 * 1024
 
 
 def attempt_prefix(record: AttemptRecord) -> str:
@@ -195,7 +197,7 @@ class Collector:
                 log_tail=tail,
             )
         outcome = "failed" if ending.outcome == "succeeded" and why is not None else ending.outcome
-        return WorkerResult(
+        result = WorkerResult(
             worker=self._context.worker,
             job=record.key.job,
             organisation=record.organisation,
@@ -208,6 +210,7 @@ class Collector:
             checkpoint=checkpoint,
             summary=summary_of(told) if outcome == "succeeded" else {},
         )
+        return fitting(result)
 
 
 def summary_of(told: Told) -> Mapping[str, Any]:
@@ -217,6 +220,14 @@ def summary_of(told: Told) -> Mapping[str, Any]:
     if len(json.dumps(summary, ensure_ascii=False).encode()) <= SUMMARY_BYTES:
         return summary
     return {"events": counts, "summary_too_large": True}
+
+
+def fitting(result: WorkerResult) -> WorkerResult:
+    """The result as one message can carry it: what a task says of itself may be shortened, never how it ended."""
+    if len(result.model_dump_json().encode()) <= RESULT_BYTES:
+        return result
+    exit = result.exit and replace(result.exit, log_tail=result.exit.log_tail[-10:])
+    return result.model_copy(update={"summary": {"summary_too_large": True}, "exit": exit})
 
 
 def _describe(path: Path) -> tuple[int, str] | None:

@@ -1,12 +1,16 @@
 """The worker's own queue and what becomes of each message in it."""
 
-from studio9_common.bus.port import Delivery, Queue
+import re
+
+from studio9_common.bus.port import BadMessage, Delivery, Queue
 from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.messages import WorkerCancel, WorkerCommand, WorkerLease, WorkerRun
 from studio9_worker.agent import Agent
 
 EXPIRES_S = 120
 """A queue without its worker is gone after so long; then commands are unroutable, and Orion hears of it."""
+
+SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def own_queue(worker: str) -> Queue:
@@ -22,13 +26,15 @@ class Inbox:
         self._agent = agent
 
     async def handle(self, delivery: Delivery) -> None:
-        """Raises Unavailable while the bus is away, BadEnvelope for what is no message."""
+        """Raises Unavailable while the bus is away, BadMessage for what is none."""
         envelope = decode(delivery.body)
         data = envelope.data
         if not isinstance(data, WorkerCommand) or data.worker != self._agent.context.worker:
             self._agent.context.log.warning("foreign_message", type=envelope.type)
             return
         match data:
+            case WorkerRun() | WorkerCancel() if not SAFE.fullmatch(data.job):
+                raise BadMessage(f"{data.job!r} cannot be a job's id: it names a folder here")
             case WorkerRun():
                 await self._agent.run(data, envelope.organisation)
             case WorkerCancel():

@@ -1,6 +1,7 @@
 """Sends one attempt's telemetry while it runs and what is left of it afterwards."""
 
 import asyncio
+from contextlib import suppress
 
 from studio9_common.contracts.messages import WorkerTelemetry
 from studio9_common.errors import Unavailable
@@ -9,7 +10,9 @@ from studio9_worker.records import AttemptRecord
 from studio9_worker.telemetry import Batch, BatchReader
 
 EVERY_S = 1.0
-"""At most one batch in this time."""
+"""At most one batch in this time while the task runs."""
+DRAINING_S = 0.1
+"""The same once it has ended: what is left is wanted soon."""
 AGAIN_S = 2.0
 """After a broker that is away."""
 
@@ -36,14 +39,14 @@ class TelemetryPump:
                 await self._send(batch)
             elif batch is None and last:
                 return
-            if not last:
-                await self._pause()
+            await self._pause()
 
     async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._ended.wait(), EVERY_S)
-        except TimeoutError:
+        if self._ended.is_set():
+            await asyncio.sleep(DRAINING_S)
             return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), EVERY_S)
 
     async def _send(self, batch: Batch) -> None:
         message = WorkerTelemetry(

@@ -49,7 +49,7 @@ class WorkerSettings(WithObjects):
     cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs")
     output_gib: float = Field(20.0, gt=0, description="largest single output")
     outputs_gib: float = Field(50.0, gt=0, description="all outputs of one attempt")
-    outputs_count: int = Field(10_000, ge=1, description="number of outputs of one attempt")
+    outputs_count: int = Field(10_000, ge=1, le=100_000, description="number of outputs of one attempt")
     upload_patience_s: float = Field(
         7200.0, gt=0, description="how long outputs wait for an object storage that is away"
     )

@@ -9,6 +9,8 @@ from studio9_task.tail import BadEvent
 
 MAX_METRICS = 64
 """Latest values that a beat carries; telemetry has them all."""
+MAX_ARTIFACTS = 100_000
+"""Files that are remembered; so many are more than any worker takes."""
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Told:
                     self.metrics[key] = event.value
             case Checkpoint():
                 self.checkpoint = event
-            case Artifact():
+            case Artifact() if len(self.artifacts) <= MAX_ARTIFACTS:
                 self.artifacts[event.path] = event
             case Result():
                 self.result = self.result or event
