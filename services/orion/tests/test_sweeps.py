@@ -1,0 +1,244 @@
+"""Deadline sweeps and orphan sweeps with a clock that only the test moves: deafness, restarts, frozen Orions."""
+
+from typing import Any
+
+import pytest
+
+from studio9_common.bus.port import Queue
+from studio9_common.contracts.collections import SWEEPS
+from studio9_common.contracts.job import ObjectRef, Phase, Spec, State
+from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerLease
+from studio9_common.contracts.reasons import reason
+from studio9_common.ids import new_id
+from studio9_common.times import format_time
+from studio9_orion.app import OrionService
+from studio9_orion.core.events import Assigned, Beat, CancelRequested, Requested, ResultReceived
+from studio9_orion.core.policy import Policy
+
+
+@pytest.fixture
+async def orion(world: Any) -> OrionService:
+    """Not started: the test calls its parts. It can hear."""
+    await world.bus.declare(Queue("worker.w1.v1", ("worker.*.w1",)))
+    return deaf(world.orion(), hears=True)
+
+
+def deaf(orion: OrionService, *, hears: bool = False) -> OrionService:
+    """The same Orion, cut off from the bus or not."""
+
+    async def can_hear() -> bool:
+        return hears
+
+    orion.sweeper._hearing._can_hear = can_hear
+    return orion
+
+
+async def running(orion: OrionService, *, beat: bool = True) -> str:
+    """A job that runs on w1."""
+    id = new_id()
+    event = Requested(job=id, organisation="acme", owner="ana", spec=Spec(kind="train"), request_hash="h")
+    await orion.shell.apply([(id, event)])
+    await orion.shell.apply([(id, Assigned(worker="w1"))])
+    if beat:
+        await heard(orion, id)
+    else:
+        await orion.shell.apply([(id, Beat(worker="w1", fence=1, phase="running"))])
+    return id
+
+
+async def heard(orion: OrionService, *ids: str, fence: int = 1, sequence: int = 1) -> None:
+    attempts = tuple(
+        AttemptBeat(job=id, organisation="acme", fence=fence, sequence=sequence, phase="running") for id in ids
+    )
+    slots = (Slot(id="s1"),)
+    beat = WorkerBeat(worker="w1", instance="i", sequence=sequence, slots=slots, attempts=attempts)
+    await orion.supervisor.take_beats([beat])
+
+
+async def sweep_every_5s(world: Any, orion: OrionService, seconds: float, *beating: str) -> None:
+    for step in range(round(seconds / 5)):
+        world.clock.pass_(5)
+        if beating:
+            await heard(orion, *beating, sequence=step + 2)
+        await orion.sweeper.sweep()
+
+
+async def test_a_silent_worker_is_lost_within_lease_and_tick(world: Any, orion: OrionService) -> None:
+    silent, fine = await running(orion), await running(orion)
+    await sweep_every_5s(world, orion, 30, fine)
+    assert [(await world.job(id)).phase for id in (silent, fine)] == [Phase.queued, Phase.running]
+    lost = next(event for event in (await world.job(silent)).events if event.type == "lost")
+    assert lost.time <= format_time(world.clock.now())
+
+
+async def test_a_running_job_whose_beat_was_never_stored_is_found_by_its_own_deadline(
+    world: Any, orion: OrionService
+) -> None:
+    id = await running(orion, beat=False)
+    await sweep_every_5s(world, orion, 30)
+    assert (await world.job(id)).attempts[0].outcome == "lost"
+
+
+async def test_after_an_outage_everybody_first_gets_a_full_lease(world: Any, orion: OrionService) -> None:
+    ids = [await running(orion) for _ in range(3)]
+    await sweep_every_5s(world, orion, 10, *ids)
+    world.clock.pass_(3_600)
+    swept = await orion.sweeper.sweep()
+    assert (swept.deaf, swept.changed) == (True, 0)
+    await sweep_every_5s(world, orion, 15)
+    assert {(await world.job(id)).phase for id in ids} == {Phase.running}
+    await heard(orion, ids[0])
+    await sweep_every_5s(world, orion, 10)
+    outcomes = [(await world.job(id)).attempts[0].outcome for id in ids]
+    assert outcomes == [None, "lost", "lost"]
+
+
+async def test_a_restarted_orion_knows_of_the_gap_and_forgets_no_deadline(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    await sweep_every_5s(world, orion, 10, id)
+    world.clock.pass_(60)
+    other = deaf(world.orion(), hears=True)
+    assert (await other.sweeper.sweep()).deaf
+    await sweep_every_5s(world, other, 25)
+    assert (await world.job(id)).attempts[0].outcome == "lost"
+
+
+async def test_an_orion_without_a_bus_judges_nothing_and_leaves_no_mark(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    await orion.sweeper.sweep()
+    marked = await world.store.get(SWEEPS.name, "deadlines")
+    deaf(orion)
+    await sweep_every_5s(world, orion, 60)
+    assert (await world.job(id)).phase is Phase.running
+    assert (await world.store.get(SWEEPS.name, "deadlines")).etag == marked.etag
+    deaf(orion, hears=True)
+    assert (await orion.sweeper.sweep()).deaf, "what it could not hear is not silence afterwards either"
+
+
+async def test_another_orion_that_hears_is_enough(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    cut_off = deaf(world.orion())
+    for _ in range(6):
+        world.clock.pass_(5)
+        await cut_off.sweeper.sweep()
+        await orion.sweeper.sweep()
+    assert (await world.job(id)).attempts[0].outcome == "lost"
+
+
+async def test_an_orion_that_froze_in_the_middle_of_a_sweep_declares_nobody_lost(
+    world: Any, orion: OrionService
+) -> None:
+    id = await running(orion)
+    await sweep_every_5s(world, orion, 10, id)
+    ears = await orion.sweeper._hearing.begin()
+    world.clock.pass_(120)
+    await orion.sweeper._hearing.finish(ears)
+    assert (await orion.sweeper.sweep()).deaf
+    assert (await world.job(id)).phase is Phase.running
+
+
+async def test_deafness_found_by_one_orion_holds_for_all(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    world.clock.pass_(100)
+    other = deaf(world.orion(), hears=True)
+    early = await orion.sweeper._hearing.begin()
+    assert (await other.sweeper.sweep()).deaf
+    await orion.sweeper._hearing.finish(early)
+    world.clock.pass_(4)
+    assert (await other.sweeper.sweep()).deaf
+    assert (await world.job(id)).phase is Phase.running
+
+
+async def test_a_lost_attempt_that_is_heard_again_goes_on_and_the_next_one_supersedes_it(
+    world: Any, orion: OrionService
+) -> None:
+    id = await running(orion)
+    await sweep_every_5s(world, orion, 25)
+    await heard(orion, id, sequence=50)
+    assert (await world.job(id)).phase is Phase.running
+    leases = await world.listen("leases", "worker.lease.#")
+    await sweep_every_5s(world, orion, 35)
+    await orion.shell.apply([(id, Assigned(worker="w1"))])
+    assert (await world.job(id)).fence == 2
+    await heard(orion, id, fence=1, sequence=60)
+    answers = [one for one in await world.take(leases) if isinstance(one, WorkerLease)]
+    assert [lease.decision for lease in answers[-1].leases] == ["stop"]
+    assert (await world.job(id)).events[-1].type == "superseded"
+
+
+async def test_a_cancelled_job_ends_within_its_deadline_whatever_the_worker_does(
+    world: Any, orion: OrionService
+) -> None:
+    id = await running(orion)
+    await orion.sweeper.sweep()
+    await orion.shell.apply([(id, CancelRequested(job=id, organisation="acme", requested_by="ana"))])
+    await sweep_every_5s(world, orion, 30)
+    assert (await world.job(id)).state is State.cancelled
+
+
+async def test_an_hour_in_back_off_phases_is_not_forgotten_by_a_restart(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    failed = ResultReceived(worker="w1", organisation="acme", fence=1, outcome="failed", reason=reason("staging_error"))
+    await orion.shell.apply([(id, failed)])
+    assert (await world.job(id)).phase is Phase.backing_off
+    world.clock.pass_(3_600)
+    await deaf(world.orion()).sweeper.sweep()
+    assert (await world.job(id)).phase is Phase.queued
+
+
+async def ended(world: Any, orion: OrionService, outcome: Any, **changes: Any) -> str:
+    """A job that ended on w1 and was cleaned, after a first attempt that was lost."""
+    id = await running(orion)
+    await sweep_every_5s(world, orion, 35)
+    await orion.shell.apply([(id, Assigned(worker="w1"))])
+    result = ResultReceived(worker="w1", organisation="acme", fence=2, outcome=outcome, **changes)
+    await orion.shell.apply([(id, result)])
+    await orion.cleaner.clean([id])
+    return id
+
+
+async def keys_below(world: Any, prefix: str) -> list[str]:
+    return [info.key async for info in world.objects.list(prefix)]
+
+
+async def test_what_a_cut_off_attempt_uploads_after_the_end_is_swept_away(world: Any, orion: OrionService) -> None:
+    manifest = ObjectRef(key="x", sha256="0" * 64, size=1)
+    id = await ended(world, orion, "succeeded", manifest=manifest)
+    for key in (f"acme/jobs/{id}/1/late.pt", f"acme/jobs/{id}/2/model.pt", f"acme/scratch/{id}/late"):
+        await world.objects.put(key, b"x")
+    world.clock.pass_(1)
+    removed = await orion.orphans.sweep()
+    assert removed.objects == {f"acme/jobs/{id}/1/": 1, f"acme/scratch/{id}/": 1}
+    assert await keys_below(world, f"acme/jobs/{id}/") == [f"acme/jobs/{id}/2/model.pt"]
+    mark = await world.store.get(SWEEPS.name, "orphans")
+    assert {one["why"] for one in mark.body["detail"]["removed"]} == {"left behind by a job that has ended"}
+    assert (await orion.orphans.sweep()).objects == {}
+
+
+async def test_a_running_jobs_objects_are_left_alone(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    await world.objects.put(f"acme/scratch/{id}/x", b"x")
+    await orion.cleaner.clean([id, new_id()])
+    await orion.orphans.sweep()
+    assert len(await keys_below(world, f"acme/scratch/{id}/")) == 1
+    assert (await world.job(id)).phase is Phase.running
+
+
+async def test_a_failed_jobs_checkpoint_is_kept_for_a_retry_and_then_let_go(world: Any, orion: OrionService) -> None:
+    id = await running(orion)
+    key = f"acme/jobs/{id}/1/last.pt"
+    await world.objects.put(key, b"x")
+    checkpoint = ObjectRef(key=key, sha256="0" * 64, size=1)
+    failed = ResultReceived(
+        worker="w1", organisation="acme", fence=1, outcome="failed", reason=reason("user_error"), checkpoint=checkpoint
+    )
+    await orion.shell.apply([(id, failed)])
+    await orion.cleaner.clean([id])
+    await orion.orphans.sweep()
+    assert await keys_below(world, f"acme/jobs/{id}/") == [key]
+    days = 0.0
+    while await keys_below(world, f"acme/jobs/{id}/"):
+        world.clock.pass_(6 * 3_600)
+        days += 0.25
+        await orion.orphans.sweep()
+    assert Policy().keep_checkpoints_s / 86_400 <= days < 8
