@@ -1,6 +1,5 @@
 """The same tests for every adapter; S3 where STUDIO9_TEST_S3_URL names a server."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
 
+from studio9_cli.pytest_servers import address
 from studio9_common.ids import new_id
 from studio9_common.objects.connect import ObjectsSettings, open_objects
 from studio9_common.objects.local import LocalObjects
@@ -24,11 +24,9 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "local":
         settings = ObjectsSettings(url=(tmp_path / "objects").as_uri(), profile="test")
     else:
-        address = urlsplit(os.environ.get("STUDIO9_TEST_S3_URL", ""))
-        if not address.netloc:
-            pytest.skip("STUDIO9_TEST_S3_URL is not set: no S3 server to test against")
-        endpoint = f"{address.scheme}://{address.hostname}:{address.port}"
-        access, secret = address.username or "", address.password or ""
+        server = urlsplit(address("STUDIO9_TEST_S3_URL"))
+        endpoint = f"{server.scheme}://{server.hostname}:{server.port}"
+        access, secret = server.username or "", server.password or ""
         bucket = f"contract-{new_id()}"
         client = boto3.client(
             "s3",

@@ -1,6 +1,5 @@
 """The same tests for every adapter: embedded; SQS of ElasticMQ with SNS of moto; both of moto (it alone joins them)."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from studio9_cli.pytest_servers import address
 from studio9_common.ids import new_id
 from studio9_common.streams.connect import StreamsSettings, open_streams
 from studio9_common.streams.port import Streams
@@ -23,10 +23,7 @@ async def streams(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if not names:
         settings = StreamsSettings(url=(tmp_path / "streams.sqlite").as_uri())
     else:
-        for name in names:
-            if not os.environ.get(name):
-                pytest.skip(f"{name} is not set: no such server to test against")
-        sqs, sns = (urlsplit(os.environ[name]) for name in names)
+        sqs, sns = (urlsplit(address(name)) for name in names)
         settings = StreamsSettings(
             url="aws://us-east-1",
             sqs_endpoint=f"{sqs.scheme}://{sqs.hostname}:{sqs.port}",

@@ -1,6 +1,5 @@
 """The same tests for every adapter: DuckDB; PostgreSQL; Redshift's driver and SQL through the proxy, parts on S3."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ import boto3
 import pytest
 from pydantic import SecretStr
 
+from studio9_cli.pytest_servers import address
 from studio9_common.ids import new_id
 from studio9_common.objects.connect import ObjectsSettings, open_objects
 from studio9_common.objects.port import Objects
@@ -29,8 +29,7 @@ Place = tuple[WarehouseSettings, ObjectsSettings]
 @pytest.fixture(params=NEEDED)
 def kind(request: pytest.FixtureRequest) -> str:
     for name in NEEDED[request.param]:
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set: no such server to test against")
+        address(name)
     return str(request.param)
 
 
@@ -40,15 +39,15 @@ def place(kind: str, tmp_path: Path) -> Place:
     if kind == "duckdb":
         return WarehouseSettings(url=SecretStr(f"duckdb://{tmp_path}/warehouse.duckdb")), local
     if kind == "postgresql":
-        return WarehouseSettings(url=SecretStr(os.environ["STUDIO9_TEST_POSTGRESQL_URL"])), local
-    address = urlsplit(os.environ["STUDIO9_TEST_S3_URL"])
-    endpoint, bucket = f"http://{address.hostname}:{address.port}", f"warehouse-{new_id()}"
-    access, secret = address.username or "", address.password or ""
+        return WarehouseSettings(url=SecretStr(address("STUDIO9_TEST_POSTGRESQL_URL"))), local
+    server = urlsplit(address("STUDIO9_TEST_S3_URL"))
+    endpoint, bucket = f"http://{server.hostname}:{server.port}", f"warehouse-{new_id()}"
+    access, secret = server.username or "", server.password or ""
     keys = {"aws_access_key_id": access, "aws_secret_access_key": secret}
     boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket=bucket)
     return (
         WarehouseSettings(
-            url=SecretStr(os.environ["STUDIO9_TEST_REDSHIFT_URL"]),
+            url=SecretStr(address("STUDIO9_TEST_REDSHIFT_URL")),
             ssl=False,
             objects_url=f"s3://{bucket}/below",
             access_key=access,

@@ -1,10 +1,9 @@
 """PostgreSQL keeps analysts out by itself, too: the role of a query reads one view and writes nothing."""
 
-import os
-
 import asyncpg
 import pytest
 
+from studio9_cli.pytest_servers import address
 from studio9_common.ids import new_id
 from studio9_common.warehouse.port import Warehouse
 from studio9_common.warehouse.schema import organisation_schema
@@ -17,7 +16,7 @@ async def test_the_role_of_an_organisation_reads_its_view_and_nothing_else(kind:
     for each in (organisation, other):
         await warehouse.query(each, "SELECT 1 FROM predictions")
     role = organisation_schema(organisation)
-    db = await asyncpg.connect(os.environ["STUDIO9_TEST_POSTGRESQL_URL"])
+    db = await asyncpg.connect(address("STUDIO9_TEST_POSTGRESQL_URL"))
     try:
         await db.execute(f"SET ROLE {role}")
         assert await db.fetch(f"SELECT * FROM {role}.predictions") == []
