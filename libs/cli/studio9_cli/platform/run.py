@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from studio9_orion.settings import OrionSettings
-from studio9_taurus import app as taurus
-from studio9_taurus.settings import TaurusSettings
 
 from studio9_argo import app as argo
 from studio9_argo.settings import ArgoSettings
@@ -28,8 +25,11 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.service import HttpServer, Service
 from studio9_common.tokens import TokenKeys
 from studio9_orion import app as orion
+from studio9_orion.settings import OrionSettings
 from studio9_pegasus import app as pegasus
 from studio9_pegasus.settings import PegasusSettings
+from studio9_taurus import app as taurus
+from studio9_taurus.settings import TaurusSettings
 from studio9_worker import app as worker
 from studio9_worker.settings import WorkerSettings
 
@@ -109,7 +109,7 @@ class _Composition:
             orion.build(
                 OrionSettings(**self._common("orion")),
                 bus=ports.bus,
-                aries=aries_of("orion"),
+                store=aries_of("orion"),
                 objects=ports.objects,
                 keys=keys,
             ),

@@ -1,0 +1,1 @@
+"""Taurus: online prediction. Pictures that arrive are claimed, batched, predicted, and announced when they are done."""
