@@ -57,8 +57,10 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What the worker stages. `file`: to `inputs/{name}`. `pictures`: a manifest of studio9_task.PictureRecord lines to
-    `inputs/{name}/manifest.jsonl`, and every picture it names to `inputs/pictures/{sha256}`."""
+    """What the worker stages. `file`: the model to `inputs/model/model.pt`, another plain name to
+    `inputs/{name}/{name}{suffix of its key}`, a name with slashes to that path below `inputs/`. `pictures`: a manifest
+    of studio9_task.PictureRecord lines to `inputs/{name}/manifest.jsonl`, and every picture it names to
+    `inputs/pictures/{sha256}`. All keys must be the job's organisation's own."""
 
     name: str
     kind: Literal["file", "pictures"]
