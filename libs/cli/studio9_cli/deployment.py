@@ -34,7 +34,7 @@ def password_hash(password: str, salt: bytes) -> str:
 
 
 def broker_definitions(passwords: dict[str, str], vhost: str = "studio9") -> dict[str, object]:
-    """Users, permissions and topic permissions. A service touches the platform's exchanges and queues of its own name."""
+    """Users, permissions, topic permissions. A service touches the platform's exchanges and its own queues."""
     permissions = []
     for user in passwords:
         own = rf"^(studio9($|\.)|{user}\.)"

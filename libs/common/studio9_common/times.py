@@ -1,4 +1,4 @@
-"""Times: UTC, RFC 3339 with microseconds and `Z`. Durations are seconds; deadlines of a job are judged by Orion alone."""
+"""Times: UTC, RFC 3339 with microseconds and `Z`. Durations are seconds; Orion alone judges a job's deadlines."""
 
 import time
 from datetime import UTC, datetime
