@@ -107,7 +107,8 @@ async def test_an_unusable_folder_is_said_to_be_unavailable(tmp_path: Path) -> N
 
 
 def test_an_address_names_its_adapter(tmp_path: Path) -> None:
-    assert isinstance(open_objects(ObjectsSettings(url=tmp_path.as_uri())), LocalObjects)
+    assert isinstance(open_objects(ObjectsSettings(url=(tmp_path / "a b%").as_uri())), LocalObjects)
+    assert (tmp_path / "a b%" / "index.sqlite").exists()
     key = SecretStr("c2VjcmV0")
     for url in ("s3://bucket/below", "az://account/container/below"):
         settings = ObjectsSettings(url=url, access_key="id", secret_key=key, profile="mine")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from obstore.store import AzureStore, GCSStore
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -45,7 +45,7 @@ def open_objects(settings: ObjectsSettings) -> Objects:
     prefix = parts.path.strip("/")
     kind = parts.scheme
     if kind == "file" and parts.path:
-        return LocalObjects(Path(parts.path), base_url=settings.public_url or BAILE, profile=settings.profile)
+        return LocalObjects(Path(unquote(parts.path)), base_url=settings.public_url or BAILE, profile=settings.profile)
     if kind == "s3" and parts.netloc:
         return _s3(settings, parts.netloc, prefix)
     if kind == "gs" and parts.netloc:

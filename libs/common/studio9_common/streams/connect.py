@@ -1,7 +1,7 @@
 """Opens the queues and topics that the settings name."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -29,7 +29,7 @@ def open_streams(settings: StreamsSettings) -> Streams:
     """The adapter for the URL's scheme. Raises BadInput for another scheme or an incomplete URL."""
     parts = urlsplit(settings.url)
     if parts.scheme == "file" and parts.path:
-        return EmbeddedStreams(Path(parts.path))
+        return EmbeddedStreams(Path(unquote(parts.path)))
     if parts.scheme == "aws" and parts.netloc:
         session = boto3.Session(
             aws_access_key_id=settings.access_key,

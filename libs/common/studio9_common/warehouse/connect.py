@@ -35,7 +35,7 @@ def open_warehouse(settings: WarehouseSettings, objects: Objects) -> Warehouse:
     url = settings.url.get_secret_value()
     parts = urlsplit(url)
     if parts.scheme == "duckdb" and parts.path:
-        return DuckDbWarehouse(Path(parts.path), objects, timeout_s=settings.query_timeout_s)
+        return DuckDbWarehouse(Path(unquote(parts.path)), objects, timeout_s=settings.query_timeout_s)
     if parts.scheme == "postgresql" and parts.hostname:
         return PostgreSqlWarehouse(url, objects, timeout_s=settings.query_timeout_s)
     if parts.scheme == "redshift" and parts.hostname and settings.objects_url:

@@ -172,7 +172,9 @@ class DuckDbWarehouse:
     async def query(
         self, organisation: str, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int = 10_000
     ) -> Rows:
-        checked = guarded(sql, parameters, view=VIEW, limit=limit + 1, read="postgres", write="duckdb")
+        checked = await asyncio.to_thread(
+            guarded, sql, parameters, view=VIEW, limit=limit + 1, read="postgres", write="duckdb"
+        )
         return await asyncio.to_thread(self._query, organisation, checked, limit)
 
     def _query(self, organisation: str, sql: str, limit: int) -> Rows:

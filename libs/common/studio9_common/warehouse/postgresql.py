@@ -160,7 +160,9 @@ class PostgreSqlWarehouse:
         self, organisation: str, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int = 10_000
     ) -> Rows:
         schema = organisation_schema(organisation)
-        checked = guarded(sql, parameters, view=f"{schema}.{VIEW}", limit=limit + 1, read="postgres", write="postgres")
+        checked = await asyncio.to_thread(
+            guarded, sql, parameters, view=f"{schema}.{VIEW}", limit=limit + 1, read="postgres", write="postgres"
+        )
         async with self._connection() as db:
             await self._ensure_view(db, organisation, schema)
             async with db.transaction(readonly=True):

@@ -210,7 +210,9 @@ class RedshiftWarehouse:
         self, organisation: str, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int = 10_000
     ) -> Rows:
         name = f"{organisation_schema(organisation)}.{VIEW}"
-        checked = guarded(sql, parameters, view=name, limit=limit + 1, read="redshift", write="redshift")
+        checked = await asyncio.to_thread(
+            guarded, sql, parameters, view=name, limit=limit + 1, read="redshift", write="redshift"
+        )
         return await asyncio.to_thread(self._query, organisation, name, checked, limit)
 
     def _query(self, organisation: str, name: str, sql: str, limit: int) -> Rows:
