@@ -53,12 +53,21 @@ class Figures:
 
 
 class Journey:
-    """One run. `pages` are the labelled pages by split: train, test, predict, online."""
+    """One run. `pages` are the labelled pages by split: train, test, predict, online. `confidence`: from which a box
+    is predicted."""
 
     def __init__(
-        self, api: Api, show: Show, pages: dict[str, list[Page]], surroundings: Surroundings, *, epochs: int = EPOCHS
+        self,
+        api: Api,
+        show: Show,
+        pages: dict[str, list[Page]],
+        surroundings: Surroundings,
+        *,
+        epochs: int = EPOCHS,
+        confidence: float = CONFIDENCE,
     ) -> None:
-        self._api, self._show, self._pages, self._around, self._epochs = api, show, pages, surroundings, epochs
+        self._api, self._show, self._pages, self._around = api, show, pages, surroundings
+        self._epochs, self._confidence = epochs, confidence
         self._suffix = time.strftime("%Y-%m-%d %H:%M:%S")
         self.figures = Figures()
         self._albums: dict[str, str] = {}
@@ -126,7 +135,10 @@ class Journey:
                     "params": {"epochs": self._epochs, "patience": self._epochs},
                     "input": self._albums["train"],
                     "testInput": self._albums["test"],
-                    "trainParams": {"inputSize": {"width": PICTURE_SIZE, "height": PICTURE_SIZE}},
+                    "trainParams": {
+                        "inputSize": {"width": PICTURE_SIZE, "height": PICTURE_SIZE},
+                        "defaultVisualThreshold": self._confidence,
+                    },
                 }
             },
         }
@@ -187,7 +199,7 @@ class Journey:
             "description": None,
             "input": self._albums["predict"],
             "outputAlbumName": name,
-            "options": {"defaultVisualThreshold": CONFIDENCE},
+            "options": {"defaultVisualThreshold": self._confidence},
             "evaluate": False,
         }
         prediction = await self._api.post("/v2.0/cv-predictions", body)

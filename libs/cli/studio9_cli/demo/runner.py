@@ -18,7 +18,7 @@ import httpx
 
 from studio9_cli.demo.api import Api, ApiError
 from studio9_cli.demo.digits import Page, build_pages
-from studio9_cli.demo.journey import PICTURE_SIZE, Journey, Sql, Surroundings
+from studio9_cli.demo.journey import CONFIDENCE, PICTURE_SIZE, Journey, Sql, Surroundings
 from studio9_cli.demo.show import Show
 from studio9_cli.demo.waiting import JourneyFailed
 from studio9_cli.platform.operators import Operators
@@ -41,6 +41,7 @@ class DemoOptions:
     keep: bool = False
     epochs: int = 12
     pages: int = 160
+    confidence: float = CONFIDENCE
 
 
 def pages_of(folder: Path, count: int) -> dict[str, list[Page]]:
@@ -90,9 +91,8 @@ async def _journey(
             await sign_in(api, operators, StateFolder(options.state))
             show.note(f"signed in as {USER}; the password is in {options.state / 'demo.json'}")
             organisation = await operators.organisation(ORGANISATION)
-            journey = Journey(
-                api, show, pages, surroundings(options.state, operators, organisation), epochs=options.epochs
-            )
+            around = surroundings(options.state, operators, organisation)
+            journey = Journey(api, show, pages, around, epochs=options.epochs, confidence=options.confidence)
             try:
                 await journey.run()
             finally:
