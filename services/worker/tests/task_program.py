@@ -51,6 +51,7 @@ class Task:
         for epoch in range(done + 1, epochs + 1):
             if epoch == epochs and self.parameters.get("wait"):
                 self.wait_for("go")
+            time.sleep(float(self.parameters.get("pause", 0)))
             self.events.progress(epoch / epochs, remaining_s=float(epochs - epoch), epoch=epoch, epochs=epochs)
             self.events.metric("loss", 1.0 / epoch, step=epoch, split="train")
             self.events.metric("map50", epoch / epochs, step=epoch, split="val")

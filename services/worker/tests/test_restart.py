@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import sqlite3
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from studio9_common.contracts.job import Spec
-from studio9_common.contracts.messages import WorkerRun
+from studio9_common.contracts.messages import WorkerRun, WorkerTelemetry
 from studio9_common.ids import new_id
 from studio9_task.exits import task_state
 from studio9_task.layout import TaskFolder
@@ -22,19 +23,30 @@ from studio9_worker.lease import AttemptKey
 from .conftest import QUEUES, WORKER, Platform, worker_settings
 
 
-async def test_an_agent_killed_in_mid_task_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
-    spec = Spec(kind="train", parameters={"do": "train", "epochs": 4, "wait": True})
-    job = new_id()
-    run = WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec)
-    process = await asyncio.create_subprocess_exec(
+async def start_process(folder: Path, run: WorkerRun) -> asyncio.subprocess.Process:
+    """A platform in a process of its own; the run is sent to it, once more at each start."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).parent / "agent_process.py"),
-        str(tmp_path),
-        worker_settings(tmp_path / "worker").model_dump_json(exclude={"token_keys", "objects_secret_key"}),
+        str(folder),
+        worker_settings(folder / "worker").model_dump_json(exclude={"token_keys", "objects_secret_key"}),
         run.model_dump_json(),
         json.dumps([(queue.name, queue.bindings[0]) for queue in QUEUES]),
     )
+
+
+def losses(telemetry: list[WorkerTelemetry]) -> list[int | None]:
+    """The steps of the metric `loss` in all batches, each batch once; a repeated batch must be the same."""
+    batches = {batch.sequence: batch for batch in telemetry}
+    assert all(batches[batch.sequence] == batch for batch in telemetry)
+    return [item.step for _, batch in sorted(batches.items()) for item in batch.items if item.key == "loss"]
+
+
+async def test_an_agent_killed_in_mid_task_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    job = new_id()
+    spec = Spec(kind="train", parameters={"do": "train", "epochs": 4, "wait": True})
+    process = await start_process(tmp_path, WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec))
     folder = TaskFolder(platform.task_folder(job))
     await platform.until(lambda: folder.events.exists() and folder.events.read_text().count('"checkpoint"') == 3)
     await platform.until(lambda: _sending(tmp_path / "worker" / "worker.sqlite"))
@@ -44,18 +56,43 @@ async def test_an_agent_killed_in_mid_task_loses_and_doubles_nothing(tmp_path: P
 
     await platform.open()
     try:
-        await platform.start_worker()
-        assert [life.record.key for life in platform.service.agent.lives] == [AttemptKey(job, 1)]  # type: ignore[union-attr]
+        service = await platform.start_worker()
+        assert service.agent is not None
+        assert [life.record.key for life in service.agent.lives] == [AttemptKey(job, 1)]
         (folder.root / "go").touch()
         result = await platform.result(job)
         assert (result.outcome, result.summary["resumed_from"]) == ("succeeded", 0)
         await platform.gone(job)
-        batches = {batch.sequence: batch for batch in platform.telemetry}
-        assert all(batches[batch.sequence] == batch for batch in platform.telemetry), "a repeat is the same"
-        steps = [i.step for _, batch in sorted(batches.items()) for i in batch.items if i.key == "loss"]
-        assert steps == [1, 2, 3, 4]
+        assert losses(platform.telemetry) == [1, 2, 3, 4]
         sequences = [beat.sequence for beat in platform.beats]
         assert sequences == sorted(set(sequences))
+    finally:
+        await platform.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+async def test_an_agent_killed_again_and_again_ends_as_if_nothing_had_been(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    platform = Platform(tmp_path)
+    job = new_id()
+    spec = Spec(kind="train", parameters={"do": "train", "epochs": 60, "pause": 0.1})
+    run = WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec)
+    for _ in range(6):
+        process = await start_process(tmp_path, run)
+        await platform.until(platform.task_folder(job).exists)  # or a slow machine never gets to the first command
+        await asyncio.sleep(chance.uniform(0, 2.5))
+        process.kill()
+        await process.wait()
+    await platform.open()
+    try:
+        await platform.start_worker()
+        result = await platform.result(job)
+        assert (result.outcome, result.summary["resumed_from"]) == ("succeeded", 0)
+        await platform.gone(job)
+        assert losses(platform.telemetry) == list(range(1, 61))
+        assert {file.name for file in (await platform.manifest(result)).files} == {"model.pt", "task.log"}
+        assert len({one.model_dump_json() for one in platform.results}) == 1
     finally:
         await platform.close()
 
