@@ -47,11 +47,6 @@ class Beats:
         async for item in find(self._store, BEATS.name, where, sort=("lease_until",), most=most, fresh=True):
             yield item.body["job"], item.body["fence"]
 
-    async def of_job(self, job: str) -> list[Key]:
-        """Every attempt of a job that was ever heard."""
-        where = Where(equals={"job": job})
-        return [(job, item.body["fence"]) async for item in find(self._store, BEATS.name, where, fresh=True)]
-
     async def delete(self, keys: Iterable[Key]) -> None:
         await delete_many(self._store, BEATS.name, [beat_id(*key) for key in keys])
 

@@ -49,7 +49,7 @@ class Cleaner:
         await self._shell.tell_related([job.id for job in over])
         for job in over:
             await self.remove_objects(job)
-            await self._beats.delete(await self._beats.of_job(job.id))
+        await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
         await self._shell.apply([(job.id, Cleaned()) for job in over])
@@ -68,6 +68,11 @@ class Cleaner:
         root = f"{job.organisation}/jobs/{job.id}/"
         fences = {fence_of(job, info.key) async for info in self._objects.list(root)}
         return sorted(fence for fence in fences if fence is not None)
+
+
+def _heard_fences(job: Job) -> range:
+    """The fences that may have left a beat; older ones were deleted when a sweep found them superseded."""
+    return range(max(1, job.fence - 2 * FEW_FENCES), job.fence + 1)
 
 
 def _result(job: Job) -> dict[str, Any]:

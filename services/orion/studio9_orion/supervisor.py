@@ -94,7 +94,9 @@ class Supervisor:
             if decision is not None:
                 leases.append(Lease(job=attempt.job, fence=attempt.fence, decision=decision, seconds=lease_s))
         answer = WorkerLease(worker=beat.worker, beat=beat.sequence, leases=tuple(leases))
-        return encode(answer, source="orion", organisation=SYSTEM, expires_s=lease_s)
+        identifier = f"lease:{beat.worker}:{beat.instance}:{beat.sequence}"
+        now = self._shell.clock.now()
+        return encode(answer, source="orion", organisation=SYSTEM, id=identifier, now=now, expires_s=lease_s)
 
     def _changed_progress(
         self, current: Iterable[tuple[str, AttemptBeat]], jobs: dict[str, Job], time: str
@@ -123,7 +125,10 @@ class Supervisor:
                 epochs=beat.epochs,
                 metrics=beat.metrics,
             )
-            yield encode(message, source="orion", organisation=job.organisation)
+            identifier = f"progress:{job.id}:{beat.fence}:{beat.sequence}"
+            yield encode(
+                message, source="orion", organisation=job.organisation, id=identifier, now=self._shell.clock.now()
+            )
 
 
 def _known(jobs: dict[str, Job], attempt: AttemptBeat) -> bool:

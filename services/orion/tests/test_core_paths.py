@@ -289,6 +289,19 @@ def test_a_child_ends_with_its_parent(life: Any) -> None:
     assert life.result("cancelled").job.reason.code == "parent_ended"
 
 
+@pytest.mark.parametrize("beats", [0, 1])
+def test_a_child_looks_after_its_parent_by_itself(life: Any, beats: int) -> None:
+    life.request(parent="p").tell(RelatedSeen(states={"p": S.running})).assign()
+    for _ in range(beats):
+        life.beat()
+    soon = life.now.replace(hour=23).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for _ in range(3):
+        life.tick(29, heard_until=soon, deaf_until=soon)
+        assert CheckRelated() not in life.last.effects
+        life.tick(2, heard_until=soon, deaf_until=soon)
+        assert CheckRelated() in life.last.effects
+
+
 def test_a_prediction_is_cleaned_when_the_warehouse_has_ended(life: Any) -> None:
     life.request(spec=Spec(kind="predict")).assign().beat().result(manifest=CHECKPOINT)
     assert life.commands == ["job.completed"]

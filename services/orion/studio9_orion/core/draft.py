@@ -72,6 +72,11 @@ class Draft:
         """Sets deadlines by name, seconds from now, beside those that the job has."""
         self.until(**{name: self.at(value) for name, value in seconds.items()})
 
+    def watch_parent(self) -> None:
+        """A child looks after its parent by itself: the news of its end may be lost."""
+        if self.job.parent is not None:
+            self.wait(related=self.policy.related_s)
+
     def until(self, **times: str) -> None:
         """Sets deadlines by name and time."""
         self.set(deadlines={**self.job.deadlines, **times})

@@ -37,6 +37,7 @@ def requeue(draft: Draft, why: Reason, *, type: str) -> None:
     draft.set(not_before=draft.at(draft.policy.refused_s))
     waited = _seconds_since(draft, draft.job.queued_at)
     draft.wait(queued=max(queue_limit(draft) - waited, draft.policy.lease_s))
+    draft.watch_parent()
     draft.command(JobQueued, {"attempt": draft.job.attempts[-1].number})
 
 
@@ -61,6 +62,7 @@ def retry_or_end(draft: Draft, why: Reason, *, type: str = "attempt_failed") -> 
         draft.record(type, phase=Phase.backing_off, attempt=number, reason=why)
         draft.set(not_before=draft.at(pause), queued_at=draft.time)
         draft.wait(back_off=pause)
+    draft.watch_parent()
     draft.command(JobQueued, {"attempt": number})
 
 

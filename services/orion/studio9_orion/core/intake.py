@@ -37,6 +37,7 @@ def enqueue(draft: Draft) -> None:
     draft.record("queued", reason=draft.job.reason)
     draft.set(queued_at=draft.job.queued_at or draft.time, not_before=None)
     draft.until(queued=queued or draft.at(ending.queue_limit(draft)))
+    draft.watch_parent()
     draft.command(JobQueued, {"attempt": len(draft.job.attempts)})
 
 

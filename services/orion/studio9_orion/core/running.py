@@ -20,6 +20,7 @@ def assigned(draft: Draft, event: Assigned) -> Decision:
     draft.set(attempts=newer, fence=newer[-1].fence, not_before=None)
     draft.record("assigned", attempt=newer[-1].number, detail=event.worker)
     draft.wait(starting=draft.policy.assigned_s)
+    draft.watch_parent()
     draft.command(WorkerRun, {"worker": event.worker, "fence": newer[-1].fence, "epoch": event.epoch})
     return draft.decision()
 
@@ -82,6 +83,7 @@ def _return(draft: Draft, event: Beat) -> None:
 
 def _supervise(draft: Draft, phase: Phase) -> None:
     draft.wait(silent=draft.policy.lease_s)
+    draft.watch_parent()
     if phase is Phase.starting:
         draft.wait(starting=draft.policy.starting_s)
         return

@@ -3,7 +3,7 @@
 from studio9_common.contracts.job import Phase, State
 from studio9_common.contracts.reasons import reason
 from studio9_orion.core import attempts, ending, intake
-from studio9_orion.core.decision import Answer, CheckRelated, Decision
+from studio9_orion.core.decision import CheckRelated, Decision
 from studio9_orion.core.draft import Draft
 from studio9_orion.core.events import Tick
 
@@ -12,10 +12,11 @@ def tick(draft: Draft, event: Tick) -> Decision:
     """Applies whatever deadline of the job's phase has passed."""
     phase = draft.job.phase
     deaf = event.deaf_until is not None and event.deaf_until > draft.time
+    if draft.due("related"):
+        draft.wait(related=draft.policy.related_s)
+        draft.effects.append(CheckRelated())
     match phase:
-        case Phase.submitted:
-            _submitted(draft, deaf)
-        case Phase.queued if draft.due("queued") and not deaf:
+        case Phase.submitted | Phase.queued if draft.due("queued") and not deaf:
             ending.end(draft, State.failed, reason("queue_timeout"))
         case Phase.backing_off if draft.due("back_off"):
             intake.enqueue(draft)
@@ -27,17 +28,7 @@ def tick(draft: Draft, event: Tick) -> Decision:
             ending.end(draft, State.cancelled, draft.job.reason)
         case Phase.cleaning:
             _cleaning(draft)
-        case _:
-            return draft.decision(Answer.unchanged)
     return draft.decision()
-
-
-def _submitted(draft: Draft, deaf: bool) -> None:
-    if draft.due("queued") and not deaf:
-        ending.end(draft, State.failed, reason("queue_timeout"))
-    elif draft.due("related"):
-        draft.wait(related=draft.policy.related_s)
-        draft.effects.append(CheckRelated())
 
 
 def _held(draft: Draft, event: Tick) -> None:
