@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from studio9_common.contracts.collections import COLLECTIONS, JOBS, job_document, job_of
 from studio9_common.contracts.documents import BulkItem
-from studio9_common.documents.names import check_id
 from studio9_common.documents.port import Index, Stored, Where, Write
 from studio9_common.errors import BadInput, Forbidden, NotFound, Studio9Error
 from studio9_common.tokens import Caller
@@ -82,7 +81,6 @@ def bound(caller: Caller, write: Write, stored: Stored | None) -> Write | NotFou
 
 def check_write(caller: Caller, index: Index, item: BulkItem) -> None:
     """Raises BadInput, Forbidden or PreconditionRequired, naming what is wrong with a write."""
-    check_id(item.id)
     unconditional = item.action == "put" or (item.action == "delete" and item.etag is None)
     if unconditional and index.name in _CONDITIONAL:
         raise PreconditionRequired

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import pydantic_core
@@ -42,10 +43,13 @@ def _double(value: Any) -> bool:
 
 
 def _time(value: Any) -> bool:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return False
+    return isinstance(value, str) and _is_time(value)
+
+
+@lru_cache(4_096)  # the documents of a batch share their times
+def _is_time(value: str) -> bool:
     try:
-        return 1970 <= datetime.fromisoformat(value).year <= 2261
+        return _TIME.fullmatch(value) is not None and 1970 <= datetime.fromisoformat(value).year <= 2261
     except ValueError:
         return False
 
@@ -60,15 +64,25 @@ _FITS: dict[FieldType, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_body(fields: Mapping[str, FieldType], body: Body, *, strict: bool = True) -> None:
-    """Raises MappingConflict for a value of another type than its field's, and, with `strict`, for an unknown field."""
-    for name, value in body.items():
-        kind = fields.get(name)
-        if kind is None:
-            if strict and name != EXTRA:
-                raise MappingConflict(f"the index has no field {name}", field=name, fix="extend the mapping")
-        elif value is not None and not _FITS[kind][0](value):
-            raise MappingConflict(f"{name} must be {_FITS[kind][1]}", field=name, value=value)
+class Checker:
+    """Checks bodies against the fields of one family; made once per family."""
+
+    def __init__(self, fields: Mapping[str, FieldType]) -> None:
+        self._checks = {name: None if kind is FieldType.stored else _FITS[kind] for name, kind in fields.items()}
+        self._checks.setdefault(EXTRA, None)
+
+    def check(self, body: Body, *, strict: bool = True) -> None:
+        """Raises MappingConflict for a value of another type than its field's, and, with `strict`, for an unknown
+        field."""
+        checks = self._checks
+        for name, value in body.items():
+            if name not in checks:
+                if strict:
+                    raise MappingConflict(f"the index has no field {name}", field=name, fix="extend the mapping")
+                continue
+            fits = checks[name]
+            if value is not None and fits is not None and not fits[0](value):
+                raise MappingConflict(f"{name} must be {fits[1]}", field=name, value=value)
 
 
 def to_json(body: Body) -> bytes:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch, JsonSerializer, SerializationError
+from pydantic_core import from_json
 
-from studio9_common.documents.checking import ALL, check_limit, sort_keys
+from studio9_common.documents.checking import ALL, Checker, check_limit, sort_keys
 from studio9_common.documents.cursors import decode_cursor, encode_cursor
 from studio9_common.documents.elasticsearch.failures import translated
 from studio9_common.documents.elasticsearch.indexes import KEY, WRITE, Catalogue
 from studio9_common.documents.elasticsearch.searching import query_of, sort_of
 from studio9_common.documents.elasticsearch.sending import MAX_BYTES, MAX_ITEMS, Sender, parts_of, read_many
-from studio9_common.documents.elasticsearch.writing import Line, line_of, version_of
+from studio9_common.documents.elasticsearch.writing import Line, Target, line_of, version_of
 from studio9_common.documents.grouping import Gatherer
 from studio9_common.documents.names import check_family, family_of
 from studio9_common.documents.port import (
@@ -33,6 +34,22 @@ from studio9_common.errors import BadInput, Studio9Error
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
+class FastJson(JsonSerializer):
+    """JSON read by the parser that the services use anyway, several times faster for large answers."""
+
+    def loads(self, data: bytes) -> Any:
+        try:
+            return from_json(data)
+        except ValueError as error:
+            raise SerializationError("the answer is not JSON", errors=(error,)) from error
+
+
+class FastVendorJson(FastJson):
+    """The same under the name that the server uses."""
+
+    mimetype = "application/vnd.elasticsearch+json"
+
+
 class ElasticsearchDocuments:
     """See `studio9_common.documents.port.Documents`. `prefix` begins the names of all indexes; `replicas` is the
     range of `auto_expand_replicas`: `0-1` keeps one copy as soon as there is a second node."""
@@ -43,6 +60,7 @@ class ElasticsearchDocuments:
         self._client = client.options(max_retries=2, retry_on_timeout=False)
         self._catalogue = Catalogue(self._client, prefix, shards=shards, replicas=replicas)
         self._families: dict[str, Index] = {}
+        self._targets: dict[str, Target] = {}
         self._sender = Sender(client)
         self._gatherer: Gatherer[Line, Written] = Gatherer(self._sender.send, max_items=MAX_ITEMS, max_bytes=MAX_BYTES)
         self._closed = False
@@ -58,6 +76,7 @@ class ElasticsearchDocuments:
             basic_auth=login,
             request_timeout=timeout_s,
             connections_per_node=connections,
+            serializers={kind.mimetype: kind() for kind in (FastJson, FastVendorJson)},
         )
         return cls(client, prefix=prefix)
 
@@ -72,6 +91,7 @@ class ElasticsearchDocuments:
         with translated():
             for family in await asyncio.gather(*(self._catalogue.ensure(index) for index in indexes)):
                 self._families[family.name] = family
+        self._targets.clear()
 
     async def create(self, index: str, id: str, body: Body) -> str:
         return await self._one(Write("create", index, id, body))
@@ -109,7 +129,12 @@ class ElasticsearchDocuments:
         return [next(sent) if outcome is None else outcome for outcome in outcomes]
 
     def _line(self, write: Write) -> Line:
-        return line_of(self._families, self._catalogue.place(write.index), write)
+        target = self._targets.get(write.index)
+        if target is None:
+            family = family_of(self._families, write.index)
+            target = Target(self._catalogue.place(write.index), Checker(family.fields))
+            self._targets[write.index] = target
+        return line_of(target, write)
 
     async def get(self, index: str, id: str) -> Stored:
         found = (await self.get_many([(index, id)]))[0]

@@ -12,14 +12,13 @@ from typing import Any
 
 import pydantic_core
 
-from studio9_common.documents.checking import check_body, to_json
+from studio9_common.documents.checking import Checker, to_json
 from studio9_common.documents.elasticsearch.failures import is_unknown, refusal
 from studio9_common.documents.elasticsearch.indexes import KEY, WRITE
-from studio9_common.documents.names import check_id, family_of
+from studio9_common.documents.names import check_id
 from studio9_common.documents.port import (
     DocumentMissing,
     DocumentsUnavailable,
-    Index,
     MappingConflict,
     VersionConflict,
     Write,
@@ -48,30 +47,37 @@ class Doubt(Enum):
     lost = "lost"
 
 
-def line_of(families: Mapping[str, Index], place: str, write: Write) -> Line:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where writes to one index go, and what their bodies are checked by."""
+
+    place: str
+    checker: Checker
+
+
+def line_of(target: Target, write: Write) -> Line:
     """Raises BadInput, MappingConflict, or VersionConflict for a version that was never given out here."""
-    family = family_of(families, write.index)
     check_id(write.id)
     if write.action == "replace" and write.version is None:
         raise BadInput("a replace needs the version that it replaces", field="version")
     condition = _condition(write) if write.version is not None and write.action in {"replace", "delete"} else b""
     action = _ACTIONS[write.action]
     id = pydantic_core.to_json(write.id)
-    head = b'{"%b":{"_index":"%b","_id":%b%b}}' % (action, place.encode(), id, condition)
+    head = b'{"%b":{"_index":"%b","_id":%b%b}}' % (action, target.place.encode(), id, condition)
     if write.action == "delete":
-        return Line(write, place, head, "")
+        return Line(write, target.place, head, "")
     if write.body is None:
         raise BadInput(f"a {write.action} needs a body", field="body")
     for hidden in (KEY, WRITE):
         if hidden in write.body:
             raise MappingConflict(f"the index has no field {hidden}", field=hidden)
     # A field that this process does not know may have been added by a newer one: the store's mapping decides.
-    check_body(family.fields, write.body, strict=False)
+    target.checker.check(write.body, strict=False)
     write_id = os.urandom(9).hex()
     rest = to_json(write.body)[1:]
     comma = b"" if rest == b"}" else b","
     body = b'{"%b":%b,"%b":"%b"%b%b' % (KEY.encode(), id, WRITE.encode(), write_id.encode(), comma, rest)
-    return Line(write, place, b"%b\n%b" % (head, body), write_id)
+    return Line(write, target.place, b"%b\n%b" % (head, body), write_id)
 
 
 def version_of(document: Mapping[str, Any]) -> str:

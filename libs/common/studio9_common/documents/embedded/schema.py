@@ -9,7 +9,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-from studio9_common.documents.checking import EXTRA
+from studio9_common.documents.checking import EXTRA, Checker
 from studio9_common.documents.port import FieldType, Index, MappingConflict
 
 _TABLES = """
@@ -26,6 +26,7 @@ class Family:
 
     index: Index
     lists: frozenset[str]
+    checker: Checker
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -48,7 +49,8 @@ def load_families(connection: sqlite3.Connection) -> dict[str, Family]:
     families = {}
     for name, monthly, fields, lists in connection.execute("SELECT name, monthly, fields, lists FROM families"):
         kinds = {field: FieldType(kind) for field, kind in json.loads(fields).items()}
-        families[name] = Family(Index(name, kinds, bool(monthly)), frozenset(json.loads(lists)))
+        index = Index(name, kinds, bool(monthly))
+        families[name] = Family(index, frozenset(json.loads(lists)), Checker(kinds))
     return families
 
 
@@ -104,4 +106,4 @@ def add_lists(connection: sqlite3.Connection, family: Family, fields: frozenset[
     """Remembers that these fields hold lists from now on."""
     lists = family.lists | fields
     connection.execute("UPDATE families SET lists = ? WHERE name = ?", (json.dumps(sorted(lists)), family.index.name))
-    return Family(family.index, lists)
+    return Family(family.index, lists, family.checker)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from studio9_common.documents.checking import check_body, to_json
+from studio9_common.documents.checking import to_json
 from studio9_common.documents.embedded import schema
 from studio9_common.documents.names import check_id, family_of
 from studio9_common.documents.port import (
@@ -150,11 +150,11 @@ class Store:
 
     def _text(self, family: schema.Family, body: Body) -> str:
         try:
-            check_body(family.index.fields, body)
+            family.checker.check(body)
         except MappingConflict:
             self._families = schema.load_families(self._connection)  # another process may have added the field
             family = self._families[family.index.name]
-            check_body(family.index.fields, body)
+            family.checker.check(body)
         lists = frozenset(name for name in family.index.fields if isinstance(body.get(name), list))
         searched = {name for name in lists if family.index.fields[name] != "stored"}
         if not searched <= family.lists:
