@@ -88,7 +88,7 @@ class OrionService:
             docs_url=None,
             redoc_url=None,
         )
-        self.asgi.include_router(router(self.shell, self.dispatcher, workers))
+        self.asgi.include_router(router(self.shell, self.dispatcher))
 
     async def start(self) -> None:
         """Declares the queues and begins to work; what is down is waited for by each loop."""

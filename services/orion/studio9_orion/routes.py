@@ -20,7 +20,6 @@ from studio9_orion.scheduler.loop import SNAPSHOT
 from studio9_orion.scheduler.snapshot import why_waiting
 from studio9_orion.shell import Shell
 from studio9_orion.store import find, get
-from studio9_orion.workers import Workers
 
 SYSTEM = "system"
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -39,7 +38,7 @@ class Cancel(BaseModel):
     requested_by: str = "operator"
 
 
-def router(shell: Shell, dispatcher: Dispatcher, workers: Workers) -> APIRouter:
+def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
     """The routes over Orion's own parts."""
     routes = APIRouter(prefix="/v1")
     store = shell.jobs.store
@@ -115,7 +114,7 @@ def router(shell: Shell, dispatcher: Dispatcher, workers: Workers) -> APIRouter:
         return {"job": request.job, "retried_from": old.id}
 
     @routes.get("/workers")
-    async def all_workers(caller: ServiceCaller) -> dict[str, Any]:
+    async def workers(caller: ServiceCaller) -> dict[str, Any]:
         """Every worker, the one that was heard last first."""
         _check(caller)
         items = [

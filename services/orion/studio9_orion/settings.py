@@ -1,8 +1,8 @@
 """Settings of Orion (`STUDIO9_ORION_…`). Times are seconds."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from studio9_common.objects.settings import WithObjects
 from studio9_orion.core import Policy
@@ -28,11 +28,18 @@ class OrionSettings(WithObjects):
     cleaning_s: float = Field(30.0, gt=0, description="until cleaning is ordered again; grows to ten minutes")
     outputs_s: float = Field(86_400.0, gt=0, description="how long the warehouse may take to load an output")
     outputs_retry_s: float = Field(60.0, gt=0, description="until the warehouse is reminded; grows to an hour")
-    back_off_s: tuple[float, ...] = Field((2.0, 15.0, 60.0), min_length=1, description="waits before the retries")
+    back_off_s: tuple[float, ...] = Field(
+        (2.0, 15.0, 60.0), min_length=1, description="waits before the retries, commas between"
+    )
     keep_checkpoints_s: float = Field(7 * 86_400.0, ge=0, description="how long failed jobs keep their checkpoint")
 
     organisation_limit: int | None = Field(None, ge=1, description="jobs of one organisation that run at once")
     batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")
+
+    @field_validator("back_off_s", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
 
     @property
     def policy(self) -> Policy:

@@ -10,6 +10,7 @@ from studio9_common.bus.port import Queue
 from studio9_common.contracts.job import Phase, Requirements, Spec, State
 from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerRun
 from studio9_common.ids import new_id
+from studio9_common.settings import BadSettings
 from studio9_common.tokens import Caller
 from studio9_orion.app import OrionService
 from studio9_orion.beats import Beats
@@ -18,6 +19,7 @@ from studio9_orion.core.events import Assigned, Requested, ResultReceived
 from studio9_orion.providers.found import chosen, provider_classes
 from studio9_orion.providers.port import Order, ProviderUnknown
 from studio9_orion.providers.workers import WorkersProvider
+from studio9_orion.settings import OrionSettings
 from studio9_orion.workers import Workers
 
 
@@ -153,3 +155,16 @@ def test_providers_are_found_by_name() -> None:
     assert provider_classes()["workers"] is WorkersProvider
     with pytest.raises(ProviderUnknown):
         chosen({}, "nowhere")
+
+
+def test_settings_come_from_the_environment() -> None:
+    given = {"STUDIO9_ORION_BACK_OFF_S": "1,2.5", "STUDIO9_ORION_LEASE_S": "30", "STUDIO9_INSTALLATION": "here"}
+    settings = OrionSettings.load(environment=given)
+    assert (settings.back_off_s, settings.policy.lease_s, settings.installation) == ((1.0, 2.5), 30.0, "here")
+    with pytest.raises(BadSettings, match="lease_s"):
+        OrionSettings.load(environment={"STUDIO9_ORION_LEASE_S": "0"})
+
+
+def test_every_number_of_the_policy_has_a_setting_or_is_fixed_on_purpose() -> None:
+    fixed = {"silent_check_s", "cleaning_max_s", "outputs_retry_max_s", "refused_s", "max_request", "max_summary"}
+    assert set(Policy.__dataclass_fields__) - fixed <= set(OrionSettings.model_fields)
