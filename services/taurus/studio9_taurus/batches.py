@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from studio9_common.bus.port import Bus, Delivery
 from studio9_common.clients.aries import AriesClient
@@ -38,6 +39,7 @@ class Batches:
     ) -> None:
         self._settings, self._store, self._aries, self._bus = settings, store, aries, bus
         self._objects, self._streams, self._clock = objects, streams, clock
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._log = logger("taurus")
 
     async def on_event(self, delivery: Delivery) -> None:
@@ -47,7 +49,14 @@ class Batches:
             await self.advance(data.job)
 
     async def advance(self, id: str) -> str:
-        """Takes a batch as far as it can go now; its state then. Raises Unavailable."""
+        """Takes a batch as far as it can go now; its state then. Raises Unavailable.
+
+        One at a time for each batch, so that two that look at it together do not both announce it.
+        """
+        async with self._locks.setdefault(id, asyncio.Lock()):
+            return await self._advance(id)
+
+    async def _advance(self, id: str) -> str:
         while True:
             batch = await self._store.find(id)
             if batch is None:
@@ -112,6 +121,8 @@ class Batches:
             "ended_at": batch.data.get("ended_at"),
         }
         topic = config.topic or self._settings.topic
+        if self._settings.create_queues and not topic.startswith("arn:"):
+            await self._streams.ensure_topic(topic)
         subject = f"Studio9: {body['pictures']} pictures {body['state']}"
         await self._streams.publish(topic, json.dumps(body), subject=subject, attributes={"stream": batch.stream})
 
@@ -131,7 +142,14 @@ class Batches:
         while True:
             try:
                 for batch in await self._store.unfinished(self._before(self._settings.sweep_s)):
-                    await self.advance(batch.id)
+                    await self._look_at(batch.id)
             except Exception as error:
                 self._log.warning("sweep_failed", reason=str(error))
             await asyncio.sleep(self._settings.sweep_s)
+
+    async def _look_at(self, id: str) -> None:
+        """One batch that cannot be advanced holds up no other."""
+        try:
+            await self.advance(id)
+        except Exception as error:
+            self._log.warning("batch_not_advanced", batch=id, reason=str(error))

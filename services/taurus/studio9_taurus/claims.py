@@ -117,7 +117,7 @@ class ClaimStore:
     async def unfinished(self, before: str) -> list[Stored]:
         """Batches that are not finished and were last touched before a time."""
         where = Where(equals={"state": UNFINISHED}, below={"updated_at": before})
-        return [_stored(one) for one in (await self._aries.search(CLAIMS, where, sort=("updated_at",))).items]
+        return [_stored(one) async for one in self._aries.search_all(CLAIMS, where, sort=("updated_at",))]
 
     async def count(self, state: str) -> int:
         return await self._aries.count(CLAIMS, Where(equals={"state": state}), fresh=True)

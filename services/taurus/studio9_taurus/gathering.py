@@ -1,13 +1,14 @@
 """Pictures gathered into a batch: claimed, fetched, measured, stored, and the batch closed."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from studio9_common.contracts.documents import BulkItem
-from studio9_common.errors import Conflict, PreconditionFailed
+from studio9_common.errors import BadInput, Conflict, PreconditionFailed, Unavailable
 from studio9_common.ids import new_id
 from studio9_common.logs import logger
 from studio9_common.objects.port import ObjectMissing, Objects
@@ -61,7 +62,7 @@ class Gatherer:
     async def close(self, stream: Active, parts: Sequence[Part]) -> str | None:
         """Claims, fetches and stores the pictures; the closed batch's id, or None if nothing was left to predict.
 
-        Raises Unavailable; the batch is then abandoned by whoever finds it, and its messages come again.
+        Raises Unavailable; the batch is then abandoned, if not here then by whoever finds it, and its claims are free.
         """
         batch = new_id()
         config = stream.config
@@ -70,8 +71,11 @@ class Gatherer:
         etag = await self._store.create(
             batch, document(stream.organisation, config.stream, batch, "gathering", now, now, data)
         )
-        mine = await self._claim(stream, batch, parts)
-        ready = await self._fetch(stream, mine)
+        try:
+            ready = await self._fetch(stream, await self._claim(stream, batch, parts))
+        except Exception:
+            await self._abandon(stream, batch, now, etag, data)
+            raise
         state = "closed" if ready else "abandoned"
         body = document(stream.organisation, config.stream, batch, state, now, self._now(), data | {"pictures": ready})
         try:
@@ -80,6 +84,13 @@ class Gatherer:
             self._log.warning("batch_taken", batch=batch, stream=config.stream)
             return None
         return batch if ready else None
+
+    async def _abandon(self, stream: Active, batch: str, since: str, etag: str, data: dict[str, Any]) -> None:
+        """At once where that can be done, so that its pictures need not wait until it looks lost."""
+        config = stream.config
+        body = document(stream.organisation, config.stream, batch, "abandoned", since, self._now(), data)
+        with contextlib.suppress(Unavailable, PreconditionFailed):
+            await self._store.replace(batch, body, etag)
 
     async def _claim(self, stream: Active, batch: str, parts: Sequence[Part]) -> list[tuple[Part, str]]:
         """The parts that are now ours, with their claims' etags."""
@@ -117,7 +128,7 @@ class Gatherer:
             return await self._refuse(found, "it was gone before it could be read")
         except TooBig:
             return await self._refuse(found, f"it is larger than {self._settings.max_picture} bytes")
-        except NotAPicture as error:
+        except (NotAPicture, BadInput) as error:
             return await self._refuse(found, str(error))
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         name = f"{stream.organisation}/pictures/{digest}"
@@ -134,7 +145,9 @@ class Gatherer:
     async def _refuse(self, claim: Stored, reason: str) -> bool:
         """The claim says why; the picture is not looked at again."""
         self._log.warning("picture_refused", stream=claim.stream, key=claim.data.get("key"), reason=reason)
-        await self._store.replace(claim.id, claim.body(state="refused", now=self._now(), reason=reason), claim.etag)
+        body = claim.body(state="refused", now=self._now(), reason=reason)
+        with contextlib.suppress(PreconditionFailed):
+            await self._store.replace(claim.id, body, claim.etag)
         return False
 
     def _now(self) -> str:

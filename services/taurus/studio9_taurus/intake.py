@@ -121,7 +121,9 @@ class Intake:
             # Perhaps its stream has just been made: it comes again until it is old.
             await self._streams.extend(self._settings.queue, message.receipt, LATER_S)
         else:
-            self.counters.unwanted += not notification.created or not held.open
+            self.counters.unwanted += 1
+            keys = [created.key for created in notification.created]
+            self._log.info("message_settled", id=message.id, keys=keys, ignored=notification.ignored)
             await self._delete([message])
 
     async def _part(self, held: Held, stream: Active, created: ObjectCreated) -> None:
@@ -185,12 +187,18 @@ class Intake:
     # --- batches ---------------------------------------------------------------------------------------------
 
     async def _close(self, gathering: Gathering) -> None:
+        """In batches of the stream's size. Whatever goes wrong, no message stays hidden for it: they come again."""
         parts = list(gathering.parts.values())
-        try:
-            batch = await self._gatherer.close(gathering.stream, parts)
-        except Unavailable:
-            self._let_go({part.claim for part in parts})
-            raise
+        size = gathering.stream.config.batch_size
+        for start in range(0, len(parts), size):
+            try:
+                await self._batch(gathering.stream, parts[start : start + size])
+            except Exception:
+                self._let_go({part.claim for part in parts[start:]})
+                raise
+
+    async def _batch(self, stream: Active, parts: Sequence[Part]) -> None:
+        batch = await self._gatherer.close(stream, parts)
         if batch is None:
             await self._resettle([part.claim for part in parts])
             return
