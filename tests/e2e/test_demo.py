@@ -19,25 +19,14 @@ from studio9_cli.project import root
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory, trainers_python: Path) -> Iterator[Path]:
+    """A state folder; at the end nothing may run on it any more."""
+    assert trainers_python.exists()
     folder = tmp_path_factory.mktemp("demo") / "state"
     yield folder
-    with StateFolderGone(folder):
-        pass
-
-
-class StateFolderGone:
-    """After a module: nothing may run on its folder any more."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        with pytest.raises(NotRunning):
-            StateFolder(self._folder).running()
-
-    def __exit__(self, *_: object) -> None:
-        left = [line for line in processes() if str(self._folder) in line]
-        assert not left, f"still running: {left}"
+    with pytest.raises(NotRunning):
+        StateFolder(folder).running()
+    left = [line for line in processes() if str(folder) in line]
+    assert not left, f"still running: {left}"
 
 
 def processes() -> list[str]:
