@@ -4,11 +4,12 @@ A service's own addresses and credentials never come from Argo. One class per se
 sets `env_prefix` (`STUDIO9_ORION_`); what all services share can be given once as `STUDIO9_…`.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -57,7 +58,7 @@ class ServiceSettings(BaseModel):
         for name in cls.model_fields:
             for variable in (f"STUDIO9_{name.upper()}", f"STUDIO9_{cls.service.upper()}_{name.upper()}"):
                 if variable in given:
-                    values[name] = given[variable]
+                    values[name] = _listed(given[variable]) if _is_list(cls, name) else given[variable]
         values.update(arguments or {})
         try:
             return cls.model_validate(values)
@@ -65,3 +66,17 @@ class ServiceSettings(BaseModel):
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(map(str, first["loc"]))
             raise BadSettings(f"{cls.service}: setting {name}: {first['msg']}", field=name) from None
+
+
+def _is_list(settings: type[BaseModel], name: str) -> bool:
+    return get_origin(settings.model_fields[name].annotation) in (tuple, list)
+
+
+def _listed(text: str) -> Any:
+    """A list in the environment is JSON, or texts separated by commas."""
+    if not text.strip().startswith("["):
+        return [part for part in map(str.strip, text.split(",")) if part]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # refused by validation, which names the setting

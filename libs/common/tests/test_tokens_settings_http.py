@@ -40,6 +40,14 @@ def test_weak_keys_are_refused(text: str) -> None:
 class ProbeSettings(ServiceSettings):
     service: ClassVar[str] = "probe"
     limit: int = Field(3, ge=1)
+    waits: tuple[float, ...] = (2.0,)
+
+
+@pytest.mark.parametrize("text", ["[0.5, 1]", "0.5, 1"])
+def test_a_list_in_the_environment_is_json_or_has_commas(text: str) -> None:
+    assert ProbeSettings.load(environment={"STUDIO9_PROBE_WAITS": text}).waits == (0.5, 1.0)
+    with pytest.raises(BadSettings):
+        ProbeSettings.load(environment={"STUDIO9_PROBE_WAITS": "[0.5, soon"})
 
 
 def test_settings_take_the_nearest_source(tmp_path: Path) -> None:
