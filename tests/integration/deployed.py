@@ -1,0 +1,100 @@
+"""The job core on real servers, each service a process of its own: two Orions, two workers, and a broker user each."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from studio9_common.bus import open_bus
+from studio9_common.clients.aries import AriesClient
+from studio9_common.http.client import ServiceClient
+from studio9_common.objects.connect import ObjectsSettings, open_objects
+from studio9_common.tokens import TokenKeys
+from studio9_task.layout import TaskFolder
+
+from ..e2e.deployment import REGION, Deployment
+from .embedded import ORION, WORKER
+from .requester import Requester
+
+INSTANCES = ("aries", "argo", "orion-1", "orion-2", "pegasus", "worker-1", "worker-2")
+
+
+def hurried() -> dict[str, dict[str, str]]:
+    """The settings of the embedded platform, as a process gets them."""
+    found = {service: {f"STUDIO9_{service.upper()}_{name.upper()}": _text(value) for name, value in given.items()}
+             for service, given in (("orion", ORION), ("worker", WORKER))}  # fmt: skip
+    for name in DeployedPlatform.workers:
+        found[name] = {"STUDIO9_WORKER_WORKER_ID": name, "STUDIO9_WORKER_LABELS": name}
+    return found
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+class DeployedPlatform:
+    """One test's view of a deployment that many tests share; the same calls as EmbeddedPlatform's."""
+
+    orions = ("orion-1", "orion-2")
+    workers = ("worker-1", "worker-2")
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.keys = TokenKeys(deployment.secrets.token_keys)
+        self.requester: Requester
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, deployment: Deployment) -> AsyncIterator["DeployedPlatform"]:
+        platform = cls(deployment)
+        bus = await open_bus(deployment.vhost, name="test")
+        s3 = urlsplit(deployment.servers.s3)
+        objects = open_objects(
+            ObjectsSettings(
+                url=f"s3://{deployment.name}",
+                endpoint=f"{s3.scheme}://{s3.hostname}:{s3.port}",
+                region=REGION,
+                access_key=s3.username,
+                secret_key=s3.password,
+            )
+        )
+        aries = AriesClient(deployment.address("aries"), service="baile", keys=platform.keys)
+        try:
+            async with Requester(bus, objects, aries).listening() as platform.requester:
+                yield platform
+        finally:
+            await aries.close()
+            await objects.close()
+            await bus.close()
+
+    async def start(self, name: str) -> None:
+        self.deployment.start(name)
+
+    async def kill(self, name: str) -> None:
+        self.deployment.kill(name)
+
+    async def delete_queues(self) -> None:
+        """Every queue of the virtual host with what is in it, the broker's own helpers too."""
+        place = urlsplit(self.deployment.servers.rabbitmq_management)
+        base = f"{place.scheme}://{place.hostname}:{place.port}/api/queues/{self.deployment.name}"
+        async with httpx.AsyncClient(auth=(place.username or "", place.password or ""), timeout=30) as http:
+            for queue in (await http.get(base)).raise_for_status().json():
+                await http.delete(f"{base}/{quote(queue['name'], safe='')}")
+
+    def task(self, worker_name: str, job: str, fence: int = 1) -> TaskFolder:
+        return TaskFolder(self.deployment.folder / worker_name / "jobs" / f"{job}.{fence}")
+
+    async def rows(self, sql: str) -> list[list[Any]]:
+        client = ServiceClient(
+            self.deployment.address("pegasus"), audience="pegasus", service="operator", keys=self.keys
+        )
+        try:
+            answer = await client.request(
+                "POST", "/v1/query", organisation=self.requester.organisation, json={"sql": sql}
+            )
+        finally:
+            await client.close()
+        return list(answer.json()["rows"])
