@@ -79,7 +79,7 @@ def create_app(
     return app
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """The caller by its service token (`Authorization: Bearer …`). Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     keys = request.app.state.keys
