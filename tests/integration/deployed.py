@@ -1,5 +1,6 @@
 """The job core on real servers, each service a process of its own: two Orions, two workers, and a broker user each."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,11 +71,11 @@ class DeployedPlatform:
             await objects.close()
             await bus.close()
 
-    async def start(self, name: str) -> None:
-        self.deployment.start(name)
+    async def start(self, *names: str) -> None:
+        await asyncio.to_thread(self.deployment.start, *names)
 
     async def kill(self, name: str) -> None:
-        self.deployment.kill(name)
+        await asyncio.to_thread(self.deployment.kill, name)
 
     async def delete_queues(self) -> None:
         """Every queue of the virtual host with what is in it, the broker's own helpers too."""
