@@ -65,7 +65,7 @@ class HttpServer:
 
 
 async def run_service(service: Service, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then stops cleanly."""
+    """Serves until SIGTERM or SIGINT, then stops cleanly; also while it still waits for what it depends on."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,9 +73,16 @@ async def run_service(service: Service, host: str, port: int) -> None:
     server = HttpServer(host, port)
     await server.start(service.asgi)
     logger(service.name).info("listening", host=host, port=server.port)
-    await service.start()
+    starting = asyncio.create_task(service.start(), name=f"{service.name}-start")
+    waiting = asyncio.create_task(stopped.wait())
     try:
-        await stopped.wait()
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await waiting
     finally:
+        for task in (starting, waiting):
+            task.cancel()
+        await asyncio.wait([starting, waiting])
         await service.stop()
         await server.stop()
