@@ -119,10 +119,9 @@ class Subscriber:
         while not self._stopping:
             try:
                 await self._bus.declare(self._queue)
-                async with self._bus.consume(
-                    self._queue.name, prefetch=1 if self._failed else self._prefetch
-                ) as consumer:
-                    await self._consume(consumer)
+                prefetch = 1 if self._probing else self._prefetch
+                async with self._bus.consume(self._queue.name, prefetch=prefetch) as consumer:
+                    await (self._probe if self._probing else self._consume)(consumer)
             except QueueGone:
                 self._log.warning("queue_gone")
                 await self._pause()
