@@ -1,8 +1,8 @@
 """Settings of Orion (`STUDIO9_ORION_…`). Times are seconds."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from studio9_common.objects.settings import WithObjects
 from studio9_orion.core import Policy
@@ -35,11 +35,6 @@ class OrionSettings(WithObjects):
 
     organisation_limit: int | None = Field(None, ge=1, description="jobs of one organisation that run at once")
     batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")
-
-    @field_validator("back_off_s", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return value.split(",") if isinstance(value, str) else value
 
     @property
     def policy(self) -> Policy:

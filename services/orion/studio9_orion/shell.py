@@ -46,6 +46,8 @@ class _Round:
 
     writes: list[tuple[Job, str | None]] = field(default_factory=list)
     indices: list[list[int]] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
+    """The number of each job's last life-cycle event before."""
 
 
 class Shell:
@@ -84,8 +86,9 @@ class Shell:
             round_ = self._decide(told, pending, loaded, now or self.clock.now(), decisions, jobs)
             saved = await self.jobs.save_many(round_.writes)
             pending = []
-            for (job, _), indices, done in zip(round_.writes, round_.indices, saved, strict=True):
+            for (job, _), indices, n, done in zip(round_.writes, round_.indices, round_.told, saved, strict=True):
                 if done:
+                    self._note(job, n)
                     orders += self._written(job, [decisions[index] for index in indices])
                 else:
                     pending += indices
@@ -163,7 +166,16 @@ class Shell:
             if any(decision.changed for decision in made):
                 round_.writes.append((job, found.version if found else None))
                 round_.indices.append(indices)
+                round_.told.append(before.events[-1].n if before and before.events else 0)
         return round_
+
+    def _note(self, job: Job, n: int) -> None:
+        """A line for each new step in a job's life."""
+        log = self.log.bind(job=job.id, organisation=job.organisation)
+        for event in job.events:
+            if event.n > n:
+                reason = event.reason.code if event.reason else None
+                log.info(f"job_{event.type}", phase=event.phase, attempt=event.attempt, reason=reason)
 
     def _written(self, job: Job, decisions: Sequence[Decision]) -> list[Order]:
         """After a write: what was taken out of the outbox with it is forgotten, what is new in it is to be sent."""

@@ -1,5 +1,6 @@
 """A service's FastAPI app: problem details (RFC 9457) for every error, health, and the check of service tokens."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from studio9_common.tokens import Caller, TokenKeys
 
 Check = Callable[[], Awaitable[None]]
 PROBLEM = "application/problem+json"
+QUIET_S = 10.0
 
 
 def create_app(
@@ -30,11 +32,12 @@ def create_app(
     app.state.service = service
     app.state.keys = keys
     log = logger(service)
+    failures = _Failures(log)
 
     @app.exception_handler(Studio9Error)
     async def known(_: Request, error: Studio9Error) -> JSONResponse:
         if error.status >= 500:
-            log.warning("request_failed", code=error.code, message=error.message)
+            failures.note(error)
         headers = {"Retry-After": "2"} if error.status == 503 else None
         return JSONResponse(error.problem(), error.status, headers, PROBLEM)
 
@@ -77,6 +80,24 @@ def create_app(
         return JSONResponse(body, 503 if problems else 200)
 
     return app
+
+
+class _Failures:
+    """Writes down that requests fail: while a store is away every caller asks again and again, so each kind of failure
+    has a line at most every QUIET_S, with how many there were since the last."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._quiet: dict[str, tuple[float, int]] = {}
+
+    def note(self, error: Studio9Error) -> None:
+        now = time.monotonic()
+        since, left_out = self._quiet.get(error.code, (float("-inf"), 0))
+        if now - since < QUIET_S:
+            self._quiet[error.code] = (since, left_out + 1)
+            return
+        self._quiet[error.code] = (now, 0)
+        self._log.warning("request_failed", code=error.code, message=error.message, left_out=left_out)
 
 
 async def caller_of(request: Request) -> Caller:
