@@ -2,22 +2,27 @@
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from studio9_baile.bell import Bell
 from studio9_baile.core import Core
 from studio9_baile.database import Database
+from studio9_baile.jobs.running import Background
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
 from studio9_baile.ui import BuiltUi
 from studio9_baile.usecases import users
-from studio9_baile.v1 import albums, bootstrap
+from studio9_baile.usecases.catalogue import CatalogueKeeper
+from studio9_baile.v1 import albums, bootstrap, events, jobs
 from studio9_baile.v2.app import EXPOSED, METHODS, v2_app
 from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody
+from studio9_baile.watching import EventWatch
 from studio9_common.bus.port import Bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
+from studio9_common.errors import Unavailable
 from studio9_common.http.app import create_app
 from studio9_common.objects import local_http
 from studio9_common.objects.local import LocalObjects
@@ -34,13 +39,22 @@ class BaileService:
 
     name = "baile"
 
-    def __init__(self, core: Core, asgi: FastAPI) -> None:
-        self.core, self.asgi = core, asgi
+    def __init__(self, core: Core, asgi: FastAPI, background: Background) -> None:
+        self.core, self.asgi, self._background = core, asgi, background
 
     async def start(self) -> None:
-        await self.core.database.migrate()
+        """Brings the database up to date, waiting while it is away, and begins the work behind the requests."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable), wait=wait_random_exponential(multiplier=0.2, max=5)
+        ):
+            with attempt:
+                await self.core.database.migrate()
+        await self._background.start()
 
     async def stop(self) -> None:
+        """Ends the streams of events, and gives back what is in hand."""
+        self.core.watch.close()
+        await self._background.stop()
         await self.core.decoder.close()
         await self.core.database.close()
 
@@ -61,9 +75,10 @@ def build(
     """Baile from its settings. Bus, objects and clients are shared with other services of the process and closed by
     whoever made them. Raises BadInput for settings that cannot be used."""
     clock = clock or SystemClock()
+    database = Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool)
     core = Core(
         settings=settings,
-        database=Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool),
+        database=database,
         objects=objects,
         clock=clock,
         passwords=Passwords(memory_kib=settings.password_memory_kib),
@@ -74,17 +89,21 @@ def build(
             limit_s=settings.decode_limit_s,
             memory=settings.decode_memory,
         ),
+        aries=aries,
+        argo=argo,
+        catalogue=CatalogueKeeper(database, aries, clock),
+        watch=EventWatch(database),
     )
-    return BaileService(core, _asgi(core))
+    return BaileService(core, _asgi(core, bus), Background(core, bus))
 
 
-def _asgi(core: Core) -> FastAPI:
+def _asgi(core: Core, bus: Bus) -> FastAPI:
     settings = core.settings
-    checks = {"database": core.database.ping, "objects": core.objects.ping}
+    checks = {"database": core.database.ping, "objects": core.objects.ping, "bus": bus.ping}
     app = create_app("baile", checks=checks, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     app.state.core = core
     v1 = APIRouter(prefix="/v1")
-    for topic in (bootstrap, albums):
+    for topic in (bootstrap, albums, events, jobs):
         v1.include_router(topic.routes)
     app.include_router(v1)
     salsa = v2_app(core)

@@ -7,6 +7,10 @@ from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
+from studio9_baile.usecases.catalogue import CatalogueKeeper
+from studio9_baile.watching import EventWatch
+from studio9_common.clients.argo import ArgoClient
+from studio9_common.clients.aries import AriesClient
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
 
@@ -22,6 +26,10 @@ class Core:
     passwords: Passwords
     tokens: UserTokens
     decoder: Decoder
+    aries: AriesClient
+    argo: ArgoClient
+    catalogue: CatalogueKeeper
+    watch: EventWatch
 
 
 @dataclass(frozen=True, slots=True)

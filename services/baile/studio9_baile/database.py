@@ -77,6 +77,11 @@ class Database:
         self._writing = self._engine.execution_options(studio9_write=True)
         self._turn = asyncio.Lock() if self._engine.dialect.name == "sqlite" else None
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can work on this database."""
+        return self._turn is not None
+
     async def migrate(self) -> None:
         """Brings the tables to this version's schema; several instances may try at once."""
         async with self._guarded(), self._writing.begin() as connection:
@@ -85,13 +90,13 @@ class Database:
     @asynccontextmanager
     async def read(self, organisation: str) -> AsyncIterator[Work]:
         """A reading transaction for one organisation. Raises DatabaseUnavailable."""
-        async with self._guarded(), AsyncSession(self._engine, expire_on_commit=False) as session:
+        async with self._transaction(writing=False) as session:
             yield Work(session, organisation, self._clock.now())
 
     @asynccontextmanager
     async def write(self, organisation: str) -> AsyncIterator[Work]:
         """A transaction for one organisation, committed at the end of the block, or undone by an exception. Raises
-        Collision where a unique row was made twice, DatabaseUnavailable."""
+        Collision where a unique row was made twice, DatabaseUnavailable. It must not be begun within another."""
         async with self._transaction() as session:
             work = Work(session, organisation, self._clock.now())
             yield work
@@ -100,21 +105,24 @@ class Database:
         self.bell.ring(*work.rings)
 
     @asynccontextmanager
-    async def system(self) -> AsyncIterator[SystemWork]:
-        """A transaction over all organisations, for sign-in and the platform's own background work only."""
-        async with self._transaction() as session:
+    async def system(self, *, writing: bool = True) -> AsyncIterator[SystemWork]:
+        """A transaction over all organisations, for sign-in and the platform's own background work only. It must not
+        be begun within another."""
+        async with self._transaction(writing) as session:
             work = SystemWork(session, self._clock.now())
             yield work
-            await session.commit()
+            if writing:
+                await session.commit()
         self.bell.ring(*work.rings)
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+    async def _transaction(self, writing: bool = True) -> AsyncIterator[AsyncSession]:
+        engine = self._writing if writing else self._engine
         async with AsyncExitStack() as stack:
-            if self._turn is not None:
+            if writing and self._turn is not None:
                 await stack.enter_async_context(self._turn)
             await stack.enter_async_context(self._guarded())
-            yield await stack.enter_async_context(AsyncSession(self._writing, expire_on_commit=False))
+            yield await stack.enter_async_context(AsyncSession(engine, expire_on_commit=False))
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:

@@ -43,6 +43,8 @@ class BaileSettings(WithObjects):
     buckets: tuple[Bucket, ...] = Field(
         (), description="places to watch: [{id, name, region}], as JSON in the environment"
     )
+    train_gpus: int = Field(0, ge=0, description="GPUs of a training; 0: it runs on a CPU slot")
+    predict_gpus: int = Field(0, ge=0, description="GPUs of a prediction or evaluation")
     max_body: int = Field(4 << 20, description="bytes of a request that is not an upload")
     max_picture: int = Field(64 << 20, description="bytes of one picture")
     max_pixels: int = Field(178_956_970, description="pixels of one picture")
@@ -67,3 +69,8 @@ class BaileSettings(WithObjects):
     def database(self) -> str:
         """The database's address with the embedded default filled in."""
         return self.database_url or f"sqlite:///{self.state_dir / 'baile.sqlite'}"
+
+    @property
+    def work_dir(self) -> Path:
+        """Where files lie while they are worked on. What is in it at a start was left by a crash and is removed."""
+        return self.state_dir / "baile-work"

@@ -122,11 +122,50 @@ class StandIns:
             return JSONResponse(entry)
 
 
+CATALOGUE = {
+    "schema": 1,
+    "version": "1",
+    "architectures": [
+        {
+            "id": "YOLO11N", "name": "YOLO11 nano", "framework": "yolo", "package": "ultralytics",
+            "package_version": "8.4.190", "module": "ultralytics.nn.tasks", "class_name": "DetectionModel",
+        },
+        {
+            "id": "VGG16", "name": "VGG 16", "framework": "torch", "package": "studio9", "module": "m",
+            "class_name": "C", "parameters": [{"type": "int", "name": "depth", "min": 1, "max": 5, "defaults": [3]}],
+        },
+    ],
+    "heads": [
+        {
+            "id": "FCN_1LAYER", "name": "One layer", "framework": "torch", "package": "studio9", "module": "m",
+            "class_name": "C", "consumer": "classifier", "architectures": ["VGG16"],
+        },
+        {
+            "id": "YOLO_HEAD", "name": "YOLO", "framework": "yolo", "package": "ultralytics", "module": "m",
+            "class_name": "Detect", "consumer": "detector", "architectures": ["YOLO11N"],
+            "parameters": [
+                {"type": "int", "name": "epochs", "min": 1, "max": 3000, "step": 1, "defaults": [25]},
+                {"type": "string", "name": "optimizer", "options": ["AdamW", "SGD"], "defaults": ["AdamW"]},
+                {"type": "string", "name": "note"},
+                {
+                    "type": "float", "name": "momentum", "min": 0, "max": 1,
+                    "conditions": {"optimizer": {"values": ["SGD"]}},
+                },
+                {"type": "boolean", "name": "mosaic", "defaults": [False]},
+            ],
+        },
+    ],
+    "tasks": [],
+}  # fmt: skip
+
+
 class Installation:
     """A Baile that can be stopped, killed and started again on what it left."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder, self.stand_ins = folder, StandIns()
+        worker = {"organisation": "system", "last_seen": "2026-11-21T00:00:00.000000Z", "catalogue": CATALOGUE}
+        self.stand_ins.documents["workers"] = {"w1": worker}
         self.settings = BaileSettings(
             state_dir=folder,
             database_url=database_url,

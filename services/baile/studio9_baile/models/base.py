@@ -31,6 +31,12 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def reference(column: str, *, cascade: bool = False) -> ForeignKey:
+    """A foreign key that is checked at the commit, so that rows may be written in any order. With `cascade` a row goes
+    with the one that it refers to."""
+    return ForeignKey(column, ondelete="CASCADE" if cascade else None, deferrable=True, initially="DEFERRED")
+
+
 def in_library(name: str, *columns: str) -> Index:
     """A unique index over what users see in the library; results that are not saved there may share names."""
     where = text("in_library")
@@ -68,7 +74,7 @@ class Scoped(Base):
     __abstract__ = True
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    organisation: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    organisation: Mapped[str] = mapped_column(reference("organisations.id"), index=True)
     created_at: Mapped[datetime]
 
 
@@ -77,7 +83,7 @@ class Asset(Scoped):
 
     __abstract__ = True
 
-    owner: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    owner: Mapped[str] = mapped_column(reference("users.id"), index=True)
     name: Mapped[str]
     description: Mapped[str | None]
     updated_at: Mapped[datetime]

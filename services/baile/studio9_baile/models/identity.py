@@ -3,10 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Base, Scoped
+from studio9_baile.models.base import Base, Scoped, reference
 
 
 class UserStatus(StrEnum):
@@ -55,7 +54,7 @@ class PastPassword(Scoped):
 
     __tablename__ = "past_passwords"
 
-    user: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user: Mapped[str] = mapped_column(reference("users.id", cascade=True), index=True)
     password_hash: Mapped[str]
 
 
@@ -64,7 +63,7 @@ class SignIn(Scoped):
 
     __tablename__ = "sign_ins"
 
-    user: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user: Mapped[str] = mapped_column(reference("users.id", cascade=True), index=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
 

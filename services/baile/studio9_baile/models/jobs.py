@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Base, Scoped
+from studio9_baile.models.base import Base, Scoped, reference
 
 
 class ProcessStatus(StrEnum):
@@ -21,12 +21,11 @@ class ProcessStatus(StrEnum):
 
 
 class ResultState(StrEnum):
-    """`pending`: the job has ended, its result is not in the assets yet. `given_up`: it cannot be brought there."""
+    """`pending`: the job has ended, its result is not in the assets yet."""
 
     none = "none"
     pending = "pending"
     done = "done"
-    given_up = "given_up"
 
 
 class Process(Scoped):
@@ -42,7 +41,7 @@ class Process(Scoped):
         Index("ix_processes_result", "result_state", "fill_after"),
     )
 
-    owner: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    owner: Mapped[str] = mapped_column(reference("users.id"), index=True)
     kind: Mapped[str]
     job_type: Mapped[str]
     target: Mapped[str]
@@ -112,7 +111,7 @@ class Event(Base):
 
     __tablename__ = "events"
 
-    organisation: Mapped[str] = mapped_column(ForeignKey("organisations.id"), primary_key=True)
+    organisation: Mapped[str] = mapped_column(reference("organisations.id"), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     type: Mapped[str]
     user: Mapped[str | None]

@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped, in_library
+from studio9_baile.models.base import Asset, Scoped, in_library, reference
 
 
 class VersionStatus(StrEnum):
@@ -49,7 +49,7 @@ class DatasetManifest(Scoped):
     __tablename__ = "dataset_manifests"
     __table_args__ = (UniqueConstraint("dataset_version", "name"),)
 
-    dataset_version: Mapped[str] = mapped_column(ForeignKey("dataset_versions.id"))
+    dataset_version: Mapped[str] = mapped_column(reference("dataset_versions.id"))
     name: Mapped[str]
     album: Mapped[str] = mapped_column(index=True)
     """No foreign key: the manifest outlives the album."""
@@ -77,7 +77,7 @@ class ModelVersion(Scoped):
     __tablename__ = "model_versions"
     __table_args__ = (UniqueConstraint("model", "number"),)
 
-    model: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    model: Mapped[str] = mapped_column(reference("models.id", cascade=True))
     number: Mapped[int]
     status: Mapped[VersionStatus]
     stage: Mapped[Stage]
@@ -89,8 +89,10 @@ class ModelVersion(Scoped):
     parameters: Mapped[dict[str, Any]]
     figures: Mapped[dict[str, Any] | None]
     """Its evaluations by input (studio9_task.results.Evaluation), as far as they fit."""
-    feature_extractor: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
-    dataset_version: Mapped[str | None] = mapped_column(ForeignKey("dataset_versions.id"))
+    feature_extractor: Mapped[str | None] = mapped_column(reference("model_versions.id"))
+    dataset_version: Mapped[str | None] = mapped_column(reference("dataset_versions.id"))
+    experiment: Mapped[str | None] = mapped_column(index=True)
+    """No foreign key: a saved model outlives its experiment."""
     job: Mapped[str | None] = mapped_column(index=True)
     artifact_key: Mapped[str | None]
     artifact_profile: Mapped[str | None]

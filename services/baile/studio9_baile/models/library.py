@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped
+from studio9_baile.models.base import Asset, Scoped, reference
 
 
 class Project(Asset):
@@ -21,7 +21,7 @@ class Folder(Scoped):
     __tablename__ = "folders"
     __table_args__ = (UniqueConstraint("project", "path"),)
 
-    project: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project: Mapped[str] = mapped_column(reference("projects.id", cascade=True))
     path: Mapped[str]
 
 
@@ -34,8 +34,8 @@ class ProjectLink(Scoped):
         Index("ix_project_links_asset", "kind", "asset"),
     )
 
-    project: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    folder: Mapped[str | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    project: Mapped[str] = mapped_column(reference("projects.id", cascade=True))
+    folder: Mapped[str | None] = mapped_column(reference("folders.id", cascade=True))
     kind: Mapped[str]
     asset: Mapped[str]
 
@@ -46,10 +46,10 @@ class Share(Scoped):
     __tablename__ = "shares"
     __table_args__ = (Index("ix_shares_asset", "kind", "asset"),)
 
-    owner: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    owner: Mapped[str] = mapped_column(reference("users.id"), index=True)
     name: Mapped[str | None]
     kind: Mapped[str]
     asset: Mapped[str]
-    recipient: Mapped[str | None] = mapped_column(ForeignKey("users.id"), index=True)
+    recipient: Mapped[str | None] = mapped_column(reference("users.id"), index=True)
     recipient_email: Mapped[str | None] = mapped_column(index=True)
     updated_at: Mapped[datetime]

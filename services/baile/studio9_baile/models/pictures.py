@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped, in_library
+from studio9_baile.models.base import Asset, Scoped, in_library, reference
 
 
 class AlbumStatus(StrEnum):
@@ -61,7 +61,7 @@ class Picture(Scoped):
         Index("ix_pictures_album_id", "album", "id"),
     )
 
-    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"))
+    album: Mapped[str] = mapped_column(reference("albums.id", cascade=True))
     sha256: Mapped[str] = mapped_column(index=True)
     key: Mapped[str]
     profile: Mapped[str]
@@ -106,8 +106,8 @@ class PictureLabel(Scoped):
         Index("ix_picture_labels_album_label", "album", "predicted", "label"),
     )
 
-    picture: Mapped[str] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"))
-    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"))
+    picture: Mapped[str] = mapped_column(reference("pictures.id", cascade=True))
+    album: Mapped[str] = mapped_column(reference("albums.id", cascade=True))
     predicted: Mapped[bool]
     label: Mapped[str]
     count: Mapped[int]
@@ -121,7 +121,7 @@ class PredictedShape(Scoped):
     __table_args__ = (UniqueConstraint("picture", "prediction"),)
 
     prediction: Mapped[str] = mapped_column(index=True)
-    picture: Mapped[str] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"))
+    picture: Mapped[str] = mapped_column(reference("pictures.id", cascade=True))
     index: Mapped[int]
     label: Mapped[str]
     confidence: Mapped[float]
@@ -136,7 +136,7 @@ class LabelImport(Scoped):
 
     __tablename__ = "label_imports"
 
-    album: Mapped[str] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"), index=True)
+    album: Mapped[str] = mapped_column(reference("albums.id", cascade=True), index=True)
     author: Mapped[str]
     report: Mapped[dict[str, Any]]
     finished_at: Mapped[datetime]

@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset
+from studio9_baile.models.base import Asset, reference
 
 
 class ExperimentStatus(StrEnum):
@@ -48,11 +48,11 @@ class Prediction(Asset):
 
     status: Mapped[PredictionStatus]
     evaluate: Mapped[bool]
-    model: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
-    model_version: Mapped[str] = mapped_column(ForeignKey("model_versions.id"), index=True)
-    input: Mapped[str] = mapped_column(ForeignKey("albums.id"), index=True)
-    output: Mapped[str] = mapped_column(ForeignKey("albums.id"), index=True)
-    dataset_version: Mapped[str | None] = mapped_column(ForeignKey("dataset_versions.id"))
+    model: Mapped[str] = mapped_column(reference("models.id"), index=True)
+    model_version: Mapped[str] = mapped_column(reference("model_versions.id"), index=True)
+    input: Mapped[str] = mapped_column(reference("albums.id"), index=True)
+    output: Mapped[str] = mapped_column(reference("albums.id"), index=True)
+    dataset_version: Mapped[str | None] = mapped_column(reference("dataset_versions.id"))
     options: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]
     times: Mapped[dict[str, Any] | None]
@@ -65,8 +65,8 @@ class Deployment(Asset):
     __table_args__ = (UniqueConstraint("organisation", "owner", "name"),)
 
     enabled: Mapped[bool]
-    model: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
-    model_version: Mapped[str] = mapped_column(ForeignKey("model_versions.id"), index=True)
+    model: Mapped[str] = mapped_column(reference("models.id"), index=True)
+    model_version: Mapped[str] = mapped_column(reference("model_versions.id"), index=True)
     bucket: Mapped[str]
     prefix: Mapped[str]
-    output: Mapped[str] = mapped_column(ForeignKey("albums.id"), index=True)
+    output: Mapped[str] = mapped_column(reference("albums.id"), index=True)

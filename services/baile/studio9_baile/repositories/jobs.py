@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ProcessStatus
 from studio9_baile.repositories.base import Repository
 from studio9_baile.repositories.paging import Page
@@ -85,3 +86,12 @@ class Events(Repository[Event]):  # type: ignore[type-var]  # its key is (organi
             .limit(limit)
         )
         return list(await self._session.scalars(statement))
+
+    async def next_number(self) -> int:
+        """The number of the organisation's next event; all below it are committed."""
+        statement = select(Organisation.next_event).where(Organisation.id == self.organisation)
+        return await self._session.scalar(statement) or 1
+
+    async def first_number(self) -> int | None:
+        """The number of the oldest event that is kept."""
+        return await self._session.scalar(select(func.min(Event.number)).where(self.mine))

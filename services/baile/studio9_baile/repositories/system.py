@@ -1,8 +1,8 @@
 """The few statements over all organisations: sign-in, whose organisation is not known yet, and background work."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from studio9_baile.models.identity import BootstrapToken, Organisation, SignIn, SignInFailures, User
 from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ResultState
 from studio9_baile.models.records import BucketRow, KnownCatalogue
+from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
 
 
@@ -67,12 +68,12 @@ class SystemWork:
         statement = select(OutboxMessage).where(OutboxMessage.settled_at.is_(None), OutboxMessage.next_at <= self.now)
         return list(await self._session.scalars(statement.order_by(OutboxMessage.id).limit(limit)))
 
-    async def published(self, identifiers: Sequence[str], next_at: datetime) -> None:
-        """These messages were confirmed; they go out again at `next_at` unless settled before."""
+    async def published(self, identifiers: Sequence[str], next_at: datetime, *, confirmed: bool) -> None:
+        """These messages were sent, or were to be; they go out again at `next_at` unless they are settled before."""
         await self._session.execute(
             update(OutboxMessage)
             .where(OutboxMessage.id.in_(identifiers))
-            .values(times=OutboxMessage.times + 1, next_at=next_at)
+            .values(times=OutboxMessage.times + (1 if confirmed else 0), next_at=next_at)
             .execution_options(synchronize_session=False)
         )
 
@@ -80,19 +81,73 @@ class SystemWork:
         statement = select(ConfigWrite).where(ConfigWrite.settled_at.is_(None), ConfigWrite.next_at <= self.now)
         return list(await self._session.scalars(statement.order_by(ConfigWrite.id).limit(limit)))
 
-    async def next_result(self) -> Scope | None:
-        """A process whose result waits to be brought into the assets, the oldest first."""
-        statement = (
-            select(Process.organisation, Process.id)
+    async def settle_config(self, row: ConfigWrite) -> None:
+        """Argo has the value of this row; it and earlier ones for the key are settled. Later ones that another
+        instance has written before are due again, as this one may just have overwritten them."""
+        same = (
+            ConfigWrite.organisation == row.organisation,
+            ConfigWrite.service == row.service,
+            ConfigWrite.key == row.key,
+        )
+        plain = {"synchronize_session": False}
+        await self._session.execute(
+            update(ConfigWrite)
+            .where(*same, ConfigWrite.id <= row.id, ConfigWrite.settled_at.is_(None))
+            .values(settled_at=self.now)
+            .execution_options(**plain)
+        )
+        await self._session.execute(
+            update(ConfigWrite)
+            .where(*same, ConfigWrite.id > row.id)
+            .values(settled_at=None, next_at=self.now)
+            .execution_options(**plain)
+        )
+
+    async def postpone_config(self, identifier: str, next_at: datetime) -> None:
+        """Argo has refused the value; it is offered again at `next_at`."""
+        await self._session.execute(
+            update(ConfigWrite)
+            .where(ConfigWrite.id == identifier)
+            .values(times=ConfigWrite.times + 1, next_at=next_at)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def with_deployments(self) -> list[str]:
+        """The organisations that have deployments."""
+        return list(await self._session.scalars(select(Deployment.organisation).distinct()))
+
+    async def next_events(self, organisations: Collection[str]) -> dict[str, int]:
+        """The numbers of these organisations' next server-sent events."""
+        statement = select(Organisation.id, Organisation.next_event).where(Organisation.id.in_(organisations))
+        return {row[0]: row[1] for row in await self._session.execute(statement)}
+
+    async def claim_result(self, lease: timedelta) -> Scope | None:
+        """A process whose result waits to be brought into the assets, the oldest first; nobody else gets it until the
+        lease has passed."""
+        waiting = (
+            select(Process)
             .where(
                 Process.result_state == ResultState.pending,
                 or_(Process.fill_after.is_(None), Process.fill_after <= self.now),
             )
             .order_by(Process.ended_at, Process.id)
             .limit(1)
+            .with_for_update(skip_locked=True)
         )
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else Scope(*row)
+        process = await self._session.scalar(waiting)
+        if process is None:
+            return None
+        process.fill_after = self.now + lease
+        return Scope(process.organisation, process.id)
+
+    async def release_results(self) -> None:
+        """Forgets who worked on results: for a process that alone has the database, at its start."""
+        await self._session.execute(
+            update(Process)
+            .where(Process.result_state == ResultState.pending)
+            .values(fill_after=None)
+            .execution_options(synchronize_session=False)
+        )
 
     async def live_processes(self, after: str, limit: int) -> list[Scope]:
         """Processes whose jobs have not ended as far as is known, by id."""

@@ -47,8 +47,8 @@ async def revise(
 
 async def current_shapes(work: Work, pictures: Sequence[Picture]) -> dict[str, tuple[Shape, ...]]:
     """The shapes of these pictures' current revisions, by picture id."""
-    wanted = {picture.label_revision: picture.id for picture in pictures if picture.label_revision}
-    found = await work.revisions.many(wanted)
-    shapes: dict[str, tuple[Shape, ...]] = {picture.id: () for picture in pictures}
-    shapes.update({wanted[identifier]: loaded(revision.shapes) for identifier, revision in found.items()})
-    return shapes
+    found = await work.revisions.many({picture.label_revision for picture in pictures if picture.label_revision})
+    return {
+        picture.id: loaded(found[picture.label_revision].shapes) if picture.label_revision in found else ()
+        for picture in pictures
+    }

@@ -6,10 +6,26 @@ from fastapi import FastAPI
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.usecases import signing_in
-from studio9_baile.v2 import albums, empty, errors, pictures, session, users
+from studio9_baile.v2 import (
+    albums,
+    config,
+    empty,
+    errors,
+    experiments,
+    models,
+    online,
+    pictures,
+    predictions,
+    processes,
+    projects,
+    session,
+    users,
+)
 from studio9_baile.v2.middleware import LimitBody
 
-TOPICS = (session, users, albums, pictures, empty)
+TOPICS = (
+    session, users, config, albums, pictures, models, experiments, predictions, online, processes, projects, empty,
+)  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
 EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
 

@@ -19,8 +19,8 @@ FOLDER = "uploads"
 
 
 def folder_of(core: Core) -> Path:
-    """Where uploads lie while they are worked on; what is in it at a start was left by a crash."""
-    return core.settings.state_dir / FOLDER
+    """Where uploads lie while they are worked on."""
+    return core.settings.work_dir / FOLDER
 
 
 @asynccontextmanager

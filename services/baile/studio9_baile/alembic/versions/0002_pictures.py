@@ -27,8 +27,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_albums_organisation")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_albums_owner")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_albums_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_albums_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_albums")),
     )
     op.create_index(op.f("ix_albums_organisation"), "albums", ["organisation"], unique=False)
@@ -62,8 +70,21 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["album"], ["albums.id"], name=op.f("fk_pictures_album"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_pictures_organisation")),
+        sa.ForeignKeyConstraint(
+            ["album"],
+            ["albums.id"],
+            name=op.f("fk_pictures_album"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_pictures_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pictures")),
         sa.UniqueConstraint("album", "source", name=op.f("uq_pictures_album_source")),
     )
@@ -82,7 +103,13 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_label_revisions_organisation")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_label_revisions_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_label_revisions")),
         sa.UniqueConstraint("picture", "number", name=op.f("uq_label_revisions_picture_number")),
     )
@@ -97,10 +124,28 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["album"], ["albums.id"], name=op.f("fk_picture_labels_album"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_picture_labels_organisation")),
         sa.ForeignKeyConstraint(
-            ["picture"], ["pictures.id"], name=op.f("fk_picture_labels_picture"), ondelete="CASCADE"
+            ["album"],
+            ["albums.id"],
+            name=op.f("fk_picture_labels_album"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_picture_labels_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["picture"],
+            ["pictures.id"],
+            name=op.f("fk_picture_labels_picture"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_picture_labels")),
         sa.UniqueConstraint("picture", "predicted", "label", name=op.f("uq_picture_labels_picture_predicted_label")),
@@ -121,9 +166,20 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_predicted_shapes_organisation")),
         sa.ForeignKeyConstraint(
-            ["picture"], ["pictures.id"], name=op.f("fk_predicted_shapes_picture"), ondelete="CASCADE"
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_predicted_shapes_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["picture"],
+            ["pictures.id"],
+            name=op.f("fk_predicted_shapes_picture"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predicted_shapes")),
         sa.UniqueConstraint("picture", "prediction", name=op.f("uq_predicted_shapes_picture_prediction")),
@@ -140,8 +196,21 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["album"], ["albums.id"], name=op.f("fk_label_imports_album"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_label_imports_organisation")),
+        sa.ForeignKeyConstraint(
+            ["album"],
+            ["albums.id"],
+            name=op.f("fk_label_imports_album"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_label_imports_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_label_imports")),
     )
     op.create_index(op.f("ix_label_imports_album"), "label_imports", ["album"], unique=False)

@@ -22,7 +22,13 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_dataset_versions_organisation")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_dataset_versions_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset_versions")),
     )
     op.create_index(op.f("ix_dataset_versions_organisation"), "dataset_versions", ["organisation"], unique=False)
@@ -41,9 +47,19 @@ def upgrade() -> None:
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.ForeignKeyConstraint(
-            ["dataset_version"], ["dataset_versions.id"], name=op.f("fk_dataset_manifests_dataset_version")
+            ["dataset_version"],
+            ["dataset_versions.id"],
+            name=op.f("fk_dataset_manifests_dataset_version"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_dataset_manifests_organisation")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_dataset_manifests_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset_manifests")),
         sa.UniqueConstraint("dataset_version", "name", name=op.f("uq_dataset_manifests_dataset_version_name")),
     )
@@ -59,8 +75,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_models_organisation")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_models_owner")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_models_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_models_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
     )
     op.create_index(op.f("ix_models_organisation"), "models", ["organisation"], unique=False)
@@ -88,6 +112,7 @@ def upgrade() -> None:
         sa.Column("figures", Json, nullable=True),
         sa.Column("feature_extractor", sa.String(), nullable=True),
         sa.Column("dataset_version", sa.String(), nullable=True),
+        sa.Column("experiment", sa.String(), nullable=True),
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("artifact_key", sa.String(), nullable=True),
         sa.Column("artifact_profile", sa.String(), nullable=True),
@@ -98,15 +123,37 @@ def upgrade() -> None:
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.ForeignKeyConstraint(
-            ["dataset_version"], ["dataset_versions.id"], name=op.f("fk_model_versions_dataset_version")
+            ["dataset_version"],
+            ["dataset_versions.id"],
+            name=op.f("fk_model_versions_dataset_version"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
-            ["feature_extractor"], ["model_versions.id"], name=op.f("fk_model_versions_feature_extractor")
+            ["feature_extractor"],
+            ["model_versions.id"],
+            name=op.f("fk_model_versions_feature_extractor"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["model"], ["models.id"], name=op.f("fk_model_versions_model"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_model_versions_organisation")),
+        sa.ForeignKeyConstraint(
+            ["model"],
+            ["models.id"],
+            name=op.f("fk_model_versions_model"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_model_versions_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_versions")),
         sa.UniqueConstraint("model", "number", name=op.f("uq_model_versions_model_number")),
     )
+    op.create_index(op.f("ix_model_versions_experiment"), "model_versions", ["experiment"], unique=False)
     op.create_index(op.f("ix_model_versions_job"), "model_versions", ["job"], unique=False)
     op.create_index(op.f("ix_model_versions_organisation"), "model_versions", ["organisation"], unique=False)

@@ -26,8 +26,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_experiments_organisation")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_experiments_owner")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_experiments_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_experiments_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_experiments")),
         sa.UniqueConstraint("organisation", "owner", "name", name=op.f("uq_experiments_organisation_owner_name")),
     )
@@ -53,14 +61,38 @@ def upgrade() -> None:
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.ForeignKeyConstraint(
-            ["dataset_version"], ["dataset_versions.id"], name=op.f("fk_predictions_dataset_version")
+            ["dataset_version"],
+            ["dataset_versions.id"],
+            name=op.f("fk_predictions_dataset_version"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["input"], ["albums.id"], name=op.f("fk_predictions_input")),
-        sa.ForeignKeyConstraint(["model"], ["models.id"], name=op.f("fk_predictions_model")),
-        sa.ForeignKeyConstraint(["model_version"], ["model_versions.id"], name=op.f("fk_predictions_model_version")),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_predictions_organisation")),
-        sa.ForeignKeyConstraint(["output"], ["albums.id"], name=op.f("fk_predictions_output")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_predictions_owner")),
+        sa.ForeignKeyConstraint(
+            ["input"], ["albums.id"], name=op.f("fk_predictions_input"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["model"], ["models.id"], name=op.f("fk_predictions_model"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_version"],
+            ["model_versions.id"],
+            name=op.f("fk_predictions_model_version"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_predictions_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["output"], ["albums.id"], name=op.f("fk_predictions_output"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_predictions_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
         sa.UniqueConstraint("organisation", "owner", "name", name=op.f("uq_predictions_organisation_owner_name")),
     )
@@ -85,11 +117,29 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["model"], ["models.id"], name=op.f("fk_deployments_model")),
-        sa.ForeignKeyConstraint(["model_version"], ["model_versions.id"], name=op.f("fk_deployments_model_version")),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_deployments_organisation")),
-        sa.ForeignKeyConstraint(["output"], ["albums.id"], name=op.f("fk_deployments_output")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_deployments_owner")),
+        sa.ForeignKeyConstraint(
+            ["model"], ["models.id"], name=op.f("fk_deployments_model"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_version"],
+            ["model_versions.id"],
+            name=op.f("fk_deployments_model_version"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_deployments_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["output"], ["albums.id"], name=op.f("fk_deployments_output"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_deployments_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
         sa.UniqueConstraint("organisation", "owner", "name", name=op.f("uq_deployments_organisation_owner_name")),
     )

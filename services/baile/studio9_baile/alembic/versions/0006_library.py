@@ -19,8 +19,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_projects_organisation")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_projects_owner")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_projects_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_projects_owner"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("organisation", "owner", "name", name=op.f("uq_projects_organisation_owner_name")),
     )
@@ -33,8 +41,21 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_folders_organisation")),
-        sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_folders_project"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_folders_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["project"],
+            ["projects.id"],
+            name=op.f("fk_folders_project"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_folders")),
         sa.UniqueConstraint("project", "path", name=op.f("uq_folders_project_path")),
     )
@@ -48,10 +69,28 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["folder"], ["folders.id"], name=op.f("fk_project_links_folder"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_project_links_organisation")),
         sa.ForeignKeyConstraint(
-            ["project"], ["projects.id"], name=op.f("fk_project_links_project"), ondelete="CASCADE"
+            ["folder"],
+            ["folders.id"],
+            name=op.f("fk_project_links_folder"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_project_links_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["project"],
+            ["projects.id"],
+            name=op.f("fk_project_links_project"),
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_project_links")),
         sa.UniqueConstraint("project", "kind", "asset", name=op.f("uq_project_links_project_kind_asset")),
@@ -70,9 +109,19 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_shares_organisation")),
-        sa.ForeignKeyConstraint(["owner"], ["users.id"], name=op.f("fk_shares_owner")),
-        sa.ForeignKeyConstraint(["recipient"], ["users.id"], name=op.f("fk_shares_recipient")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_shares_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["users.id"], name=op.f("fk_shares_owner"), initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["recipient"], ["users.id"], name=op.f("fk_shares_recipient"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shares")),
     )
     op.create_index("ix_shares_asset", "shares", ["kind", "asset"], unique=False)

@@ -23,7 +23,13 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_lineage_organisation")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_lineage_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lineage")),
         sa.UniqueConstraint(
             "child_kind",
@@ -46,7 +52,13 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
-        sa.ForeignKeyConstraint(["organisation"], ["organisations.id"], name=op.f("fk_audit_organisation")),
+        sa.ForeignKeyConstraint(
+            ["organisation"],
+            ["organisations.id"],
+            name=op.f("fk_audit_organisation"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index(op.f("ix_audit_organisation"), "audit", ["organisation"], unique=False)

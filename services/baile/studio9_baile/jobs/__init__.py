@@ -1,0 +1,1 @@
+"""What goes on behind the requests: messages out and in, results brought into the assets, records kept in step."""

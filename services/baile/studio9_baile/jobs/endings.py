@@ -1,0 +1,134 @@
+"""The last transaction of a job: its assets become what the result says, together with its process."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from studio9_baile.jobs.news import Ended
+from studio9_baile.jobs.summaries import evaluation_times, prediction_times, summary, train_times
+from studio9_baile.jobs.telling import tell
+from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
+from studio9_baile.models.learned import ModelVersion, VersionStatus
+from studio9_baile.models.pictures import AlbumStatus
+from studio9_baile.models.runs import ExperimentStatus, PredictionStatus
+from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.changes import Kind, changed
+from studio9_common.contracts.job import ObjectRef, State
+from studio9_task.results import EvaluateResult, PredictResult, TrainResult
+
+STATUSES = {
+    State.completed: ProcessStatus.COMPLETED,
+    State.failed: ProcessStatus.FAILED,
+    State.cancelled: ProcessStatus.CANCELLED,
+}
+
+
+def close(work: Work, process: Process, status: ProcessStatus, cause: str | None = None) -> None:
+    """The process has come to its end, and so has its result."""
+    process.status, process.cause = status, cause
+    process.result_state = ResultState.done
+    process.progress = 1.0 if status is ProcessStatus.COMPLETED else process.progress
+    process.remaining_s = None
+    process.fill_after = None
+    if process.ended_at is None:
+        process.ended_at = work.now
+    tell(work, process)
+
+
+async def trained(
+    work: Work, process: Process, ended: Ended, result: TrainResult, artifact: ObjectRef, profile: str
+) -> None:
+    """A training has succeeded: its model version has weights, labels and figures, its experiment a result."""
+    version = await work.versions.find(process.context["model_version"])
+    if version is not None:
+        version.status, version.updated_at = VersionStatus.ACTIVE, work.now
+        version.labels = list(result.labels)
+        version.figures = _figures(result)
+        version.artifact_key, version.artifact_profile = artifact.key, profile
+        version.artifact_sha256, version.artifact_size = artifact.sha256, artifact.size
+        changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
+    experiment = await work.experiments.find(process.target_id)
+    if experiment is not None:
+        step = _references(process.context)
+        own = result.train or result.val
+        if own is not None:
+            step["summary"] = summary(own)
+        if result.test is not None:
+            step["testSummary"] = summary(result.test)
+            step["evaluationTimeSpentSummary"] = evaluation_times(result.timings, ended)
+        step["trainTimeSpentSummary"] = train_times(result.timings, ended)
+        experiment.result = {"step1": step}
+        experiment.status = ExperimentStatus.COMPLETED
+        changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
+    await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+def _figures(result: TrainResult) -> dict[str, Any]:
+    return {
+        name: figures.model_dump(mode="json", exclude_none=True)
+        for name, figures in (("train", result.train), ("val", result.val), ("test", result.test))
+        if figures is not None
+    }
+
+
+def _references(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result names whether the training succeeded or not."""
+    outputs = context["outputs"]
+    found = {"cvModelId": context["model"], "output": outputs["train"]}
+    if "test" in outputs:
+        found["testOutput"] = outputs["test"]
+    return found
+
+
+async def predicted(work: Work, process: Process, ended: Ended, result: PredictResult | EvaluateResult) -> None:
+    """A prediction or evaluation has succeeded."""
+    prediction = await work.predictions.find(process.target_id)
+    if prediction is not None:
+        prediction.status = PredictionStatus.DONE
+        times: dict[str, Any] = {"predictionTimeSpentSummary": prediction_times(result.timings, ended)}
+        if isinstance(result, EvaluateResult):
+            prediction.summary = summary(result.test)
+            times["evaluationTimeSpentSummary"] = evaluation_times(result.timings, ended)
+        prediction.times = times
+        changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)
+    await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+async def streamed(work: Work, process: Process) -> None:
+    """A batch of a deployment has arrived in its album."""
+    for album in process.context["outputs"].values():
+        changed(work, Kind.ALBUM, album, "filled")
+
+
+async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
+    """The output albums get this status."""
+    for identifier in process.context["outputs"].values():
+        album = await work.albums.find(identifier)
+        if album is not None and album.status is AlbumStatus.SAVING:
+            album.status = status
+            changed(work, Kind.ALBUM, album.id, "updated", status=status)
+
+
+async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
+    """Nothing came of the job: its assets say so."""
+    if process.target == Kind.EXPERIMENT:
+        version = await work.versions.find(process.context["model_version"])
+        if version is not None:
+            _version_failed(work, version, cancelled)
+        experiment = await work.experiments.find(process.target_id)
+        if experiment is not None:
+            experiment.status = ExperimentStatus.CANCELLED if cancelled else ExperimentStatus.ERROR
+            experiment.result = {"step1": _references(process.context)}
+            changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
+    elif process.target == Kind.CV_PREDICTION:
+        prediction = await work.predictions.find(process.target_id)
+        if prediction is not None:
+            prediction.status = PredictionStatus.ERROR
+            changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)
+    if process.target != Kind.ONLINE_JOB:
+        await albums_are(work, process, AlbumStatus.ERROR)
+
+
+def _version_failed(work: Work, version: ModelVersion, cancelled: bool) -> None:
+    version.status = VersionStatus.CANCELLED if cancelled else VersionStatus.ERROR
+    version.updated_at = work.now
+    changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)

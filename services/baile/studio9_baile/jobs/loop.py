@@ -1,0 +1,58 @@
+"""Background work that goes on until it is stopped, whatever fails in between."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from studio9_baile.bell import Bell
+from studio9_common.errors import Unavailable
+from studio9_common.logs import logger
+
+FIRST_S, LAST_S = 0.2, 10.0
+
+
+class Loop:
+    """Calls `step` again and again. It returns whether there may be more to do at once; if not, the next call comes
+    with a ring of `bell_name`, or after `every_s` seconds. After a failure it waits, up to 10 s, longer each time."""
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[bool]],
+        *,
+        every_s: float,
+        bell: Bell | None = None,
+        bell_name: str = "",
+    ) -> None:
+        self._name, self._step, self._every_s = name, step, every_s
+        self._bell, self._bell_name = bell or Bell(), bell_name or name
+        self._task: asyncio.Task[None] | None = None
+        self._log = logger("baile").bind(loop=name)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"baile-{self._name}")
+
+    async def stop(self) -> None:
+        """Ends the loop where it waits; what it was doing can be done again."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        failed = 0
+        while True:
+            try:
+                more = await self._step()
+                failed = 0
+                if not more:
+                    await self._bell.wait(self._bell_name, self._every_s)
+                else:
+                    await asyncio.sleep(0)
+            except Exception as error:
+                failed += 1
+                if isinstance(error, Unavailable):
+                    self._log.warning("dependency_down", message=error.message)
+                else:
+                    self._log.error("step_failed", exc_info=error)
+                await asyncio.sleep(min(LAST_S, FIRST_S * 2 ** min(failed - 1, 8)) * random.uniform(0.5, 1.0))

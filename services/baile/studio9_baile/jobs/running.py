@@ -1,0 +1,64 @@
+"""All background work of Baile: started and stopped together."""
+
+import asyncio
+import shutil
+
+from studio9_baile.bell import CONFIG, EVENTS, OUTBOX, RESULTS
+from studio9_baile.core import Core
+from studio9_baile.jobs.config import ConfigWriter
+from studio9_baile.jobs.finishing import Finisher
+from studio9_baile.jobs.forgetting import Forgetter
+from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE, Hearing
+from studio9_baile.jobs.loop import Loop
+from studio9_baile.jobs.outbox import Publisher
+from studio9_baile.jobs.rereading import Rereader
+from studio9_baile.jobs.streams import StreamFinder
+from studio9_baile.models.records import BucketRow
+from studio9_common.bus.port import Bus
+from studio9_common.bus.subscriber import Subscriber
+
+
+class Background:
+    """See the module's docstring."""
+
+    def __init__(self, core: Core, bus: Bus) -> None:
+        self._core = core
+        bell, hearing = core.database.bell, Hearing(core)
+        self._subscribers = (
+            Subscriber(bus, JOBS_QUEUE, hearing.jobs, batch=50),
+            Subscriber(bus, PROGRESS_QUEUE, hearing.progress, batch=100),
+        )
+        self._loops = (
+            Loop(OUTBOX, Publisher(core, bus).step, every_s=1.0, bell=bell),
+            Loop(CONFIG, ConfigWriter(core).step, every_s=1.0, bell=bell),
+            Loop(RESULTS, Finisher(core).step, every_s=1.0, bell=bell),
+            Loop(EVENTS, core.watch.step, every_s=1.0, bell=bell),
+            Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
+            Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),
+            Loop("forget", Forgetter(core).step, every_s=3600.0),
+        )
+
+    async def start(self) -> None:
+        """Cleans up after a crash, and begins."""
+        await asyncio.to_thread(self._clear)
+        async with self._core.database.system() as work:
+            if self._core.database.alone:
+                await work.release_results()
+            offered = {bucket.id: bucket for bucket in self._core.settings.buckets}
+            for known in await work.buckets():
+                known.offered = known.id in offered
+            for bucket in offered.values():
+                row = BucketRow(id=bucket.id, name=bucket.name, region=bucket.region, offered=True)
+                await work.put_bucket(row)
+        for subscriber in self._subscribers:
+            await subscriber.start()
+        for loop in self._loops:
+            loop.start()
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._core.settings.work_dir, ignore_errors=True)
+
+    async def stop(self) -> None:
+        """Gives back what is in hand."""
+        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
+        await asyncio.gather(*(loop.stop() for loop in self._loops))

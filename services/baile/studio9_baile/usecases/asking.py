@@ -1,0 +1,89 @@
+"""Asking for a job: its process and its message, in the transaction of the assets that it works on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio9_baile.bell import OUTBOX
+from studio9_baile.models.jobs import OutboxMessage, Process, ProcessStatus, ResultState
+from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.changes import Kind
+from studio9_common.contracts.envelope import encode
+from studio9_common.contracts.job import Spec
+from studio9_common.contracts.messages import JobCancel, JobRequested, Message
+from studio9_common.ids import new_id
+
+SOURCE = "baile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A job to be asked for. `job_type` is Salsa's word for it; `data` is what finishing it will need."""
+
+    id: str
+    owner: str
+    spec: Spec
+    job_type: str
+    target: Kind
+    target_id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ask(work: Work, wanted: Wanted) -> Process:
+    """Adds the process and the request; from the commit on the job is durable."""
+    spec = wanted.spec
+    process = work.processes.add(
+        Process(
+            id=wanted.id,
+            organisation=work.organisation,
+            created_at=work.now,
+            owner=wanted.owner,
+            kind=spec.kind,
+            job_type=wanted.job_type,
+            target=wanted.target.value,
+            target_id=wanted.target_id,
+            listed=True,
+            context=dict(wanted.data),
+            status=ProcessStatus.QUEUED,
+            progress=0.0,
+            attempt=0,
+            result_state=ResultState.none,
+            fill_failures=0,
+        )
+    )
+    context = {"requested_by": SOURCE, "target": wanted.target.value, "target_id": wanted.target_id}
+    priority_class = "gpu" if spec.requirements.gpus else "cpu"
+    request = JobRequested(job=wanted.id, owner=wanted.owner, spec=spec, context=context, priority_class=priority_class)
+    post(work, wanted.id, request)
+    return process
+
+
+def ask_cancel(work: Work, process: Process, by: str) -> None:
+    """Asks for a job's end. Nothing changes here until Orion tells that it has ended."""
+    if process.cancel_requested_at is None:
+        process.cancel_requested_at = work.now
+        post(work, process.id, JobCancel(job=process.id, requested_by=by))
+
+
+def post(work: Work, job: str, message: Message) -> None:
+    """Puts a message into the outbox."""
+    outgoing = encode(message, source=SOURCE, organisation=work.organisation, now=work.now)
+    work.outbox.add(
+        OutboxMessage(
+            id=outgoing.message_id,
+            organisation=work.organisation,
+            created_at=work.now,
+            job=job,
+            type=message.type,
+            routing_key=outgoing.routing_key,
+            body=outgoing.body,
+            times=0,
+            next_at=work.now,
+        )
+    )
+    work.rings.add(OUTBOX)
+
+
+def new_job() -> str:
+    """The id of a job; its documents are found by the month in it."""
+    return new_id()

@@ -1,0 +1,83 @@
+"""What can be trained: the union of what the workers announced. The last known one is kept for when none is up."""
+
+import asyncio
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio9_baile.database import Database
+from studio9_baile.models.records import KnownCatalogue
+from studio9_common.clients.aries import AriesClient
+from studio9_common.contracts.collections import WORKERS
+from studio9_common.errors import Unavailable
+from studio9_common.logs import logger
+from studio9_common.times import Clock, format_time, parse_time
+from studio9_task.catalogue import Catalogue, union
+from studio9_task.problems import describe
+
+RECENT_S = 86_400.0
+"""A worker that was not seen for so long no longer counts while there are others."""
+FRESH_S = 20.0
+NOTHING = Catalogue(version="0")
+
+
+class CatalogueKeeper:
+    """Reads the workers' announcements from Aries, at most every FRESH_S seconds."""
+
+    def __init__(self, database: Database, aries: AriesClient, clock: Clock) -> None:
+        self._database, self._aries, self._clock = database, aries, clock
+        self._current: Catalogue | None = None
+        self._read_at = float("-inf")
+        self._turn = asyncio.Lock()
+        self._log = logger("baile")
+
+    async def current(self) -> Catalogue:
+        """What can be done. While nothing is known the workers are asked at each call."""
+        async with self._turn:
+            now = self._clock.monotonic()
+            if self._current is None or not self._current.heads or now - self._read_at > FRESH_S:
+                self._read_at = now
+                await self._read()
+            return self._current or NOTHING
+
+    async def _read(self) -> None:
+        try:
+            announced = await self._announced()
+        except Unavailable as error:
+            self._log.warning("catalogue_not_read", message=error.message)
+            announced = []
+        if announced:
+            found = union(announced)
+            if found != self._current:
+                await self._keep(found)
+            self._current = found
+        elif self._current is None:
+            async with self._database.system(writing=False) as work:
+                known = await work.catalogue()
+            self._current = Catalogue.model_validate(known.body) if known is not None else None
+
+    async def _announced(self) -> list[Catalogue]:
+        recent: list[tuple[str, Catalogue]] = []
+        async for document in self._aries.search_all(WORKERS.name, sort=("-last_seen",)):
+            catalogue = self._parsed(document.id, document.body.get("catalogue"))
+            if catalogue is not None:
+                recent.append((document.body.get("last_seen", ""), catalogue))
+        if not recent:
+            return []
+        newest = parse_time(max(seen for seen, _ in recent))
+        limit = format_time(newest.fromtimestamp(newest.timestamp() - RECENT_S, newest.tzinfo))
+        return [catalogue for seen, catalogue in recent if seen >= limit]
+
+    def _parsed(self, worker: str, body: Any) -> Catalogue | None:
+        if not body:
+            return None
+        try:
+            return Catalogue.model_validate(body)
+        except ValidationError as error:
+            self._log.warning("catalogue_refused", worker=worker, problem=describe(error))
+            return None
+
+    async def _keep(self, catalogue: Catalogue) -> None:
+        body = catalogue.model_dump(mode="json", exclude_none=True)
+        async with self._database.system() as work:
+            await work.put_catalogue(KnownCatalogue(id="current", body=body, read_at=work.now))

@@ -1,0 +1,179 @@
+"""Deployments: a model put to work on new pictures of a watched place. All of the organisation may manage them."""
+
+from typing import Any
+
+from studio9_baile.bell import CONFIG
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.jobs import ConfigWrite
+from studio9_baile.models.learned import Model, ModelVersion, Stage
+from studio9_baile.models.pictures import AlbumType
+from studio9_baile.models.records import BucketRow
+from studio9_baile.models.runs import Deployment
+from studio9_baile.repositories.work import Work
+from studio9_baile.security.names import asset_name, text
+from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken
+from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_baile.usecases.predictions import OUTPUT_MODES, usable_model, weights
+from studio9_common.contracts.configuration import StreamConfig
+from studio9_common.errors import BadInput
+from studio9_common.ids import new_id
+
+LONGEST_PREFIX = 900
+
+
+async def create_deployment(
+    core: Core,
+    caller: Caller,
+    *,
+    name: str | None,
+    description: str | None,
+    model: str,
+    bucket: str,
+    prefix: str,
+    album_name: str | None,
+    enabled: bool,
+) -> Deployment:
+    """Puts a model to work. Taurus begins when Argo has been told, which happens at once or is tried again."""
+    wanted = asset_name(name, "Online job")
+    place = await _bucket(core, bucket)
+    watched = _prefix(prefix)
+    output_name = asset_name(album_name, "Album", "options.outputAlbumName")
+    async with core.database.write(caller.organisation) as work:
+        if await work.deployments.name_taken(caller.user, wanted):
+            raise name_taken("Online job", wanted)
+        if await work.albums.name_taken(caller.user, output_name):
+            taken = name_taken("Album", output_name)
+            raise BadInput(taken.message, field="options.outputAlbumName", value=output_name, fix=taken.fix)
+        found, version = await usable_model(work, caller, model, "target.id")
+        album = add_album(
+            work,
+            caller.user,
+            NewAlbum(name=output_name, label_mode=OUTPUT_MODES[version.tl_type], type=AlbumType.DERIVED),
+        )
+        await work.flush()
+        deployment = work.deployments.add(
+            Deployment(
+                id=new_id(),
+                organisation=caller.organisation,
+                created_at=work.now,
+                updated_at=work.now,
+                owner=caller.user,
+                name=wanted,
+                description=text(description, "description"),
+                enabled=enabled,
+                model=found.id,
+                model_version=version.id,
+                bucket=place.id,
+                prefix=watched,
+                output=album.id,
+            )
+        )
+        version.stage = Stage.deployed
+        made_from(work, Kind.ALBUM, album.id, Kind.MODEL_VERSION, version.id, "predicted_by")
+        _tell(work, deployment, _config(deployment, found, version, place))
+        changed(work, Kind.ONLINE_JOB, deployment.id, "created", by=caller)
+        changed(work, Kind.ALBUM, album.id, "created", status=album.status)
+    return deployment
+
+
+async def get_deployment(core: Core, caller: Caller, identifier: str) -> Deployment:
+    """One deployment of the organisation."""
+    async with core.database.read(caller.organisation) as work:
+        return await work.deployments.get(identifier)
+
+
+async def update_deployment(
+    core: Core, caller: Caller, identifier: str, *, name: str | None, description: str | None, enabled: bool | None
+) -> Deployment:
+    """Renames a deployment, or switches it on or off."""
+    places = await _places(core)
+    async with core.database.write(caller.organisation) as work:
+        deployment = await work.deployments.get(identifier, lock=True)
+        if name is not None:
+            wanted = asset_name(name, "Online job")
+            if await work.deployments.name_taken(deployment.owner, wanted, other_than=deployment.id):
+                raise name_taken("Online job", wanted)
+            deployment.name = wanted
+        if description is not None:
+            deployment.description = text(description, "description")
+        if enabled is not None:
+            deployment.enabled = enabled
+        deployment.updated_at = work.now
+        model = await work.models.get(deployment.model)
+        version = await work.versions.get(deployment.model_version)
+        _tell(work, deployment, _config(deployment, model, version, places[deployment.bucket]))
+        changed(work, Kind.ONLINE_JOB, deployment.id, "updated", by=caller)
+    return deployment
+
+
+async def delete_deployment(core: Core, caller: Caller, identifier: str) -> None:
+    """Ends a deployment; its output album stays."""
+    async with core.database.write(caller.organisation) as work:
+        deployment = await work.deployments.get(identifier, lock=True)
+        await work.links.unlink(Kind.ONLINE_JOB, deployment.id)
+        await work.deployments.remove(deployment)
+        _tell(work, deployment, None)
+        changed(work, Kind.ONLINE_JOB, deployment.id, "deleted", by=caller)
+
+
+async def list_buckets(core: Core) -> list[BucketRow]:
+    """The places that can be watched."""
+    return [bucket for bucket in (await _places(core)).values() if bucket.offered]
+
+
+async def _places(core: Core) -> dict[str, BucketRow]:
+    async with core.database.system(writing=False) as work:
+        return {bucket.id: bucket for bucket in await work.buckets()}
+
+
+async def _bucket(core: Core, identifier: str) -> BucketRow:
+    found = (await _places(core)).get(identifier)
+    if found is None or not found.offered:
+        raise BadInput(
+            "Bucket was not found",
+            field="options.inputBucketId",
+            value=identifier[:100],
+            fix="choose one of /s3buckets",
+        )
+    return found
+
+
+def _prefix(prefix: str) -> str:
+    watched = prefix.lstrip("/")
+    if len(watched.encode(errors="replace")) > LONGEST_PREFIX or "\x00" in watched:
+        raise BadInput(
+            "Images path is invalid", field="options.inputImagesPath", fix=f"use at most {LONGEST_PREFIX} bytes"
+        )
+    return watched
+
+
+def _config(deployment: Deployment, model: Model, version: ModelVersion, place: BucketRow) -> dict[str, Any]:
+    return StreamConfig(
+        stream=deployment.id,
+        enabled=deployment.enabled,
+        owner=deployment.owner,
+        bucket=place.name,
+        prefix=deployment.prefix,
+        album=deployment.output,
+        model=model.id,
+        model_version=version.id,
+        dataset_version=version.dataset_version,
+        framework=version.framework,
+        checkpoint=weights(version),
+    ).model_dump(mode="json", exclude_none=True)
+
+
+def _tell(work: Work, deployment: Deployment, value: dict[str, Any] | None) -> None:
+    work.config_writes.add(
+        ConfigWrite(
+            id=new_id(),
+            organisation=work.organisation,
+            created_at=work.now,
+            service="taurus",
+            key=f"stream_{deployment.id}",
+            value=value,
+            times=0,
+            next_at=work.now,
+        )
+    )
+    work.rings.add(CONFIG)

@@ -1,0 +1,89 @@
+"""Jobs as the platform knows them: their attempts and life, their whole result, what they measured."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.jobs.news import ENDED, Ended
+from studio9_baile.jobs.results import Result, read_manifest, read_result
+from studio9_baile.models.jobs import Process
+from studio9_common.contracts.job import Job, State
+from studio9_common.contracts.messages import TelemetryItem
+from studio9_common.documents.port import Where
+from studio9_common.errors import Conflict, NotFound
+
+MOST_METRICS = 100_000
+"""Values of one answer."""
+
+
+class JobMissing(NotFound):
+    """There is no such job in your organisation; check its id."""
+
+    code = "job_missing"
+
+
+class NoResultYet(Conflict):
+    """The job has not completed, so it has no result; look at its status."""
+
+    code = "no_result"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownJob:
+    """A process and its job; the job is None until Orion has accepted it."""
+
+    process: Process
+    job: Job | None
+
+    @property
+    def ended(self) -> Ended | None:
+        """How it ended, as far as Baile has heard."""
+        return None if self.process.ended is None else ENDED.validate_python(self.process.ended)
+
+
+async def get_job(core: Core, caller: Caller, identifier: str) -> KnownJob:
+    """A job of the caller's organisation. Raises JobMissing, Unavailable."""
+    process = await _process(core, caller, identifier)
+    found = (await core.aries.get_jobs([process.id], organisation=caller.organisation))[0]
+    return KnownJob(process, None if found is None else found[0])
+
+
+async def get_result(core: Core, caller: Caller, identifier: str) -> Result:
+    """The task's whole result. Raises JobMissing, NoResultYet, BadResult, Unavailable."""
+    process = await _process(core, caller, identifier)
+    ended = None if process.ended is None else ENDED.validate_python(process.ended)
+    if ended is None or ended.state is not State.completed:
+        raise NoResultYet
+    return await read_result(core, await read_manifest(core, caller.organisation, ended.manifest))
+
+
+async def get_metrics(core: Core, caller: Caller, identifier: str) -> list[TelemetryItem]:
+    """What the job measured, by time: at most MOST_METRICS values. Raises JobMissing, Unavailable."""
+    process = await _process(core, caller, identifier)
+    found: list[TelemetryItem] = []
+    async for item in _telemetry(core, process):
+        if item.kind == "metric" and item.key is not None and item.value is not None:
+            found.append(item)
+            if len(found) == MOST_METRICS:
+                break
+    return sorted(found, key=lambda item: item.time)
+
+
+async def _telemetry(core: Core, process: Process) -> AsyncIterator[TelemetryItem]:
+    where = Where(equals={"organisation": process.organisation, "job": process.id})
+    batches = core.aries.search_all(
+        "telemetry", where, sort=["fence", "sequence"], fresh=True, organisation=process.organisation
+    )
+    async for batch in batches:
+        items: list[dict[str, Any]] = batch.body.get("items", [])
+        for item in items:
+            yield TelemetryItem.model_validate(item)
+
+
+async def _process(core: Core, caller: Caller, identifier: str) -> Process:
+    async with core.database.read(caller.organisation) as work:
+        process = await work.processes.find(identifier)
+    if process is None:
+        raise JobMissing
+    return process

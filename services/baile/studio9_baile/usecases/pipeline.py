@@ -1,0 +1,187 @@
+"""Reading an experiment's pipeline: from Salsa's form to the parameters of a training, or to a clear refusal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio9_baile.models.pictures import LabelMode
+from studio9_common.errors import BadInput
+from studio9_task.catalogue import Architecture, Catalogue, Head
+from studio9_task.parameters import Rates, Size, Thresholds, TrainParameters
+from studio9_task.problems import Problem
+from studio9_task.validate import validate_pair, validate_parameters
+
+TYPE = "CVTLTrain"
+CONSUMERS = {"CLASSIFICATION": "classifier", "LOCALIZATION": "detector", "AUTOENCODER": "decoder"}
+"""The catalogue's word for what each of Salsa's types of model needs."""
+LABEL_MODES = {"CLASSIFICATION": LabelMode.CLASSIFICATION, "LOCALIZATION": LabelMode.LOCALIZATION}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelOfInterest:
+    """A label with its own threshold."""
+
+    label: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a pipeline as the form posts it."""
+
+    architecture: str | None = None
+    architecture_parameters: Mapping[str, Any]
+    feature_extractor: str | None = None
+    tune: bool = False
+    tl_type: str
+    head: str
+    head_parameters: Mapping[str, Any]
+    input: str
+    test_input: str | None = None
+    augmentations: int = 0
+    width: int | None = None
+    height: int | None = None
+    labels: Sequence[LabelOfInterest] = ()
+    threshold: float | None = None
+    iou: float | None = None
+    backbone_rate: float | None = None
+    head_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be trained. `label_mode` None: any album will do."""
+
+    architecture: Architecture
+    head: Head
+    parameters: TrainParameters
+    label_mode: LabelMode | None
+
+
+def plan(step: Step, catalogue: Catalogue) -> Plan:
+    """The training that a step asks for. Raises BadInput, naming field and fix."""
+    if step.architecture is None:
+        if step.feature_extractor is not None:
+            raise _not_yet(
+                "featureExtractorModelId", "Training on an existing feature extractor", "give an architecture"
+            )
+        raise BadInput("Pipeline parameter: [architecture] not found", field="step1.architecture", fix="choose one")
+    if step.augmentations:
+        raise _not_yet("augmentationOptions", "Automated augmentation", "leave it out")
+    architecture, head = _pair(step, catalogue)
+    problems = validate_parameters(
+        architecture.parameters, step.architecture_parameters, "featureExtractorParams."
+    ) + validate_parameters(head.parameters, step.head_parameters, "params.")
+    if problems:
+        raise refusal(problems)
+    try:
+        parameters = TrainParameters(
+            architecture=architecture.id,
+            head=head.id,
+            architecture_parameters=_given(step.architecture_parameters),
+            head_parameters=_given(step.head_parameters),
+            input_size=_size(step),
+            rates=_rates(step),
+            thresholds=thresholds(step.threshold, step.iou, step.labels, "step1.trainParams."),
+            # With an architecture the backbone is trained, whatever the flag says: the form always sends it.
+            tune_feature_extractor=True,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput("Pipeline parameters are invalid", field=f"step1.{where}", fix=str(first["msg"])) from None
+    return Plan(architecture=architecture, head=head, parameters=parameters, label_mode=LABEL_MODES.get(step.tl_type))
+
+
+def _pair(step: Step, catalogue: Catalogue) -> tuple[Architecture, Head]:
+    if not catalogue.heads:
+        raise BadInput(
+            "Nothing can be trained yet: no worker has told what it can do", field="step1", fix="start a worker"
+        )
+    assert step.architecture is not None
+    problems = validate_pair(catalogue, step.architecture, step.head)
+    if problems:
+        raise refusal(problems)
+    head = next(one for one in catalogue.heads if one.id == step.head)
+    if head.consumer != CONSUMERS[step.tl_type]:
+        fitting = [one.id for one in catalogue.heads if one.consumer == CONSUMERS[step.tl_type]]
+        raise BadInput(
+            f"{head.id} is a {head.consumer}",
+            field="step1.modelType",
+            value=head.id,
+            fix=f"for {step.tl_type} use {', '.join(fitting) or 'another type, none is offered for this one'}",
+        )
+    return next(one for one in catalogue.architectures if one.id == step.architecture), head
+
+
+def thresholds(
+    confidence: float | None,
+    iou: float | None,
+    labels: Sequence[LabelOfInterest],
+    prefix: str,
+    base: Thresholds | None = None,
+) -> Thresholds:
+    """Thresholds with what is given over `base`. Raises BadInput."""
+    given: dict[str, Any] = (base or Thresholds()).model_dump()
+    if confidence is not None:
+        given["confidence"] = confidence
+    if iou is not None:
+        given["iou"] = iou
+    if labels:
+        given["labels"] = {one.label: one.threshold for one in labels}
+    for name, value in (("defaultVisualThreshold", confidence), ("iouThreshold", iou)):
+        if value is not None and not 0 < value < 1:
+            raise BadInput("Threshold is out of range", field=f"{prefix}{name}", value=value, fix="0 < value < 1")
+    for number, one in enumerate(labels):
+        if not 0 < one.threshold < 1:
+            raise BadInput(
+                "Threshold is out of range",
+                field=f"{prefix}loi.{number}.threshold",
+                value=one.threshold,
+                fix="0 < value < 1",
+            )
+    return Thresholds.model_validate(given)
+
+
+def refusal(problems: Sequence[Problem]) -> BadInput:
+    """The refusal for what the catalogue finds wrong: all in the message, the first as the field."""
+    first = problems[0]
+    rest = "".join(f"; {problem}" for problem in problems[1:4])
+    return BadInput(f"Pipeline parameters are invalid{rest}", field=first.field, value=first.value, fix=first.fix)
+
+
+def _not_yet(field: str, what: str, fix: str) -> BadInput:
+    return BadInput(f"{what} is not offered yet", field=f"step1.{field}", fix=fix)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _size(step: Step) -> Size | None:
+    if step.width is None or step.height is None:
+        return None
+    for name, value in (("width", step.width), ("height", step.height)):
+        if not 32 <= value <= 4096:
+            raise BadInput(
+                "Input size is out of range", field=f"step1.trainParams.inputSize.{name}", value=value, fix="32 to 4096"
+            )
+    return Size(width=step.width, height=step.height)
+
+
+def _rates(step: Step) -> Rates:
+    given = {}
+    for name, field, value in (
+        ("backbone", "featureExtractorLearningRate", step.backbone_rate),
+        ("head", "modelLearningRate", step.head_rate),
+    ):
+        if value is None:
+            continue
+        if not 0 < value <= 1:
+            raise BadInput(
+                "Learning rate is out of range", field=f"step1.trainParams.{field}", value=value, fix="0 < value ≤ 1"
+            )
+        given[name] = value
+    return Rates(**given)

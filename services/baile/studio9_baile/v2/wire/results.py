@@ -1,0 +1,65 @@
+"""Summaries of results, as experiments and predictions show them."""
+
+from studio9_baile.v2.wire.base import Answer
+
+
+class Cell(Answer):
+    """A count of the confusion matrix; indices into the labels."""
+
+    actual: int | None = None
+    predicted: int | None = None
+    count: int
+
+
+class Summary(Answer):
+    labels: list[str]
+    confusionMatrix: list[Cell] | None = None
+    mAP: float | None = None
+    reconstructionLoss: float | None = None
+
+
+class Detail(Answer):
+    time: int
+    description: str
+
+
+class TrainTimes(Answer):
+    dataLoadingTime: int
+    trainingTime: int
+    modelSavingTime: int
+    initialPredictionTime: int
+    tasksQueuedTime: int
+    totalJobTime: int
+    pipelineDetails: list[Detail]
+
+
+class EvaluationTimes(Answer):
+    modelLoadingTime: int
+    tasksQueuedTime: int
+    totalJobTime: int
+    dataLoadingTime: int
+    scoreTime: int
+    pipelineDetails: list[Detail]
+
+
+class PredictionTimes(Answer):
+    dataLoadingTime: int
+    predictionTime: int
+    modelLoadingTime: int
+    tasksQueuedTime: int
+    totalJobTime: int
+    pipelineDetails: list[Detail]
+
+
+class StepResult(Answer):
+    cvModelId: str
+    output: str | None = None
+    testOutput: str | None = None
+    summary: Summary | None = None
+    testSummary: Summary | None = None
+    trainTimeSpentSummary: TrainTimes | None = None
+    evaluationTimeSpentSummary: EvaluationTimes | None = None
+
+
+class ExperimentResult(Answer):
+    step1: StepResult

@@ -1,0 +1,61 @@
+"""What forms are offered: from the workers' announcements, in Salsa's shape; and the fixed lists."""
+
+from typing import Any
+
+
+async def test_primitives_have_the_contracts_shape(ana: Any) -> None:
+    vgg, yolo = await ana.ok("GET", "/config/cv-architectures")
+    assert yolo == {
+        "id": "YOLO11N", "name": "YOLO11 nano", "moduleName": "ultralytics.nn.tasks", "className": "DetectionModel",
+        "packageName": "ultralytics", "packageVersion": "8.4.190",
+    }  # fmt: skip
+    assert "packageVersion" not in vgg
+    assert vgg["params"] == [{"name": "depth", "multiple": False, "type": "int", "defaults": [3], "min": 1, "max": 5}]
+    (detector,) = await ana.ok("GET", "/config/cv-detectors")
+    assert detector["id"] == "YOLO_HEAD" and detector["isNeural"] is True
+    epochs, optimizer, note, momentum, mosaic = detector["params"]
+    assert epochs == {"name": "epochs", "multiple": False, "type": "int", "defaults": [25], "min": 1, "max": 3000,
+                      "step": 1}  # fmt: skip
+    assert optimizer["options"] == ["AdamW", "SGD"] and note["options"] == [] and "defaults" not in note
+    assert momentum["conditions"] == {"optimizer": {"values": ["SGD"]}}
+    assert mosaic == {"name": "mosaic", "multiple": False, "type": "boolean", "defaults": [False]}
+    (classifier,) = await ana.ok("GET", "/config/cv-classifiers")
+    assert classifier["id"] == "FCN_1LAYER" and "params" not in classifier
+    assert await ana.ok("GET", "/config/cv-decoders") == []
+
+
+async def test_the_last_catalogue_is_known_without_workers_and_without_aries(installation: Any, ana: Any) -> None:
+    assert await ana.ok("GET", "/config/cv-detectors")
+    await installation.stop()
+    installation.stand_ins.away = True
+    await installation.start()
+    again = await installation.sign_in("ana")
+    assert [one["id"] for one in await again.ok("GET", "/config/cv-detectors")] == ["YOLO_HEAD"]
+
+
+async def test_a_worker_that_joins_later_is_seen_at_once(installation: Any, ana: Any) -> None:
+    workers = installation.stand_ins.documents.pop("workers")
+    assert await ana.ok("GET", "/config/cv-detectors") == []
+    installation.stand_ins.documents["workers"] = workers
+    assert len(await ana.ok("GET", "/config/cv-detectors")) == 1
+
+
+async def test_a_catalogue_that_cannot_be_read_does_not_hide_the_others(installation: Any, ana: Any) -> None:
+    installation.stand_ins.documents["workers"]["w0"] = {
+        "organisation": "system", "last_seen": "2026-11-21T00:00:00.000000Z", "catalogue": {"heads": 5},
+    }  # fmt: skip
+    assert len(await ana.ok("GET", "/config/cv-detectors")) == 1
+
+
+async def test_all_twelve_augmentations_with_their_bloat_factor(ana: Any) -> None:
+    defaults = await ana.ok("GET", "/config/cv-data-augmentation-defaults")
+    assert [one["augmentationType"] for one in defaults] == [
+        "ROTATION", "SHEARING", "CROPPING", "BLURRING", "NOISING", "ZOOM_IN", "ZOOM_OUT", "OCCLUSION", "SALT_PEPPER",
+        "MIRRORING", "TRANSLATION", "PHOTO_DISTORT",
+    ]  # fmt: skip
+    assert all(one["bloatFactor"] >= 1 for one in defaults)
+
+
+async def test_buckets_and_regions(ana: Any) -> None:
+    assert await ana.ok("GET", "/s3buckets") == {"data": [{"id": "local", "name": "inbox"}], "count": 1}
+    assert "us-east-1" in await ana.ok("GET", "/config/aws-regions")
