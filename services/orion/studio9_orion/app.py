@@ -1,43 +1,20 @@
 """Composition of Orion."""
 
-import asyncio
-
 from fastapi import FastAPI
 
-from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Queue, QueueGone
-from studio9_common.bus.subscriber import Handler, Subscriber
-from studio9_common.contracts.envelope import BadEnvelope, decode
+from studio9_common.bus.port import Bus
 from studio9_common.http.app import create_app
-from studio9_common.ids import is_id, new_id
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
-from studio9_orion import queues
-from studio9_orion.beats import Beats
-from studio9_orion.cleaner import Cleaner
-from studio9_orion.core.events import DeadLettered
-from studio9_orion.dispatcher import Dispatcher
-from studio9_orion.hearing import Hearing
-from studio9_orion.jobs import Jobs
-from studio9_orion.orphans import OrphanSweeper
-from studio9_orion.providers.port import Provider
-from studio9_orion.providers.workers import WorkersProvider
+from studio9_orion.engine import Engine
 from studio9_orion.routes import router
-from studio9_orion.scheduler.leader import Leader
-from studio9_orion.scheduler.loop import Scheduler
-from studio9_orion.sender import Sender
 from studio9_orion.settings import OrionSettings
-from studio9_orion.shell import Shell
 from studio9_orion.store import Store
-from studio9_orion.supervisor import Supervisor
-from studio9_orion.sweeper import Sweeper
-from studio9_orion.telemetry import Telemetry
-from studio9_orion.ticker import Ticker
-from studio9_orion.workers import Workers
 
 
-class OrionService:
-    """The service. Its parts are attributes, so that a test or a simulation can call them without their loops."""
+class OrionService(Engine):
+    """The service: the engine and its HTTP side."""
 
     name = "orion"
 
@@ -50,37 +27,7 @@ class OrionService:
         keys: TokenKeys | None,
         clock: Clock,
     ) -> None:
-        policy = settings.policy
-        name = settings.name or new_id()
-        self._bus = bus
-        jobs, beats, workers = Jobs(store), Beats(store), Workers(store)
-        providers: dict[str, Provider] = {"workers": WorkersProvider(bus, beats, workers, clock, policy)}
-        self.shell = Shell(jobs, Sender(bus, providers, policy), clock, policy)
-        self.dispatcher = Dispatcher(self.shell)
-        leader = Leader(store, clock, name=name, stale_s=2 * settings.tick_s)
-        self.scheduler = Scheduler(self.shell, workers, leader, limit=settings.organisation_limit)
-        self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
-        self.telemetry = Telemetry(store, jobs)
-        self.cleaner = Cleaner(self.shell, objects, beats)
-        self.orphans = OrphanSweeper(self.shell, self.cleaner, name=name)
-        hearing = Hearing(store, clock, name=name, lease_s=policy.lease_s, can_hear=self.can_hear)
-        self.sweeper = Sweeper(self.shell, beats, hearing)
-
-        self._beats = self._subscriber(queues.BEATS, self.supervisor.handle_beats, settings.batch)
-        self._subscribers = [
-            self._subscriber(queues.REQUESTS, self.dispatcher.handle, settings.batch),
-            self._subscriber(queues.RESULTS, self.supervisor.handle_results, settings.batch),
-            self._beats,
-            self._subscriber(queues.TELEMETRY, self.telemetry.handle, settings.batch),
-            self._subscriber(queues.CLEAN, self.cleaner.handle, 16),
-            self._subscriber(queues.SCHEDULE, self.scheduler.handle, settings.batch),
-        ]
-        self._tickers = [
-            Ticker("deadlines", settings.tick_s, self.sweeper.sweep),
-            Ticker("schedule", settings.tick_s, self.scheduler.tick),
-            Ticker("orphans", settings.orphan_tick_s, self.orphans.sweep),
-        ]
-        self._heard = 0
+        super().__init__(settings, bus, store, objects, clock)
         self.asgi: FastAPI = create_app(
             self.name,
             keys=keys,
@@ -89,48 +36,6 @@ class OrionService:
             redoc_url=None,
         )
         self.asgi.include_router(router(self.shell, self.dispatcher))
-
-    async def start(self) -> None:
-        """Declares the queues and begins to work; what is down is waited for by each loop."""
-        self.shell.start()
-        self.scheduler.start()
-        for subscriber in self._subscribers:
-            await subscriber.start()
-        for ticker in self._tickers:
-            ticker.start()
-
-    async def stop(self) -> None:
-        """Lets running handlers end and gives the rest back; what is still to be published is in the outboxes."""
-        for ticker in self._tickers:
-            await ticker.stop()
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
-        await self.scheduler.stop()
-        await self.shell.stop()
-
-    async def can_hear(self) -> bool:
-        """Whether beats reach this Orion now: it is connected, and what has arrived is being handled."""
-        heard, self._heard = self._heard, self.supervisor.heard
-        if not self._beats.healthy:
-            return False
-        try:
-            waiting = await self._bus.depth(queues.BEATS.name)
-        except (BusUnavailable, QueueGone):
-            return False
-        return waiting == 0 or self.supervisor.heard > heard
-
-    def _subscriber(self, queue: Queue, handler: Handler, batch: int) -> Subscriber:
-        return Subscriber(
-            self._bus, queue, handler, batch=batch, prefetch=2 * batch, on_dead_letter=self._on_dead_letter
-        )
-
-    async def _on_dead_letter(self, delivery: Delivery, why: str) -> None:
-        """A message about a job that is given up is recorded on that job."""
-        try:
-            envelope = decode(delivery.body)
-        except BadEnvelope:
-            return
-        if envelope.subject is not None and is_id(envelope.subject):
-            await self.shell.apply([(envelope.subject, DeadLettered(type=envelope.type, why=why))])
 
 
 def build(
