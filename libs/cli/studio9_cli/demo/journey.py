@@ -85,7 +85,7 @@ class Journey:
     # --- 3: albums, pictures, labels -------------------------------------------------------------------------
 
     async def albums(self) -> None:
-        """A train and a test album with labels (by CSV, and by the tagging call), one without for prediction."""
+        """Albums with labels: those to train on and to predict by CSV, the test album's by the tagging call."""
         self._show.step(3, "Albums of real handwritten digits, with labels")
         total = sum(len(self._pages[split]) for split in ("train", "test", "predict"))
         done = 0
@@ -106,7 +106,8 @@ class Journey:
             pictures[split] = {}
             await asyncio.gather(*(upload(split, page) for page in self._pages[split]))
         self._show.end()
-        await self._api.upload_labels(self._albums["train"], labels_csv(self._pages["train"]))
+        for split in ("train", "predict"):
+            await self._api.upload_labels(self._albums[split], labels_csv(self._pages[split]))
         for page in self._pages["test"]:
             path = f"/v2.0/albums/{self._albums['test']}/pictures/{pictures['test'][page.path.stem]}"
             await self._api.put(path, {"tags": tags(page)})
@@ -115,7 +116,7 @@ class Journey:
         boxes = sum(len(page.boxes) for page in self._pages["train"])
         if counted != boxes:
             raise JourneyFailed(f"the train album has {counted} labels, {boxes} were uploaded")
-        self._show.note(f"{total} pictures; {boxes} boxes by CSV, the test album's by tagging")
+        self._show.note(f"{total} pictures; {boxes} boxes to train on by CSV, the test album's by tagging")
         self.figures.set(pictures=total, train_boxes=boxes)
 
     # --- 4, 5: training and evaluation -----------------------------------------------------------------------
@@ -290,13 +291,19 @@ class Journey:
             "SELECT picture_filename, label, confidence, label_revision, model_version, job, attempt, "
             f'"commit" FROM predictions WHERE {mine} ORDER BY confidence DESC, prediction_id LIMIT 5'
         )
-        self._show.table("Where five of them come from", origin.columns, origin.rows)
+        rows = [[short(value) for value in row] for row in origin.rows]
+        self._show.table("Where five of them come from", origin.columns, rows)
         holes = await self._around.sql(
             f"SELECT count(*) AS n FROM predictions WHERE {mine} AND (picture_version IS NULL OR model_version IS NULL "
             'OR job IS NULL OR "commit" IS NULL)'
         )
         if int(holes.rows[0][0]):
             raise JourneyFailed("there are rows without provenance")
+
+
+def short(value: Any) -> Any:
+    """The end of an id, which is what differs."""
+    return f"…{value[-8:]}" if isinstance(value, str) and len(value) > 30 else value
 
 
 def labels_csv(pages: Sequence[Page]) -> str:
