@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from studio9_cli.servers.processes import Processes
 from ..e2e.deployment import Deployment, Servers
 from .deployed import INSTANCES, DeployedPlatform, hurried
 from .embedded import EmbeddedPlatform
+from .relay import Relay
 from .requester import Requester
 
 
@@ -24,8 +26,17 @@ async def embedded(tmp_path: Path) -> AsyncIterator[EmbeddedPlatform]:
 
 
 @pytest.fixture(scope="session")
+def relay(rabbitmq_url: str) -> Iterator[Relay]:
+    """The way to the broker of the whole deployment."""
+    place = urlsplit(rabbitmq_url)
+    with Relay(place.hostname or "", place.port or 5672) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
 def deployment(
     tmp_path_factory: pytest.TempPathFactory,
+    relay: Relay,
     rabbitmq_url: str,
     rabbitmq_management_url: str,
     elasticsearch_url: str,
@@ -34,8 +45,9 @@ def deployment(
     redshift_url: str,
 ) -> Iterator[Deployment]:
     """All services of the job core, running; one deployment for the whole run."""
+    broker = urlsplit(rabbitmq_url)
     servers = Servers(
-        rabbitmq=rabbitmq_url,
+        rabbitmq=broker._replace(netloc=f"{broker.username}:{broker.password}@127.0.0.1:{relay.port}").geturl(),
         rabbitmq_management=rabbitmq_management_url,
         elasticsearch=elasticsearch_url,
         postgresql=postgresql_url,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from studio9_common.bus.port import Bus, Queue
+from studio9_common.bus.port import Bus, BusUnavailable, Queue, Unroutable
 from studio9_common.clients.aries import AriesClient
 from studio9_common.contracts.collections import TELEMETRY
 from studio9_common.contracts.envelope import decode, encode
@@ -62,7 +62,16 @@ class Requester:
         wanted = Spec(kind=kind, parameters={"do": do, **(parameters or {})}, **given)
         return JobRequested(job=new_id(), owner="ana", spec=wanted, context={"experiment": "e1"})
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message, within_s: float = 30) -> None:
+        """Publishes, again and again while the broker is away, as an outbox does."""
+        async with asyncio.timeout(within_s):
+            while True:
+                with suppress(BusUnavailable, Unroutable):
+                    await self._publish(message)
+                    return
+                await asyncio.sleep(0.2)
+
+    async def _publish(self, message: Message) -> None:
         await self.bus.publish(encode(message, source="baile", organisation=self.organisation))
 
     async def submit(self, do: str, **given: Any) -> str:
@@ -77,9 +86,8 @@ class Requester:
 
     async def cancel_until_heard(self, job: str) -> None:
         """As Baile does: a request is sent again until the store shows its effect."""
-        for _ in range(50):
-            with suppress(Studio9Error):
-                await self.cancel(job)
+        for _ in range(30):
+            await self.cancel(job)
             with suppress(AssertionError):
                 await self.until(job, lambda found: found.cancel_requested_at is not None or found.state in TERMINAL, 1)
                 return

@@ -11,6 +11,7 @@ from studio9_common.contracts.job import Job, Phase, State
 
 from .deployed import DeployedPlatform
 from .embedded import ORION
+from .relay import Relay
 from .requester import Requester
 
 LEASE_S = float(ORION["lease_s"])
@@ -108,6 +109,20 @@ async def test_cut_connections_cost_nothing(platform: DeployedPlatform, asks: Re
     go(platform, job).touch()
     one_attempt(await asks.completed(job.id))
     await asks.clean(await asks.submit("nothing"))
+
+
+async def test_no_broker_for_longer_than_a_lease(platform: DeployedPlatform, asks: Requester, relay: Relay) -> None:
+    job = await waiting_task(asks)
+    relay.cut()
+    try:
+        go(platform, job).touch()
+        await asyncio.sleep(2 * LEASE_S)
+    finally:
+        relay.restore()
+    one_attempt(await asks.completed(job.id))
+    await asks.clean(job.id)
+    await asks.clean(await asks.submit("nothing"))
+    assert [item.step for item in await asks.telemetry(job.id) if item.key == "loss"] == [1, 2, 3]
 
 
 async def test_jobs_flow_while_everything_is_killed_in_turn(platform: DeployedPlatform, asks: Requester) -> None:
