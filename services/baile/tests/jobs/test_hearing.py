@@ -1,17 +1,21 @@
 """Jobs are followed by messages, and without them by what Aries says."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE
+from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE, Hearing
+from studio9_baile.jobs.outbox import Publisher
 from studio9_baile.jobs.rereading import Rereader
 from studio9_baile.jobs.streams import StreamFinder
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
 from studio9_baile.models.runs import Deployment
+from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.job import Attempt, Job, Phase, Spec, State
 from studio9_common.contracts.messages import (
     JobAccepted,
@@ -96,6 +100,27 @@ async def test_messages_in_any_order_and_twice(
 
     await until(other_runs)
     assert (await current(process)).status is ProcessStatus.FAILED
+
+
+async def test_several_instances_hear_at_once(installation: Any, ana: Any, asked: Any, current: Any) -> None:
+    core = installation.baile.core
+    processes = [await asked(ana) for _ in range(12)]
+    generator = random.Random(5)
+
+    async def instance() -> None:
+        messages = [message for process in processes for message in life(process, core.clock.now)]
+        generator.shuffle(messages)
+        hearing, publisher = Hearing(core), Publisher(core, installation.bus)
+        for start in range(0, len(messages), 10):
+            bodies = [encode(one, source="orion", organisation=processes[0].organisation) for one in messages]
+            deliveries: Any = [SimpleNamespace(body=one.body) for one in bodies[start : start + 10]]
+            await hearing.jobs(deliveries)
+            await publisher.step()
+
+    await asyncio.gather(*(instance() for _ in range(4)))
+    for process in processes:
+        now = await current(process)
+        assert (now.status, now.attempt) == (ProcessStatus.RUNNING, 2)
 
 
 async def test_progress_has_a_queue_of_its_own(
