@@ -53,7 +53,7 @@ class BaileService:
 
     async def stop(self) -> None:
         """Ends the streams of events, and gives back what is in hand."""
-        self.core.watch.close()
+        await self.core.watch.close()
         await self._background.stop()
         await self.core.decoder.close()
         await self.core.database.close()
@@ -107,6 +107,7 @@ def _asgi(core: Core, bus: Bus) -> FastAPI:
         v1.include_router(topic.routes)
     app.include_router(v1)
     salsa = v2_app(core)
+    app.state.v2 = salsa
     for prefix in V2_PREFIXES:
         app.mount(prefix, salsa)
     if isinstance(core.objects, LocalObjects):

@@ -175,6 +175,7 @@ class Installation:
             republish_s=0.2,
             max_picture=1 << 20,
             max_pixels=4_000_000,
+            decoders=1,
         )
         self.bus: EmbeddedBus
         self.objects: LocalObjects

@@ -15,7 +15,7 @@ from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
-from studio9_common.contracts.job import ObjectRef, State
+from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
@@ -106,16 +106,15 @@ class Finisher:
         """The model version that predicted, and the stream or job for which it did."""
         if process.target != Kind.ONLINE_JOB:
             return process.context["model_version"], scope.id
-        job, _ = await self._core.aries.get_job(scope.id, organisation=scope.organisation)
-        provenance = job.spec.provenance
+        provenance = (await self._job(scope)).spec.provenance
         return provenance.model_version or "", provenance.stream or process.target_id
 
     async def _inputs(self, scope: Scope, process: Process) -> Mapping[str, Path]:
         """Local copies of the manifests that the job worked on, by input."""
         refs: dict[str, ObjectRef] = {}
         if process.target == Kind.ONLINE_JOB:
-            job, _ = await self._core.aries.get_job(scope.id, organisation=scope.organisation)
-            refs = {one.name: one.ref for one in job.spec.inputs if one.kind == "pictures"}
+            inputs = (await self._job(scope)).spec.inputs
+            refs = {one.name: one.ref for one in inputs if one.kind == "pictures"}
         else:
             async with self._core.database.read(scope.organisation) as work:
                 known = await work.manifests.of(process.context["dataset_version"])
@@ -127,6 +126,13 @@ class Finisher:
             name: await fetch(self._core, scope.organisation, ref.key, ref.sha256, f"{scope.id}.{name}.jsonl")
             for name, ref in refs.items()
         }
+
+    async def _job(self, scope: Scope) -> Job:
+        """The document of a job that somebody else asked for. Raises BadResult, Unavailable."""
+        found = (await self._core.aries.get_jobs([scope.id], organisation=scope.organisation))[0]
+        if found is None:
+            raise BadResult("the job's document is not there (any more)")
+        return found[0]
 
     async def _weights(self, process: Process, manifest: AttemptManifest) -> ObjectRef:
         """The model's weights under the version's own key: what a job stored goes with the job one day."""

@@ -36,6 +36,7 @@ class Workers:
     def __init__(self, installation: Any) -> None:
         self._installation = installation
         self._seconds = 0
+        self.last: JobEnded
 
     async def take(self, *, timeout_s: float = 5.0) -> Envelope:
         """The next request or cancel."""
@@ -102,6 +103,7 @@ class Workers:
                 "started_at": started, "ended_at": ended, **data,
             }
         )  # fmt: skip
+        self.last = message
         if publish:
             await self.publish(message, request.organisation)
         return message
