@@ -7,12 +7,14 @@ instances emit. Whoever listens reads the events from the database itself, as fa
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from studio9_baile.database import Database
 from studio9_common.errors import Studio9Error
 
 MOST_OF_ONE_USER = 20
+CLOSING_S = 2.0
+"""How long a stop waits for streams whose clients do not take what is sent."""
 
 
 class TooManyStreams(Studio9Error):
@@ -31,6 +33,7 @@ class EventWatch:
         self._listeners: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
         self._news = asyncio.Event()
+        self._left = asyncio.Event()
         self.closed = False
 
     async def step(self) -> bool:
@@ -44,10 +47,15 @@ class EventWatch:
                 self._wake()
         return False
 
-    def close(self) -> None:
-        """Ends all streams."""
+    async def close(self) -> None:
+        """Ends all streams, and waits for those that are reading from the database."""
         self.closed = True
         self._wake()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_S):
+                while self._listeners:
+                    await self._left.wait()
+                    self._left.clear()
 
     def check_room(self, user: str) -> None:
         """Raises TooManyStreams."""
@@ -68,15 +76,14 @@ class EventWatch:
                     del counter[name]
             if organisation not in self._listeners:
                 self._next.pop(organisation, None)
+            self._left.set()
 
     async def wait(self, organisation: str, number: int, timeout_s: float) -> None:
         """Returns when there is an event after this number, when streams must end, or after `timeout_s` seconds."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self.closed and self._next.get(organisation, 0) <= number + 1:
                     await self._news.wait()
-        except TimeoutError:
-            pass
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()

@@ -1,7 +1,8 @@
 """A user's stream of server-sent events, which can be resumed after any of them."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ async def follow(
     *,
     keep_alive_s: float = KEEP_ALIVE_S,
     check_s: float = CHECK_S,
-) -> AsyncIterator[Told | None]:
+) -> AsyncGenerator[Told | None, None]:
     """The events after a number (None: from now on), as they come; None when there was nothing to tell for a while.
 
     It ends when the token has ended, when Baile stops, and while the database is away: the client then comes again
@@ -52,16 +53,17 @@ async def follow(
     checked = told = monotonic()
     try:
         with core.watch.listening(caller.organisation, caller.user):
-            start = await _start(core, caller, after)
+            start = await asyncio.shield(_start(core, caller, after))
             yield start
             number = start.number
             while not core.watch.closed:
-                events, number = await _read(core, caller, number)
+                # A client that leaves cuts the stream anywhere, but not a transaction.
+                events, number = await asyncio.shield(_read(core, caller, number))
                 for event in events:
                     yield event
                     told = monotonic()
                 if monotonic() - checked >= check_s:
-                    await signing_in.caller_of(core, token)
+                    await asyncio.shield(signing_in.caller_of(core, token))
                     checked = monotonic()
                 if monotonic() - told >= keep_alive_s:
                     yield None

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,7 +47,7 @@ class Served:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._server.port}") as http:
             return await http.get(f"/v1/events{query}", headers={"Authorization": f"Bearer {token}", **headers})
 
-    async def events(self, token: str, after: int | None = None, query: str = "") -> AsyncIterator[Got]:
+    async def events(self, token: str, after: int | None = None, query: str = "") -> AsyncGenerator[Got, None]:
         """What a browser would get; ends with the stream. A message without data is told as type ``."""
         assert self._server is not None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -192,14 +192,14 @@ async def test_a_stream_ends_when_baile_stops(installation: Any, ana: Any, serve
     async with asyncio.timeout(5):
         await installation.baile.stop()
         assert [event async for event in events] == []
-    await installation.baile.core.database.close()
 
 
 async def test_a_stream_ends_with_its_sign_in_and_is_kept_alive_until_then(installation: Any, ana: Any) -> None:
     core = installation.baile.core
     caller = await signing_in.caller_of(core, ana.token)
     events = follow(core, caller, ana.token, None, keep_alive_s=0.02, check_s=0.02)
-    assert (await anext(events)).type is None
+    begin = await anext(events)
+    assert begin is not None and begin.type is None
     assert [await anext(events), await anext(events)] == [None, None]
     await ana.ok("POST", "/signout")
     async with asyncio.timeout(5):
