@@ -1,6 +1,7 @@
 """Background work that goes on until it is stopped, whatever fails in between."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +10,8 @@ from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
 
 FIRST_S, LAST_S = 0.2, 10.0
+STOP_LIMIT_S = 5.0
+"""How long a step may go on after `stop`."""
 
 
 class Loop:
@@ -27,23 +30,30 @@ class Loop:
         self._name, self._step, self._every_s = name, step, every_s
         self._bell, self._bell_name = bell or Bell(), bell_name or name
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._resting = asyncio.Event()
         self._log = logger("baile").bind(loop=name)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"baile-{self._name}")
 
     async def stop(self) -> None:
-        """Ends the loop where it waits; what it was doing can be done again."""
+        """Lets a step end within the limit, so that none is cut in a transaction; whatever it did can be repeated."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        self._stopping = True
+        if task is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._resting.wait()
+        task.cancel()
+        await asyncio.wait([task])
 
     async def _run(self) -> None:
         failed = 0
-        while True:
+        while not self._stopping:
             try:
-                more = await self._step()
+                more = await self._whole_step()
                 failed = 0
                 if not more:
                     await self._bell.wait(self._bell_name, self._every_s)
@@ -56,3 +66,10 @@ class Loop:
                 else:
                     self._log.error("step_failed", exc_info=error)
                 await asyncio.sleep(min(LAST_S, FIRST_S * 2 ** min(failed - 1, 8)) * random.uniform(0.5, 1.0))
+
+    async def _whole_step(self) -> bool:
+        self._resting.clear()
+        try:
+            return await self._step()
+        finally:
+            self._resting.set()

@@ -1,0 +1,56 @@
+"""Background work goes on whatever fails in between, and is never cut in the middle of a step."""
+
+import asyncio
+
+from studio9_baile.bell import Bell
+from studio9_baile.jobs.loop import Loop
+from studio9_common.errors import Unavailable
+
+
+async def test_a_step_that_fails_is_done_again_and_a_ring_wakes() -> None:
+    outcomes: list[Exception | bool] = [Unavailable(), ZeroDivisionError(), True, False, False]
+    done = asyncio.Queue[object]()
+
+    async def step() -> bool:
+        outcome = outcomes[done.qsize()]
+        await done.put(outcome)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    bell = Bell()
+    loop = Loop("work", step, every_s=60, bell=bell)
+    loop.start()
+    async with asyncio.timeout(5):
+        while done.qsize() < 4:  # noqa: ASYNC110 - it also sees that a fifth one does not come by itself
+            await asyncio.sleep(0.01)
+        bell.ring("work")
+        await asyncio.sleep(0.01)
+    await loop.stop()
+    assert done.qsize() == 5
+
+
+async def test_a_stop_waits_for_the_step_and_not_for_the_pause() -> None:
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), []
+
+    async def step() -> bool:
+        begun.set()
+        await go_on.wait()
+        ended.append(True)
+        return True
+
+    loop = Loop("work", step, every_s=60)
+    loop.start()
+    async with asyncio.timeout(5):
+        await begun.wait()
+        stop = asyncio.create_task(loop.stop())
+        await asyncio.sleep(0)
+        assert not stop.done()
+        go_on.set()
+        await stop
+    assert ended == [True]
+    idle = Loop("idle", lambda: asyncio.sleep(0, False), every_s=60)
+    idle.start()
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(1):
+        await idle.stop()
