@@ -55,6 +55,7 @@ class BaileService:
         """Ends the streams of events, and gives back what is in hand."""
         await self.core.watch.close()
         await self._background.stop()
+        await self.core.catalogue.close()
         await self.core.decoder.close()
         await self.core.database.close()
 

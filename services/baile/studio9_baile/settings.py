@@ -25,8 +25,9 @@ class BaileSettings(WithObjects):
     service: ClassVar[str] = "baile"
 
     port: int = Field(20016, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    database_url: str = Field(
-        "", description="postgresql://user:password@host/database or sqlite:///file; empty: a file in state_dir"
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://user:password@host/database or sqlite:///file; empty: a file in state_dir",
     )
     database_pool: int = Field(10, ge=1, le=100, description="connections kept to the database")
     user_keys: SecretStr = Field(
@@ -35,7 +36,9 @@ class BaileSettings(WithObjects):
     token_lifetime_s: int = Field(86_400, ge=7_200, description="life of a sign-in; Salsa needs well over an hour")
     password_memory_kib: int = Field(19_456, ge=8, description="memory of one argon2id hash")
     bootstrap_lifetime_s: int = Field(86_400, ge=60, description="life of the one-time token of the first user")
-    sign_in_failures: int = Field(5, ge=1, description="failed sign-ins of one user or address before it must wait")
+    sign_in_failures: int = Field(
+        5, ge=1, description="failed sign-ins of one user before it must wait; of one address, ten times as many"
+    )
     sign_in_wait_s: int = Field(60, ge=1, description="how long it must wait then")
     public_url: str = Field("", description="the address that users see, for links; empty: that of the request")
     ui_dir: Path | None = Field(None, description="folder of a built web UI to serve at /")
@@ -68,7 +71,7 @@ class BaileSettings(WithObjects):
     @property
     def database(self) -> str:
         """The database's address with the embedded default filled in."""
-        return self.database_url or f"sqlite:///{self.state_dir / 'baile.sqlite'}"
+        return self.database_url.get_secret_value() or f"sqlite:///{self.state_dir / 'baile.sqlite'}"
 
     @property
     def work_dir(self) -> Path:

@@ -67,6 +67,7 @@ def _document(worker: str, beat: AttemptBeat, received_at: str, lease_until: str
             "epoch": beat.epoch,
             "epochs": beat.epochs,
             "metrics": dict(beat.metrics),
+            "metrics_step": beat.metrics_step,
         },
     }
     return {key: value for key, value in body.items() if value is not None}

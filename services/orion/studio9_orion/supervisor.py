@@ -124,6 +124,7 @@ class Supervisor:
                 epoch=beat.epoch,
                 epochs=beat.epochs,
                 metrics=beat.metrics,
+                metrics_step=beat.metrics_step,
             )
             identifier = f"progress:{job.id}:{beat.fence}:{beat.sequence}"
             yield encode(

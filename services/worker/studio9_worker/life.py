@@ -85,6 +85,7 @@ class AttemptLife:
             epoch=told.epoch,
             epochs=told.epochs,
             metrics=dict(told.metrics),
+            metrics_step=told.metrics_step,
             checkpoint=self._checkpoints.current,
         )
 

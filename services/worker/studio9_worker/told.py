@@ -22,6 +22,7 @@ class Told:
     epoch: int | None = None
     epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    metrics_step: int | None = None
     checkpoint: Checkpoint | None = None
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     result: Result | None = None
@@ -43,6 +44,7 @@ class Told:
                 key = metric_key(event)
                 if key in self.metrics or len(self.metrics) < MAX_METRICS:
                     self.metrics[key] = event.value
+                    self.metrics_step = event.step
             case Checkpoint():
                 self.checkpoint = event
             case Artifact() if len(self.artifacts) <= MAX_ARTIFACTS:

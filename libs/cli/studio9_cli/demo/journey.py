@@ -163,7 +163,7 @@ class Journey:
         """Prints each epoch as its event arrives."""
         seen: set[int] = set()
         async for event in self._api.events():
-            epoch, metrics = event.data.get("epoch"), event.data.get("metrics") or {}
+            epoch, metrics = event.data.get("metricsEpoch"), event.data.get("metrics") or {}
             if epoch is None or epoch in seen or not metrics:
                 continue
             seen.add(epoch)

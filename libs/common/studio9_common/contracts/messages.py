@@ -97,7 +97,8 @@ class JobStarted(JobEvent):
 
 
 class JobProgress(JobEvent):
-    """Where a running job is. `progress` 0..1; `metrics` are the latest values by key (`map50`, `train/box_loss`)."""
+    """Where a running job is. `progress` 0..1; `metrics` are the latest values by key (`map50`, `train/box_loss`), of
+    the epoch `metrics_step`, which is over, while `epoch` is the one at work."""
 
     type = "studio9.job.progress.v1"
     routing_key = "job.progress"
@@ -109,6 +110,7 @@ class JobProgress(JobEvent):
     epoch: int | None = None
     epochs: int | None = None
     metrics: Mapping[str, float] = Field(default_factory=dict)
+    metrics_step: int | None = None
 
 
 class JobEnded(JobEvent):
@@ -245,6 +247,7 @@ class AttemptBeat(BaseModel):
     epoch: int | None = None
     epochs: int | None = None
     metrics: Mapping[str, float] = Field(default_factory=dict)
+    metrics_step: int | None = None
     checkpoint: ObjectRef | None = None
 
 

@@ -132,7 +132,8 @@ def apply_progress(process: Process, data: JobProgress) -> bool:
     process.progress = min(data.progress, 0.99)
     process.remaining_s = data.remaining_s
     process.epoch, process.epochs = data.epoch, data.epochs
-    process.metrics = dict(data.metrics) or process.metrics
+    if data.metrics:
+        process.metrics, process.metrics_epoch = dict(data.metrics), data.metrics_step
     return True
 
 

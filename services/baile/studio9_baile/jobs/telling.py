@@ -29,6 +29,7 @@ def seen(process: Process) -> dict[str, Any]:
         "epoch": process.epoch,
         "epochs": process.epochs,
         "metrics": process.metrics,
+        "metricsEpoch": process.metrics_epoch,
         "cause": process.cause,
     }
     return {name: value for name, value in data.items() if value is not None}

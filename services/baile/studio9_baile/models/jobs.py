@@ -55,6 +55,8 @@ class Process(Scoped):
     epoch: Mapped[int | None]
     epochs: Mapped[int | None]
     metrics: Mapped[dict[str, Any] | None]
+    metrics_epoch: Mapped[int | None]
+    """The epoch that the metrics are of; `epoch` is the one at work."""
     attempt: Mapped[int]
     cause: Mapped[str | None]
     cancel_requested_at: Mapped[datetime | None]

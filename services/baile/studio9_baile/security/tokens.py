@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from studio9_common.errors import BadInput
 from studio9_common.tokens import TokenKeys
 
 AUDIENCE = "studio9-users"
@@ -19,9 +20,12 @@ class Claims:
 
 
 class UserTokens:
-    """Makes and checks users' tokens. `keys` as in studio9_common.tokens, but other keys than the services'."""
+    """Makes and checks users' tokens. `keys` as in studio9_common.tokens, but other keys than the services'. Raises
+    BadInput for keys that cannot be used."""
 
     def __init__(self, keys: str, lifetime_s: int) -> None:
+        if not keys.strip():
+            raise BadInput("no key for users' tokens is set", field="user_keys", fix="set STUDIO9_BAILE_USER_KEYS")
         self._keys = TokenKeys(keys)
         self.lifetime_s = lifetime_s
 

@@ -22,25 +22,42 @@ NOTHING = Catalogue(version="0")
 
 
 class CatalogueKeeper:
-    """Reads the workers' announcements from Aries, at most every FRESH_S seconds."""
+    """Reads the workers' announcements from Aries, about every FRESH_S seconds while somebody asks."""
 
     def __init__(self, database: Database, aries: AriesClient, clock: Clock) -> None:
         self._database, self._aries, self._clock = database, aries, clock
         self._current: Catalogue | None = None
         self._read_at = float("-inf")
         self._turn = asyncio.Lock()
+        self._behind: asyncio.Task[None] | None = None
         self._log = logger("baile")
 
     async def current(self) -> Catalogue:
-        """What can be done. While nothing is known the workers are asked at each call."""
+        """What can be done. What is known is answered at once and read again behind it; while nothing is known the
+        workers are asked at each call."""
+        if self._current is None or not self._current.heads:
+            async with self._turn:
+                if self._current is None or not self._current.heads:
+                    await self._read()
+        elif self._clock.monotonic() - self._read_at > FRESH_S and not self._turn.locked():
+            self._behind = asyncio.create_task(self._again(), name="catalogue")
+        return self._current or NOTHING
+
+    async def _again(self) -> None:
         async with self._turn:
-            now = self._clock.monotonic()
-            if self._current is None or not self._current.heads or now - self._read_at > FRESH_S:
-                self._read_at = now
+            try:
                 await self._read()
-            return self._current or NOTHING
+            except Exception as error:
+                self._log.warning("catalogue_not_read", exc_info=error)
+
+    async def close(self) -> None:
+        """Ends what goes on behind."""
+        if self._behind is not None:
+            self._behind.cancel()
+            await asyncio.wait([self._behind])
 
     async def _read(self) -> None:
+        self._read_at = self._clock.monotonic()
         try:
             announced = await self._announced()
         except Unavailable as error:

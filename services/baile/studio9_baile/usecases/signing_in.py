@@ -11,6 +11,9 @@ from studio9_baile.security.tokens import Claims
 from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
 from studio9_common.ids import new_id
 
+FROM_ONE_ADDRESS = 10
+"""Behind one address there may be many users, and a proxy."""
+
 
 class BadCredentials(BadInput):
     """Invalid credentials"""
@@ -87,9 +90,13 @@ async def me(core: Core, caller: Caller) -> User:
 
 async def _check_rate(core: Core, work: SystemWork, keys: Sequence[str]) -> None:
     wait = timedelta(seconds=core.settings.sign_in_wait_s)
-    for row in (await work.failures(keys)).values():
+    known = await work.failures(keys)
+    for key, factor in zip(keys, (1, FROM_ONE_ADDRESS), strict=True):
+        row = known.get(key)
+        if row is None:
+            continue
         left = row.last_at + wait - work.now
-        if row.failures >= core.settings.sign_in_failures and left > timedelta():
+        if row.failures >= core.settings.sign_in_failures * factor and left > timedelta():
             raise TooManyFailures(max(1, round(left.total_seconds())))
 
 

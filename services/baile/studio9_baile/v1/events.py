@@ -1,7 +1,8 @@
 """`GET /v1/events`: what happens in the caller's organisation, as server-sent events.
 
 Types: `process` (a job of the caller: id, target, targetId, jobType, status, progress, estimate, epoch, epochs,
-metrics), `asset.changed` (kind, id, change, status), and `reset` (read again what is shown: events were missed).
+metrics and the epoch they are of, metricsEpoch), `asset.changed` (kind, id, change, status), and `reset` (read again
+what is shown: events were missed).
 """
 
 from collections.abc import AsyncIterator

@@ -108,6 +108,7 @@ class JobAnswer(BaseModel):
     epoch: int | None = None
     epochs: int | None = None
     metrics: dict[str, Any] | None = None
+    metrics_epoch: int | None = None
     reason: ReasonAnswer | None = None
     cause: str | None = None
     result: ResultState
@@ -139,6 +140,7 @@ class JobAnswer(BaseModel):
             epoch=process.epoch,
             epochs=process.epochs,
             metrics=process.metrics,
+            metrics_epoch=process.metrics_epoch,
             reason=ReasonAnswer.of(reason) if reason else None,
             cause=process.cause,
             result=process.result_state,

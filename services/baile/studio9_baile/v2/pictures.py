@@ -1,11 +1,13 @@
 """Pictures, and what is brought into albums: pictures and labels."""
 
+import asyncio
 import json
 from pathlib import PurePath
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+from studio9_baile.models.pictures import Album
 from studio9_baile.usecases import label_csv, pictures
 from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
@@ -26,7 +28,7 @@ def _items(text: str | None) -> list[str] | None:
     return None if text is None else [item.strip() for item in text.split(",")]
 
 
-@routes.get("/albums/{album_id}/pictures")
+@routes.get("/albums/{album_id}/pictures", response_model=Listed[PictureAnswer])
 async def list_pictures(
     album_id: str,
     core: TheCore,
@@ -35,11 +37,18 @@ async def list_pictures(
     labels: Items = None,
     augmentations: Items = None,
     share: Shared = None,
-) -> Listed[PictureAnswer]:
+) -> Response:
     album, found, count = await pictures.list_pictures(
         core, caller, album_id, page, labels=_items(labels), augmentations=_items(augmentations), share=share
     )
-    return Listed(data=[PictureAnswer.of(album, one) for one in found], count=count)
+    # A page may hold hundreds of thousands of boxes: it is put together beside the loop.
+    content = await asyncio.to_thread(_page, album, found, count)
+    return Response(content, media_type="application/json")
+
+
+def _page(album: Album, found: list[pictures.Seen], count: int) -> str:
+    listed = Listed[PictureAnswer](data=[PictureAnswer.of(album, one) for one in found], count=count)
+    return listed.model_dump_json(exclude_none=True)
 
 
 @routes.get("/albums/{album_id}/pictures/{picture_id}")

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=True),
         sa.Column("epochs", sa.Integer(), nullable=True),
         sa.Column("metrics", Json, nullable=True),
+        sa.Column("metrics_epoch", sa.Integer(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("cause", sa.String(), nullable=True),
         sa.Column("cancel_requested_at", Time, nullable=True),
