@@ -17,16 +17,19 @@ from studio9_common.tokens import TokenKeys
 from studio9_task.layout import TaskFolder
 
 from ..e2e.deployment import REGION, Deployment
-from .embedded import ORION, WORKER
+from .embedded import ORION, WORKER, answer_of, until_gone
 from .requester import Requester
 
 INSTANCES = ("aries", "argo", "orion-1", "orion-2", "pegasus", "worker-1", "worker-2")
+LEASE_S = 6.0
+"""Longer than embedded: on a busy machine a process takes seconds to start."""
 
 
 def hurried() -> dict[str, dict[str, str]]:
     """The settings of the embedded platform, as a process gets them."""
     found = {service: {f"STUDIO9_{service.upper()}_{name.upper()}": _text(value) for name, value in given.items()}
              for service, given in (("orion", ORION), ("worker", WORKER))}  # fmt: skip
+    found["orion"]["STUDIO9_ORION_LEASE_S"] = str(LEASE_S)
     for name in DeployedPlatform.workers:
         found[name] = {"STUDIO9_WORKER_WORKER_ID": name, "STUDIO9_WORKER_LABELS": name}
     return found
@@ -88,14 +91,13 @@ class DeployedPlatform:
     def task(self, worker_name: str, job: str, fence: int = 1) -> TaskFolder:
         return TaskFolder(self.deployment.folder / worker_name / "jobs" / f"{job}.{fence}")
 
+    async def gone(self, worker_name: str, job: str) -> None:
+        await until_gone(self.task(worker_name, job))
+
     async def rows(self, sql: str) -> list[list[Any]]:
-        client = ServiceClient(
-            self.deployment.address("pegasus"), audience="pegasus", service="operator", keys=self.keys
-        )
-        try:
-            answer = await client.request(
-                "POST", "/v1/query", organisation=self.requester.organisation, json={"sql": sql}
-            )
-        finally:
-            await client.close()
-        return list(answer.json()["rows"])
+        return list((await self.ask("pegasus", "POST", "/v1/query", {"sql": sql}))["rows"])
+
+    async def ask(self, service: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        name = next(name for name in INSTANCES if name.partition("-")[0] == service)
+        client = ServiceClient(self.deployment.address(name), audience=service, service="operator", keys=self.keys)
+        return await answer_of(client, method, path, self.requester.organisation, body)

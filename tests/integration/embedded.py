@@ -1,8 +1,9 @@
 """The job core in one process, on the embedded parts: Aries, Argo, Orion, Pegasus, two workers."""
 
+import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.http.client import ServiceClient
 from studio9_common.service import Service
 from studio9_common.tokens import TokenKeys
+from studio9_common.warehouse.port import Warehouse
 from studio9_orion import app as orion
 from studio9_orion.settings import OrionSettings
 from studio9_pegasus import app as pegasus
@@ -41,28 +43,50 @@ WORKER: dict[str, Any] = {
 }  # fmt: skip
 
 
+async def until_gone(task: TaskFolder) -> None:
+    """Until an attempt's folder does not exist."""
+    for _ in range(400):
+        if not await asyncio.to_thread(task.root.exists):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{task.root} is still there")
+
+
+async def answer_of(client: ServiceClient, method: str, path: str, organisation: str, body: Any) -> dict[str, Any]:
+    """One call with a client of its own."""
+    try:
+        answer: dict[str, Any] = (await client.request(method, path, organisation=organisation, json=body)).json()
+    finally:
+        await client.close()
+    return answer
+
+
 class EmbeddedPlatform:
     """See the module's docstring. Instances are called as their service, or `service-n`."""
 
     orions = ("orion-1",)
     workers = ("worker-1", "worker-2")
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, ports: Ports, worker_settings: Mapping[str, Any]) -> None:
         self._folder, self._ports = folder, ports
+        self._worker_settings = {**WORKER, **worker_settings}
         self.keys = TokenKeys(TokenKeys.generate())
         self._running: dict[str, Service] = {}
+        self._warehouse: Warehouse | None = None
         self._stack = AsyncExitStack()
         self.requester: Requester
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, folder: Path) -> AsyncIterator["EmbeddedPlatform"]:
+    async def opened(
+        cls, folder: Path, *, organisation: str | None = None, **worker_settings: Any
+    ) -> AsyncIterator["EmbeddedPlatform"]:
         async with open_ports(folder, public_url="http://127.0.0.1") as ports:
-            platform = cls(folder, ports)
+            platform = cls(folder, ports, worker_settings)
             async with platform._stack:
                 for name in ("aries", "argo", *cls.orions, "pegasus", *cls.workers):
                     await platform.start(name)
-                asks = Requester(ports.bus, ports.objects, platform._aries("baile"))
+                asks = Requester(ports.bus, ports.objects, platform._aries("baile"), organisation)
                 platform.requester = await platform._stack.enter_async_context(asks.listening())
                 try:
                     yield platform
@@ -94,17 +118,19 @@ class EmbeddedPlatform:
         """The folder of an attempt on a worker."""
         return TaskFolder(self._folder / worker_name / "jobs" / f"{job}.{fence}")
 
+    async def gone(self, worker_name: str, job: str) -> None:
+        """Until nothing of a job's first attempt is left on a worker."""
+        await until_gone(self.task(worker_name, job))
+
     async def rows(self, sql: str) -> list[list[Any]]:
         """What an analyst of the requester's organisation gets."""
-        return await self._ask("pegasus", "POST", "/v1/query", {"sql": sql})
+        return list((await self.ask("pegasus", "POST", "/v1/query", {"sql": sql}))["rows"])
 
-    async def _ask(self, name: str, method: str, path: str, body: Any) -> list[list[Any]]:
-        client = ServiceClient(self._running[name].asgi, audience=name, service="operator", keys=self.keys)
-        try:
-            answer = await client.request(method, path, organisation=self.requester.organisation, json=body)
-        finally:
-            await client.close()
-        return list(answer.json()["rows"])
+    async def ask(self, service: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """What a service answers an operator of the requester's organisation."""
+        name = next(name for name in self._running if name.partition("-")[0] == service)
+        client = ServiceClient(self._running[name].asgi, audience=service, service="operator", keys=self.keys)
+        return await answer_of(client, method, path, self.requester.organisation, body)
 
     def _aries(self, service: str) -> AriesClient:
         client = AriesClient(self._running["aries"].asgi, service=service, keys=self.keys)
@@ -128,10 +154,15 @@ class EmbeddedPlatform:
                 )  # fmt: skip
             case "pegasus":
                 about = PegasusSettings(**common)
-                warehouse = about.open_warehouse(ports.objects)
-                self._stack.push_async_callback(warehouse.close)
-                return pegasus.build(about, bus=ports.bus, objects=ports.objects, warehouse=warehouse, keys=self.keys)
+                if self._warehouse is None:
+                    self._warehouse = about.open_warehouse(ports.objects)
+                    self._stack.push_async_callback(self._warehouse.close)
+                return pegasus.build(
+                    about, bus=ports.bus, objects=ports.objects, warehouse=self._warehouse, keys=self.keys
+                )
             case _:
                 python = Path(sys.executable)
-                one = WorkerSettings(**common, **WORKER, worker_id=name, trainers_python=python, labels=name)
+                one = WorkerSettings(
+                    **common, **self._worker_settings, worker_id=name, trainers_python=python, labels=name
+                )
                 return worker.build(one, bus=ports.bus, objects=ports.objects)

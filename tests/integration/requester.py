@@ -32,9 +32,9 @@ PROVENANCE = Provenance(model_id="m1", model_version="mv1", dataset_version="dv1
 class Requester:
     """One organisation's side of the conversation, an organisation that no other test has."""
 
-    def __init__(self, bus: Bus, objects: Objects, aries: AriesClient) -> None:
+    def __init__(self, bus: Bus, objects: Objects, aries: AriesClient, organisation: str | None = None) -> None:
         self.bus, self.objects, self.aries = bus, objects, aries
-        self.organisation = f"org-{uuid.uuid4().hex[:12]}"
+        self.organisation = organisation or f"org-{uuid.uuid4().hex[:12]}"
         self.heard: dict[str, list[JobEvent]] = defaultdict(list)
         self._queue = Queue(f"test.{self.organisation}.v1", ("job.#",), expires_s=60)
         self._news = asyncio.Event()
@@ -190,6 +190,16 @@ class Requester:
             fresh=True,
         )  # fmt: skip
         return [TelemetryItem.model_validate(item) async for one in found for item in one.body["items"]]
+
+    async def losses(self, job: str, epochs: int) -> list[int | None]:
+        """The steps at which its task told a loss, as soon as there are so many; telemetry may follow the end."""
+        steps: list[int | None] = []
+        for _ in range(100):
+            steps = [item.step for item in await self.telemetry(job) if item.key == "loss"]
+            if len(steps) >= epochs:
+                break
+            await asyncio.sleep(0.1)
+        return steps
 
     async def _listen(self) -> None:
         while True:

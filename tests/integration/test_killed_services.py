@@ -9,12 +9,11 @@ import pytest
 
 from studio9_common.contracts.job import Job, Phase, State
 
-from .deployed import DeployedPlatform
-from .embedded import ORION
+from .deployed import LEASE_S, DeployedPlatform
 from .relay import Relay
 from .requester import Requester
 
-LEASE_S = float(ORION["lease_s"])
+AWAY_S = 1.25 * LEASE_S
 
 
 @pytest.fixture
@@ -38,13 +37,16 @@ def one_attempt(job: Job) -> None:
 
 
 async def test_no_orion_for_longer_than_a_lease(platform: DeployedPlatform, asks: Requester) -> None:
+    """And the worker dies meanwhile, while its task ends: the result comes from its disk."""
     job = await waiting_task(asks)
+    worker = job.attempts[-1].worker
     for name in platform.orions:
         await platform.kill(name)
     late = await asks.submit("nothing")
     go(platform, job).touch()
-    await asyncio.sleep(1.5 * LEASE_S)
-    await platform.start(*platform.orions)
+    await platform.kill(worker)
+    await asyncio.sleep(AWAY_S)
+    await platform.start(worker, *platform.orions)
     one_attempt(await asks.completed(job.id))
     await asks.completed(late)
     await asks.clean(job.id)
@@ -65,24 +67,11 @@ async def test_no_aries_for_longer_than_a_lease(platform: DeployedPlatform, asks
     await platform.kill("aries")
     late = await asks.submit("nothing")
     go(platform, job).touch()
-    await asyncio.sleep(1.5 * LEASE_S)
+    await asyncio.sleep(AWAY_S)
     await platform.start("aries")
     one_attempt(await asks.completed(job.id))
     await asks.clean(late)
-    assert [item.step for item in await asks.telemetry(job.id) if item.key == "loss"] == [1, 2, 3]
-
-
-async def test_a_result_survives_its_worker_while_nobody_listens(platform: DeployedPlatform, asks: Requester) -> None:
-    job = await waiting_task(asks)
-    worker = job.attempts[-1].worker
-    for name in platform.orions:
-        await platform.kill(name)
-    go(platform, job).touch()
-    await platform.kill(worker)
-    await platform.start(worker)
-    await platform.start(*platform.orions)
-    one_attempt(await asks.completed(job.id))
-    await asks.clean(job.id)
+    assert await asks.losses(job.id, 3) == [1, 2, 3]
 
 
 async def test_predictions_are_loaded_when_pegasus_is_back(platform: DeployedPlatform, asks: Requester) -> None:
@@ -116,18 +105,18 @@ async def test_no_broker_for_longer_than_a_lease(platform: DeployedPlatform, ask
     relay.cut()
     try:
         go(platform, job).touch()
-        await asyncio.sleep(2 * LEASE_S)
+        await asyncio.sleep(AWAY_S)
     finally:
         relay.restore()
     one_attempt(await asks.completed(job.id))
     await asks.clean(job.id)
     await asks.clean(await asks.submit("nothing"))
-    assert [item.step for item in await asks.telemetry(job.id) if item.key == "loss"] == [1, 2, 3]
+    assert await asks.losses(job.id, 3) == [1, 2, 3]
 
 
-async def test_jobs_flow_while_everything_is_killed_in_turn(platform: DeployedPlatform, asks: Requester) -> None:
+async def test_jobs_flow_while_services_are_killed_in_turn(platform: DeployedPlatform, asks: Requester) -> None:
     jobs = [await asks.submit("nothing") for _ in range(4)]
-    for name in ("orion-2", "aries", "worker-1", "worker-2", "orion-1", "pegasus"):
+    for name in ("orion-2", "aries", "worker-1"):
         await platform.kill(name)
         jobs += [await asks.submit("nothing") for _ in range(3)]
         await platform.start(name)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Queue, QueueGone
+from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Outgoing, Queue, QueueGone
 from studio9_common.bus.subscriber import Handler, Subscriber
 from studio9_common.contracts.envelope import BadEnvelope, decode
 from studio9_common.ids import is_id, new_id
@@ -29,6 +29,15 @@ from studio9_orion.sweeper import Sweeper
 from studio9_orion.telemetry import Telemetry
 from studio9_orion.ticker import Ticker
 from studio9_orion.workers import Workers
+
+
+_ECHO = Outgoing("orion.echo", b"{}", "echo", mandatory=False, persistent=False)
+"""What nobody listens to: that the broker confirms it says that workers can send their beats."""
+
+
+STOP_LIMIT_S = 3.0
+"""How long a handler may go on after a stop: it may be waiting for an Aries that is away, and the outboxes, which are
+cleared once more after it, must do with what is left of 10 s."""
 
 
 class Engine:
@@ -92,11 +101,13 @@ class Engine:
         await self.shell.stop()
 
     async def can_hear(self) -> bool:
-        """Whether beats reach this Orion now: it is connected, and what has arrived is being handled."""
+        """Whether beats reach this Orion now: it is connected, the broker takes messages (one with a full disk delivers,
+        but takes none), and what has arrived is being handled."""
         heard, self._heard = self._heard, self.supervisor.heard
         if not self._beats.healthy:
             return False
         try:
+            await self._bus.publish(_ECHO)
             waiting = await self._bus.depth(queues.BEATS.name)
         except (BusUnavailable, QueueGone):
             return False
@@ -104,7 +115,13 @@ class Engine:
 
     def _subscriber(self, queue: Queue, handler: Handler, batch: int) -> Subscriber:
         return Subscriber(
-            self._bus, queue, handler, batch=batch, prefetch=2 * batch, on_dead_letter=self._on_dead_letter
+            self._bus,
+            queue,
+            handler,
+            batch=batch,
+            prefetch=2 * batch,
+            on_dead_letter=self._on_dead_letter,
+            stop_limit_s=STOP_LIMIT_S,
         )
 
     async def _on_dead_letter(self, delivery: Delivery, why: str) -> None:
