@@ -168,7 +168,7 @@ class Installation:
         self.stand_ins.documents["workers"] = {"w1": worker}
         self.settings = BaileSettings(
             state_dir=folder,
-            database_url=database_url,
+            database_url=SecretStr(database_url),
             user_keys=SecretStr(KEYS),
             password_memory_kib=64,
             buckets=(Bucket(id="local", name="inbox"),),

@@ -1,4 +1,4 @@
-"""Uploads: one file of a multipart form, written to a temporary file and hashed on its way."""
+"""Uploads: the file of a multipart form, written to a temporary file and hashed as it comes in."""
 
 import asyncio
 import hashlib
@@ -6,55 +6,71 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from studio9_baile.core import Core
 from studio9_baile.usecases.pictures import Upload
-from studio9_common.errors import BadInput
+from studio9_baile.v2.multipart import BadForm, FormReader
+from studio9_common.errors import BadInput, TooLarge
 
 FOLDER = "uploads"
+AT_ONCE = 1 << 20
+"""Bytes that are gathered before they go to the disk, beside the loop."""
 
 
-def folder_of(core: Core) -> Path:
-    """Where uploads lie while they are worked on."""
-    return core.settings.work_dir / FOLDER
+class _Incoming:
+    """The file as far as it has come."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self._file, self._limit = file, limit
+        self._waiting = bytearray()
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def take(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self._limit:
+            raise TooLarge("Upload is too large", field="file", fix=f"send at most {self._limit} bytes")
+        self._waiting += data
+
+    async def write(self, *, all: bool = False) -> None:
+        """Writes what waits, if it is much or `all` is wanted."""
+        if len(self._waiting) >= AT_ONCE or (all and self._waiting):
+            waiting, self._waiting = bytes(self._waiting), bytearray()
+            await asyncio.to_thread(self._write, waiting)
+
+    def _write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 @asynccontextmanager
 async def received(request: Request, core: Core, *, limit: int) -> AsyncIterator[tuple[Upload, dict[str, str]]]:
     """The form's `file` and its text fields; the file is removed at the end of the block.
 
-    Raises BadInput without a file or with an empty one. A body that breaks off leaves nothing.
+    Raises BadForm, BadInput for an empty file, TooLarge. A body that breaks off leaves nothing.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise BadInput(
-            "Upload is not a multipart form", field="file", fix="send multipart/form-data with a part `file`"
-        )
-    async with request.form(max_files=1, max_fields=50, max_part_size=64 * 1024) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise BadInput("Upload has no file", field="file", fix="send the file as the part `file`")
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        path, size, sha256 = await asyncio.to_thread(_keep, file.file, folder_of(core))
+    folder = core.settings.work_dir / FOLDER
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        incoming = _Incoming(file, limit)
+        form = FormReader(request.headers.get("content-type", ""), incoming.take)
         try:
-            if size == 0:
-                raise BadInput("Upload is empty", field="file", fix="choose a file with content")
-            if size > limit:
-                raise BadInput("Upload is too large", field="file", fix=f"send at most {limit} bytes")
-            yield Upload(path, size, sha256, file.filename or ""), fields
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
-
-def _keep(source: BinaryIO, folder: Path) -> tuple[Path, int, str]:
-    folder.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as target:
-        while chunk := source.read(1 << 20):
-            digest.update(chunk)
-            size += len(chunk)
-            target.write(chunk)
-    return Path(target.name), size, digest.hexdigest()
+            async for chunk in request.stream():
+                form.feed(chunk)
+                await incoming.write()
+        except ClientDisconnect:
+            raise BadForm("Upload is cut off", field="file", fix="send it again") from None
+        form.close()
+        await incoming.write(all=True)
+        if incoming.size == 0:
+            raise BadInput("Upload is empty", field="file", fix="choose a file with content")
+        yield Upload(Path(file.name), incoming.size, incoming.sha256, form.filename or ""), form.fields

@@ -1,0 +1,39 @@
+"""By construction: SQL is in the repositories alone, and only a few modules may look over all organisations."""
+
+import ast
+from pathlib import Path
+
+import studio9_baile
+
+ROOT = Path(studio9_baile.__file__).parent
+SQL = ("models", "repositories", "alembic", "database.py", "migrations.py")
+OVER_ALL = {
+    "usecases/signing_in.py", "usecases/users.py", "usecases/catalogue.py", "usecases/deployments.py",
+    "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
+    "jobs/running.py", "jobs/streams.py", "watching.py",
+}  # fmt: skip
+"""Who signs in has no organisation yet; buckets and the catalogue belong to none; background work is for all."""
+
+
+def modules() -> dict[str, ast.Module]:
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
+
+
+def test_nobody_but_the_repositories_writes_sql() -> None:
+    for name, tree in modules().items():
+        if name.startswith(SQL):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                imported = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+                assert not (imported or "").startswith("sqlalchemy"), f"{name}:{node.lineno} imports {imported}"
+
+
+def test_only_the_named_modules_look_over_all_organisations() -> None:
+    found = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "system"
+    }
+    assert found <= OVER_ALL, f"these call Database.system: {sorted(found - OVER_ALL)}"
