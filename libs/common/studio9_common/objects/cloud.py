@@ -33,6 +33,8 @@ CLIENT: Final["ClientConfig"] = {"timeout": timedelta(seconds=60), "connect_time
 RETRY: Final["RetryConfig"] = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 RANGE = 8 << 20
 """Bytes of one ranged read."""
+NO_BUCKET = "NoSuchBucket"
+"""S3's code for a bucket that does not exist."""
 SINGLE_PUT = 32 << 20
 """Bytes up to which content is sent in one request, from memory."""
 
@@ -57,6 +59,7 @@ class CloudObjects:
         self._profile = profile
         self._sign = sign
         self._put_big = put_big or self._put_parts
+        self._bucket_seen = False
 
     @property
     def profile(self) -> str:
@@ -169,10 +172,25 @@ class CloudObjects:
         try:
             found = await obstore.get_async(self._store, check_key(key), options={"head": True})
         except FileNotFoundError as error:
+            await self._check_bucket()
             _missing(key, error)
         except BaseError as error:
             _unavailable(error)
+        self._bucket_seen = True
         return _info(key, found.meta["size"], found.meta["last_modified"], found.attributes)
+
+    async def _check_bucket(self) -> None:
+        """The answer to HEAD has no body that would tell a missing bucket from a missing object. Asked until one of
+        both was there; a key that may not list is no proof of either."""
+        if self._bucket_seen:
+            return
+        try:
+            async for _ in obstore.list(self._store, "ping", chunk_size=1):
+                break
+        except BaseError as error:
+            if NO_BUCKET in str(error):
+                _unavailable(error)
+        self._bucket_seen = True
 
     async def list(self, prefix: str, *, after: str | None = None) -> AsyncIterator[ObjectInfo]:
         folder = check_prefix(prefix)
@@ -242,11 +260,13 @@ async def _first(infos: AsyncIterator[ObjectInfo], limit: int) -> AsyncIterator[
 
 
 def _missing(key: str, error: FileNotFoundError) -> NoReturn:
-    if "NoSuchBucket" in str(error):
-        raise ObjectsUnavailable("the bucket does not exist; create it, or correct the setting") from None
+    if NO_BUCKET in str(error):
+        _unavailable(error)
     raise ObjectMissing(f"there is no object under {key}", field="key", value=key) from None
 
 
-def _unavailable(error: BaseError) -> NoReturn:
+def _unavailable(error: BaseError | FileNotFoundError) -> NoReturn:
     """The first line only: what follows is the library's own dump of the request."""
+    if NO_BUCKET in str(error):
+        raise ObjectsUnavailable("the bucket does not exist; create it, or correct the setting") from error
     raise ObjectsUnavailable(f"the object storage did not do it: {str(error).splitlines()[0][:300]}") from error
