@@ -30,7 +30,6 @@ from studio9_orion.telemetry import Telemetry
 from studio9_orion.ticker import Ticker
 from studio9_orion.workers import Workers
 
-
 _ECHO = Outgoing("orion.echo", b"{}", "echo", mandatory=False, persistent=False)
 """What nobody listens to: that the broker confirms it says that workers can send their beats."""
 
@@ -101,8 +100,8 @@ class Engine:
         await self.shell.stop()
 
     async def can_hear(self) -> bool:
-        """Whether beats reach this Orion now: it is connected, the broker takes messages (one with a full disk delivers,
-        but takes none), and what has arrived is being handled."""
+        """Whether beats reach this Orion now: it is connected, the broker takes messages (one with a full disk
+        delivers, but takes none), and what has arrived is being handled."""
         heard, self._heard = self._heard, self.supervisor.heard
         if not self._beats.healthy:
             return False
