@@ -1,10 +1,11 @@
 """Deadline sweeps and orphan sweeps with a clock that only the test moves: deafness, restarts, frozen Orions."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from studio9_common.bus.port import Queue
+from studio9_common.bus.port import BusUnavailable, Outgoing, Queue
 from studio9_common.contracts.collections import SWEEPS
 from studio9_common.contracts.job import ObjectRef, Phase, Spec, State
 from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerLease
@@ -61,6 +62,32 @@ async def sweep_every_5s(world: Any, orion: OrionService, seconds: float, *beati
         if beating:
             await heard(orion, *beating, sequence=step + 2)
         await orion.sweeper.sweep()
+
+
+class FullDisk:
+    """A bus whose broker delivers, but confirms nothing: its disk is full."""
+
+    def __init__(self, bus: Any) -> None:
+        self._bus = bus
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def publish(self, message: Outgoing) -> None:
+        raise BusUnavailable
+
+
+async def test_an_orion_whose_broker_takes_no_messages_cannot_hear(world: Any) -> None:
+    heard = []
+    for bus in (world.bus, FullDisk(world.bus)):
+        orion = world.orion(bus=bus)
+        await orion._beats.start()
+        async with asyncio.timeout(5):
+            while not orion._beats.healthy:  # noqa: ASYNC110 - it has no event for that
+                await asyncio.sleep(0.005)
+        heard.append(await orion.can_hear())
+        await orion._beats.stop()
+    assert heard == [True, False]
 
 
 async def test_a_silent_worker_is_lost_within_lease_and_tick(world: Any, orion: OrionService) -> None:
