@@ -1,6 +1,7 @@
 """The ways through a job's life, one by one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,6 +214,17 @@ def test_success_after_the_end_of_cancelling_is_only_recorded(life: Any) -> None
     assert life.at() == (P.cleaning, S.cancelled)
     assert life.job.result is None
     assert life.types[-1] == "superseded"
+
+
+@pytest.mark.parametrize("fence", [1, 2])
+def test_what_a_worker_uploaded_after_the_job_was_clean_is_cleaned_too(life: Any, fence: int) -> None:
+    life.in_phase(P.backing_off).pass_deadline().assign("w2").beat().cancel().pass_deadline("cancelling")
+    life.tell(Cleaned())
+    life.stored = replace(life.job, outbox=())
+    life.result(fence=fence, worker=f"w{fence}")
+    assert life.at() == (P.clean, S.cancelled)
+    assert life.commands == ["job.clean"]
+    assert life.result(fence=fence, worker=f"w{fence}").commands == [], "one order waits to be sent"
 
 
 def test_cancel_after_the_end_is_answered_with_the_end(life: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from studio9_common.contracts.job import Exit, Phase, Result, State
+from studio9_common.contracts.messages import JobClean
 from studio9_common.contracts.reasons import Reason, reason
 from studio9_orion.core import attempts, ending
 from studio9_orion.core.decision import Answer, Decision
@@ -21,7 +22,7 @@ def result_received(draft: Draft, event: ResultReceived) -> Decision:
         return draft.decision(Answer.foreign)
     attempt = attempts.current(job)
     if event.fence != job.fence or attempt is None:
-        return superseded(draft, event.fence, event.name)
+        return _nobodys(draft, event)
     if attempt.worker != event.worker or (attempts.reported(attempt) and event.outcome != "succeeded"):
         return draft.decision(Answer.unchanged)
     if job.phase in OVER:
@@ -108,6 +109,14 @@ def _too_late(draft: Draft, event: ResultReceived) -> Decision:
     """The job had ended without this result (a cancel ran out of time): recorded, and without effect."""
     if attempts.reported(draft.job.attempts[-1]):
         return draft.decision(Answer.unchanged)
+    return _nobodys(draft, event)
+
+
+def _nobodys(draft: Draft, event: ResultReceived) -> Decision:
+    """A result that changes nothing any more. Its worker uploaded before it told, perhaps long after the job was
+    cleaned (an object storage that was away is waited for): then that has to go, too."""
+    if draft.job.phase in OVER and event.outcome != "refused" and not draft.pending(JobClean):
+        draft.command(JobClean)
     return superseded(draft, event.fence, event.name)
 
 
