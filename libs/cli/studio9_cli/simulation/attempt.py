@@ -1,0 +1,121 @@
+"""What stands in for the file-bound parts of an attempt's life: staging, outputs, telemetry, patience."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from studio9_cli.simulation.machine import Folder, content
+from studio9_common.contracts.job import ObjectRef
+from studio9_common.contracts.messages import WorkerResult
+from studio9_common.contracts.reasons import reason
+from studio9_common.errors import Unavailable
+from studio9_common.objects.port import ObjectMissing
+from studio9_task.exits import TaskState
+from studio9_worker.collect import attempt_prefix
+from studio9_worker.context import Context
+from studio9_worker.endings import Ending
+from studio9_worker.records import AttemptRecord
+from studio9_worker.staging import StagingFailed
+from studio9_worker.told import Told
+
+Answer = TypeVar("Answer")
+
+
+async def patiently(call: Callable[[], Awaitable[Answer]], patience_s: float) -> Answer:
+    """Stands in for `studio9_worker.transfer.patiently`, in virtual time."""
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + patience_s, 0.5
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            if loop.time() + pause > end:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 15.0)
+
+
+async def put_output(objects: Any, outputs: Any, name: str, key: str, sha256: str, media_type: str) -> None:
+    """Stands in for `studio9_worker.outputs.put_output`."""
+    await objects.put(key, b"", sha256=sha256)
+
+
+class Staging:
+    """Stands in for `studio9_worker.staging.stage`; takes a while, and needs the checkpoint that it resumes from."""
+
+    def __init__(self, rng: random.Random, on_missing: Callable[[str, str], None]) -> None:
+        self._rng, self._on_missing = rng, on_missing
+
+    async def __call__(self, context: Context, record: AttemptRecord, threads: int) -> None:
+        folder: Any = context.folders.of(record.key)
+        folder.machine.folders.add(record.key)
+        await asyncio.sleep(self._rng.uniform(0.1, 4.0))
+        resume = record.run.resume
+        try:
+            if resume is not None:
+                await patiently(lambda: context.objects.head(resume.key), context.settings.staging_patience_s)
+        except ObjectMissing as error:
+            self._on_missing(record.key.job, resume.key if resume else "")
+            raise StagingFailed(reason("staging_error", str(error))) from error
+        except Unavailable as error:
+            raise StagingFailed(reason("staging_error", str(error))) from error
+
+
+class Pump:
+    """Stands in for `studio9_worker.pump.TelemetryPump`: telemetry decides nothing."""
+
+    def __init__(self, context: Context, record: AttemptRecord) -> None:
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    async def run(self) -> None:
+        await self._ended.wait()
+
+
+class Collector:
+    """Stands in for `studio9_worker.collect.Collector`: outputs, then the manifest, then the result."""
+
+    def __init__(self, context: Context, record: AttemptRecord, patience_s: float) -> None:
+        self._context, self._record, self._patience_s = context, record, patience_s
+
+    async def collect(self, state: TaskState, told: Told, ending: Ending, checkpoint: ObjectRef | None) -> WorkerResult:
+        key, why, manifest = self._record.key, ending.reason, None
+        prefix = attempt_prefix(self._record)
+        try:
+            if ending.outcome == "succeeded":
+                await self._put(f"{prefix}outputs/result.json", -1)
+                if self._record.run.spec.kind == "predict":
+                    await self._put(f"{prefix}predictions/part-00000.csv.gz", -2)
+            await self._put(f"{prefix}log.txt", -3)
+            manifest = ObjectRef(key=f"{prefix}manifest.json", sha256=content(key, -4), size=1)
+            await self._put(manifest.key, -4)
+        except Unavailable as error:
+            why, manifest = why or reason("upload_error", str(error)), None
+        outcome = "failed" if ending.outcome == "succeeded" and why is not None else ending.outcome
+        return WorkerResult(
+            worker=self._context.worker,
+            job=key.job,
+            organisation=self._record.organisation,
+            attempt=self._record.run.attempt,
+            fence=key.fence,
+            outcome=outcome,
+            reason=why,
+            manifest=manifest,
+            checkpoint=checkpoint,
+            summary=told.summary() if outcome == "succeeded" else {},
+        )
+
+    async def _put(self, name: str, part: int) -> None:
+        digest = content(self._record.key, part)
+        await patiently(lambda: self._context.objects.put(name, b"", sha256=digest), self._patience_s)
+
+
+def epoch_of(resume: ObjectRef | None) -> int:
+    """How far a checkpoint got, by its key."""
+    return 0 if resume is None else int(resume.key.rpartition("/")[2].partition("-")[0])
+
+
+__all__ = ["Collector", "Folder", "Pump", "Staging", "epoch_of", "patiently", "put_output"]

@@ -1,0 +1,152 @@
+"""The processes of the simulated installation: Orions and workers, with their starts, crashes and pauses."""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from studio9_cli.simulation.attempt import epoch_of
+from studio9_cli.simulation.bus import SimBus
+from studio9_cli.simulation.clock import NodeClock
+from studio9_cli.simulation.loop import Node
+from studio9_cli.simulation.machine import Disk, Folders, Machine, SimRunner, SimState
+from studio9_cli.simulation.objects import SimObjects
+from studio9_cli.simulation.recorder import Recorder
+from studio9_cli.simulation.store import SimStore
+from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.contracts.messages import WorkerRun
+from studio9_orion.engine import Engine
+from studio9_worker.agent import Agent
+from studio9_worker.beats import Beats
+from studio9_worker.context import Context
+from studio9_worker.inbox import Inbox, own_queue
+from studio9_worker.lease import AttemptKey
+from studio9_worker.slots import cpu_slots
+from studio9_worker.sweep import sweep_orphans
+
+if TYPE_CHECKING:
+    from studio9_cli.simulation.world import World
+
+HEARTBEAT_S = 60.0
+"""After so long a broker takes a silent connection for lost."""
+
+
+class Process(ABC):
+    """What all have in common. `up`: a process is there, be it paused."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world, self.name = world, name
+        self.clock = NodeClock(world.loop)
+        self.rng = random.Random(f"{world.plan.seed}:{name}")
+        self.node = Node(name, dead=True)
+        self.starts = 0
+        self.down_since: float | None = 0.0
+        self.bus = SimBus(world.broker, name, self.rng)
+
+    @property
+    def up(self) -> bool:
+        return not self.node.dead
+
+    def start(self) -> None:
+        """Begins anew; harmless where it is up."""
+        if self.up:
+            return
+        self.starts += 1
+        self.down_since = None
+        self.node = Node(self.name)
+        self.world.nodes.append(self.node)
+        self.bus = SimBus(self.world.broker, self.name, self.rng)
+        self.world.loop.spawn(self.node, self._main())
+
+    def crash(self) -> None:
+        """Ends at once, with nothing put in order; its connections break."""
+        if self.up:
+            self.node.dead, self.bus.closed = True, True
+            self.down_since = self.world.loop.now
+            self.node.held.clear()
+            self.world.broker.cut_consumers(self.name)
+
+    def pause(self) -> None:
+        """Stops in the middle of whatever it does."""
+        if self.up and not self.node.paused:
+            self.node.paused = True
+            self.world.loop.after(HEARTBEAT_S * self.rng.uniform(1, 2), self._silent, self.node)
+
+    def _silent(self, node: Node) -> None:
+        if node.paused and not node.dead:
+            self.world.broker.cut_consumers(self.name)
+
+    def resume(self) -> None:
+        if self.up and self.node.paused:
+            self.world.loop.wake(self.node)
+
+    @abstractmethod
+    async def _main(self) -> None:
+        """What the process does."""
+
+
+class OrionProcess(Process):
+    """One Orion: the real engine on this node's ports."""
+
+    engine: Engine
+
+    async def _main(self) -> None:
+        world = self.world
+        settings = world.orion_settings.model_copy(update={"name": f"{self.name}-{self.starts}"})
+        store: Any = SimStore(world.database, self.name, self.rng)
+        objects: Any = SimObjects(world.bucket, self.name, self.rng)
+        self.engine = Engine(settings, self.bus, store, objects, self.clock)
+        await self.engine.start()
+
+
+class WorkerProcess(Process):
+    """One worker: the real agent on this node's ports, its tasks on a machine that outlives it."""
+
+    def __init__(self, world: "World", name: str, slots: int) -> None:
+        super().__init__(world, name)
+        self.slots = slots
+        self.machine, self.disk = Machine(world.loop), Disk()
+        self.agent: Agent | None = None
+
+    async def _main(self) -> None:
+        world = self.world
+        state: Any = SimState(self.disk, world.loop, self.rng, lambda: self.name in world.weather.full_disks)
+        objects: Any = SimObjects(world.bucket, self.name, self.rng)
+        folders: Any = Folders(self.machine)
+        context = Context(
+            worker=self.name,
+            settings=world.worker_settings,
+            bus=self.bus,
+            objects=objects,
+            clock=self.clock,
+            state=state,
+            cache=folders,
+            folders=folders,
+            runner=SimRunner(self.machine, self._run_of, world.oracle.begun),
+            log=Recorder(world.on_exception),
+        )
+        agent = self.agent = Agent(context, cpu_slots(self.slots))
+        await agent.recover()
+        subscriber = Subscriber(self.bus, own_queue(self.name), each(Inbox(agent).handle), batch=1)
+        await subscriber.start()
+        instance = f"{self.name}-{self.starts}"
+        beats = Beats(agent, lambda: subscriber.healthy, generation=self.starts, instance=instance)
+        tasks = [asyncio.create_task(self._forever(beats)), asyncio.create_task(self._sweep(context))]
+        await asyncio.wait(tasks)
+
+    def _run_of(self, key: AttemptKey) -> tuple[WorkerRun, int]:
+        run = self.disk.attempts[key].run
+        return run, min(epoch_of(run.resume), run.spec.parameters["epochs"] - 1)
+
+    async def _forever(self, beats: Beats) -> None:
+        while True:
+            try:
+                await beats.run()
+            except Exception as error:
+                self.world.on_exception("beats", error)
+                await asyncio.sleep(1)
+
+    async def _sweep(self, context: Context) -> None:
+        while True:
+            await sweep_orphans(context)
+            await asyncio.sleep(context.settings.sweep_s)

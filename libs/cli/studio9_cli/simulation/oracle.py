@@ -1,0 +1,164 @@
+"""The judge of a run: watches every write of a job, and looks at everything when the run is over.
+
+It knows nothing of how Orion works, only what must hold (invariants 1 to 11 of the design) and what really happened.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from studio9_cli.simulation.ending import leaks, unsettled, wrong_ends
+from studio9_cli.simulation.plan import WORKERS
+from studio9_common.contracts.job import TERMINAL, Job, Phase, State
+from studio9_orion.core.keeping import fence_of
+from studio9_worker.lease import AttemptKey
+
+if TYPE_CHECKING:
+    from studio9_cli.simulation.world import World
+
+Sort = Literal["lost", "doubled", "stuck", "leaked", "broken"]
+CANCEL_SLACK_S = 3.0
+LOOK_S = 20.0
+STOP_S = 60.0
+"""A stubborn task has 20 s from SIGTERM to SIGKILL; the rest is for the way there."""
+LOST_CODES = frozenset({"worker_lost", "start_timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that must not happen. `broken`: an exception nobody expected, or an impossible step."""
+
+    sort: Sort
+    what: str
+    at: float
+    job: str = ""
+
+
+class Oracle:
+    """See the module's docstring."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.problems: list[Problem] = []
+        self._seen: set[tuple[str, str, str]] = set()
+        self._begun: set[AttemptKey] = set()
+        self._unwanted: dict[AttemptKey, float] = {}
+
+    def problem(self, sort: Sort, what: str, job: str = "") -> None:
+        """Notes a problem once."""
+        key = (sort, what, job)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.problems.append(Problem(sort, what, self._world.loop.now, self._world.name_of(job)))
+            self._world.note(f"PROBLEM {sort} {self._world.name_of(job)} {what}")
+
+    # --- as it happens ---------------------------------------------------------------------------------------------
+
+    def written(self, before: Job | None, after: Job) -> None:
+        """A job's document has changed."""
+        if before is None:
+            return
+        if before.state in TERMINAL and (after.state is not before.state or after.ended_at != before.ended_at):
+            self.problem("doubled", f"was {before.state} and became {after.state}", after.id)
+        if before.result is not None and after.result != before.result:
+            self.problem("doubled", "has another result now", after.id)
+        if after.fence not in (before.fence, before.fence + 1):
+            self.problem("doubled", f"fence went from {before.fence} to {after.fence}", after.id)
+        if after.fence > before.fence:
+            self._assigned(before, after)
+        if after.checkpoint != before.checkpoint and after.checkpoint is not None:
+            fence = fence_of(after, after.checkpoint.key)
+            if fence != after.fence:
+                self.problem("doubled", f"the checkpoint of fence {fence} counts under fence {after.fence}", after.id)
+        last = after.events[-1]
+        if last.n > before.events[-1].n and last.reason is not None:
+            if last.type == "lost":
+                self._lost(after)
+            elif last.type == "attempt_failed" and last.reason.code == "worker_lost":
+                self.problem("lost", "was given up by its worker before the grace was over", after.id)
+
+    def _assigned(self, before: Job, after: Job) -> None:
+        if before.phase is not Phase.queued:
+            self.problem("doubled", f"was assigned from {before.phase}", after.id)
+        for name in after.depends_on:
+            other = self._world.job(name)
+            if other is None or other.state is not State.completed:
+                self.problem("doubled", "began before what it depends on had completed", after.id)
+
+    def _lost(self, job: Job) -> None:
+        """Silence counts only if the worker was really silent for a lease."""
+        world, attempt = self._world, job.attempts[-1]
+        if attempt.reason is None or attempt.reason.code not in LOST_CODES:
+            return
+        policy, tick_s = world.orion_settings.policy, world.orion_settings.tick_s
+        span = max(policy.lease_s, policy.assigned_s) + 3 * tick_s + 15
+        sure = attempt.reason.code == "start_timeout"
+        if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, world.loop.now - span, sure=sure):
+            self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
+
+    def begun(self, key: AttemptKey) -> None:
+        """A task begins; no attempt begins twice."""
+        if key in self._begun:
+            self.problem("doubled", f"fence {key.fence} began twice", key.job)
+        self._begun.add(key)
+
+    def cancelled(self, job: str) -> None:
+        """A cancel is confirmed: it must end within its time, once broker, store and Orion are there for it."""
+        self._world.loop.after(self._cancel_s, self._check_cancel, job, self._world.loop.now)
+
+    @property
+    def _cancel_s(self) -> float:
+        given = self._world.orion_settings
+        return given.policy.cancelling_s + given.tick_s + CANCEL_SLACK_S
+
+    def _check_cancel(self, id: str, since: float) -> None:
+        world, now = self._world, self._world.loop.now
+        job = world.job(id)
+        if (job is not None and job.state in TERMINAL) or world.troubles.emptied(since):
+            return
+        fair = world.troubles.fair_since(now)
+        if fair <= max(since, now - self._cancel_s):
+            self.problem("stuck", f"a cancel had no effect in time ({job.phase if job else 'unknown'})", id)
+        elif fair < now:
+            world.loop.after(self._cancel_s - (now - fair), self._check_cancel, id, since)
+        else:
+            world.loop.after(LOOK_S, self._check_cancel, id, since)
+
+    def look(self) -> None:
+        """Every so often: no dead worker keeps a job, and no task goes on for long that nobody wants."""
+        world, now = self._world, self._world.loop.now
+        given = world.orion_settings
+        silent_s = given.policy.lease_s + 3 * given.tick_s + LOOK_S
+        for id, document in world.database.table("jobs").documents.items():
+            job: Job = document.body["job"]
+            if job.phase in {Phase.starting, Phase.running}:
+                down = world.workers[job.attempts[-1].worker].down_since
+                since = max(world.troubles.fair_since(now), down if down is not None else now)
+                if now - since > silent_s:
+                    self.problem("stuck", f"still counts as {job.phase} on a dead worker", id)
+        for name, worker in world.workers.items():
+            for key in worker.machine.running():
+                wanted = world.job(key.job)
+                if wanted is None or (wanted.fence == key.fence and wanted.state not in TERMINAL):
+                    self._unwanted.pop(key, None)
+                    continue
+                first = self._unwanted.setdefault(key, now)
+                since = max(first, world.troubles.fair_since(now), world.troubles.heard_since(name, now))
+                if now - since > STOP_S + 3 * given.tick_s:
+                    self.problem("leaked", f"fence {key.fence} goes on though nobody wants it", key.job)
+        world.loop.after(LOOK_S, self.look)
+
+    # --- at the end ------------------------------------------------------------------------------------------------
+
+    def settled(self) -> bool:
+        """Whether nothing is left to be done."""
+        return not unsettled(self._world) and not leaks(self._world)
+
+    def judge(self) -> None:
+        """The whole run."""
+        world = self._world
+        for sort, what, job in (*unsettled(world), *leaks(world), *wrong_ends(world)):
+            self.problem(sort, what, job)
+        for queue, key, reason in world.broker.dead:
+            self.problem("broken", f"a dead letter in {queue}: {key}: {reason}")
+        for error in world.loop.errors:
+            self.problem("broken", error)

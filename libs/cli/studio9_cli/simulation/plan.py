@@ -1,0 +1,183 @@
+"""What a seed means: the jobs that are asked for, and the faults that meet them."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio9_cli.simulation.clock import EPOCH_MS
+from studio9_common.contracts.job import Requirements, Spec
+from studio9_common.ids import new_id
+
+HOUR_S = 3600.0
+ORIONS = ("orion-a", "orion-b")
+WORKERS = {"w1": 2, "w2": 2, "w3": 1}
+"""Slots by worker."""
+JOBS, FAULTS = (20, 24), (10, 13)
+LONG = 0.08
+"""How many runs have an hour's outage among their faults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A job that somebody will ask for at a time, and perhaps cancel. `ending` is what its task would come to."""
+
+    id: str
+    at: float
+    organisation: str
+    spec: Spec
+    ending: str
+    priority: int = 0
+    cancel_at: float | None = None
+    depends_on: tuple[str, ...] = ()
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong at a time, on a target, for a while. `amount` is what the kind makes of it."""
+
+    kind: str
+    at: float
+    target: str = ""
+    lasts: float = 0.0
+    amount: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.at:7.1f} {self.kind} {self.target} for {self.lasts:.0f} s ({self.amount:.2g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. `until`: when the last fault is over and everything must settle."""
+
+    seed: int
+    wishes: tuple[Wish, ...]
+    faults: tuple[Fault, ...]
+    until: float = HOUR_S
+    names: dict[str, str] = field(default_factory=dict)
+    """Short names of jobs, for traces."""
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed."""
+    rng = random.Random(f"plan:{seed}")
+    wishes = _wishes(rng)
+    faults: list[Fault] = []
+    for _ in range(rng.randint(*FAULTS)):
+        faults.append(_fault(rng, _moment(rng, wishes, faults)))
+    faults.sort(key=lambda fault: fault.at)
+    if rng.random() < LONG:
+        target = rng.choice(("bus", "store", "objects", "orions", "w1"))
+        faults.append(Fault("outage", rng.uniform(120, 1500), target, HOUR_S))
+        faults.sort(key=lambda fault: fault.at)
+    until = max([HOUR_S, *(fault.at + fault.lasts for fault in faults)])
+    names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
+    return Plan(seed, tuple(wishes), tuple(faults), until, names)
+
+
+def _wishes(rng: random.Random) -> list[Wish]:
+    wishes: list[Wish] = []
+    for _ in range(rng.randint(*JOBS)):
+        at = rng.uniform(1, 2600)
+        made = new_id(now_ms=EPOCH_MS + int(at * 1000), entropy=rng.randbytes(10))
+        kind = rng.choices(("train", "predict", "evaluate"), (5, 3, 2))[0]
+        ending = rng.choices(("ok", "user_error", "crash,ok", "crash"), (16, 2, 1, 1))[0]
+        parameters: dict[str, Any] = {
+            "epochs": rng.randint(3, 12) if kind == "train" else 1,
+            "epoch_s": rng.uniform(10, 50) if kind == "train" else rng.uniform(5, 120),
+            "endings": tuple(ending.split(",")),
+            "fails_at": rng.uniform(0.05, 0.95),
+            "stubborn": rng.random() < 0.2,
+        }
+        spec = Spec(kind=kind, parameters=parameters, requirements=Requirements(), max_run_s=20_000.0)
+        earlier = [wish for wish in wishes if wish.at < at]
+        depends = tuple(one.id for one in rng.sample(earlier, min(len(earlier), rng.choice((0, 0, 0, 0, 1, 2)))))
+        wishes.append(
+            Wish(
+                id=made,
+                at=at,
+                organisation=rng.choice(("acme", "zeta")),
+                spec=spec,
+                ending=ending,
+                priority=rng.choice((0, 0, 5)),
+                cancel_at=_cancel_at(rng, at, parameters) if rng.random() < 0.3 else None,
+                depends_on=depends,
+                parent=rng.choice(earlier).id if earlier and not depends and rng.random() < 0.12 else None,
+            )
+        )
+    return [_in_one_house(wish, wishes) for wish in wishes]
+
+
+def _cancel_at(rng: random.Random, at: float, parameters: Mapping[str, Any]) -> float:
+    """Before the request, at any time after it, or about when the job ends by itself."""
+    span = parameters["epochs"] * parameters["epoch_s"]
+    after = rng.choice((rng.uniform(-15, 1), rng.uniform(0, 500), span + rng.uniform(-15, 40)))
+    return max(0.5, at + after)
+
+
+def _in_one_house(wish: Wish, wishes: list[Wish]) -> Wish:
+    """Relatives belong to one organisation: that of the first of them."""
+    by_id = {one.id: one for one in wishes}
+    organisations = {"acme"} if wish.depends_on or wish.parent else {wish.organisation}
+    related = any(wish.id in one.depends_on or wish.id == one.parent for one in by_id.values())
+    house = "acme" if related else organisations.pop()
+    return Wish(
+        wish.id, wish.at, house, wish.spec, wish.ending, wish.priority, wish.cancel_at, wish.depends_on, wish.parent
+    )
+
+
+KINDS: dict[str, int] = {
+    "crash_orion": 4, "crash_agent": 4, "crash_machine": 3, "kill_task": 1,
+    "pause_orion": 3, "pause_worker": 2, "cut": 4, "outage": 3, "broker_restart": 2, "delete_queues": 2,
+    "duplicates": 2, "reordering": 1, "delays": 1, "loss_before_confirm": 2, "confirm_lost": 2,
+    "reply_lost": 2, "objects_reply_lost": 1, "partial_failures": 2, "conflicts": 1, "search_lag": 1, "slow_store": 1,
+    "clock_skew": 2, "disk_full": 2,
+}  # fmt: skip
+"""Kinds of faults and how often each comes."""
+
+
+def _moment(rng: random.Random, wishes: list[Wish], faults: list[Fault]) -> float:
+    """Trouble comes at any time, but rather when something happens, and seldom alone."""
+    match rng.choices(("any", "request", "cancel", "fault"), (3, 4, 3, 2))[0]:
+        case "request":
+            return max(1.0, rng.choice(wishes).at + rng.uniform(-0.5, 3.0))
+        case "cancel" if times := [wish.cancel_at for wish in wishes if wish.cancel_at is not None]:
+            return max(1.0, rng.choice(times) + rng.uniform(-15.0, 1.0))
+        case "fault" if faults:
+            return rng.choice(faults).at + rng.uniform(0.0, 20.0)
+    return rng.uniform(30, 3000)
+
+
+def _fault(rng: random.Random, at: float) -> Fault:
+    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+    lasts, amount, target = rng.choice((rng.uniform(5, 150), rng.uniform(100, 300))), 0.0, ""
+    workers = list(WORKERS)
+    match kind:
+        case "crash_orion" | "pause_orion":
+            target = rng.choice((*ORIONS, *ORIONS, "orions"))
+        case "crash_agent" | "crash_machine" | "pause_worker" | "kill_task":
+            target = rng.choice(workers)
+        case "cut":
+            target = rng.choice((*ORIONS, *workers)) + ":" + rng.choice(("bus", "bus", "store", "objects"))
+        case "outage":
+            target, lasts = rng.choice(("bus", "store", "objects", "orions")), rng.choice((10.0, 60.0, 400.0))
+        case "broker_restart" | "delete_queues":
+            lasts = rng.uniform(2, 20) if kind == "broker_restart" else 0.0
+        case "duplicates" | "reordering" | "delays":
+            amount = rng.uniform(0.05, 0.5)
+        case "loss_before_confirm" | "confirm_lost" | "reply_lost" | "objects_reply_lost" | "partial_failures":
+            amount = rng.uniform(0.05, 0.4)
+        case "conflicts":
+            amount = rng.uniform(0.05, 0.5)
+        case "search_lag":
+            amount = rng.uniform(5, 60)
+        case "slow_store":
+            amount = rng.uniform(0.5, 6)
+        case "clock_skew":
+            target, amount = rng.choice((*ORIONS, *workers)), rng.uniform(-2, 2)
+            if target in WORKERS:
+                amount *= 1000
+        case "disk_full":
+            target = rng.choice((*workers, "bus", "store"))
+    return Fault(kind, at, target, lasts, amount)

@@ -1,0 +1,17 @@
+"""All planted bugs by name."""
+
+from collections.abc import Callable, Mapping
+
+from studio9_cli.simulation.plants import carrying, deciding, hearing, working
+from studio9_cli.simulation.substitutes import Substitute
+
+Plant = Callable[[], list[Substitute]]
+
+
+def plants() -> Mapping[str, Plant]:
+    """Name → what makes its substitutes; the first line of its docstring says what it breaks."""
+    found: dict[str, Plant] = {}
+    for module in (deciding, carrying, hearing, working):
+        for plant in module.PLANTS:
+            found[plant.__name__] = plant
+    return found

@@ -1,0 +1,134 @@
+"""What is put in the place of product parts while a simulation runs: randomness, files, and the costly codecs.
+
+Messages and job documents are frozen values, so handing them over is the same as encoding and decoding them; that
+the codecs keep what they are given is tested beside them.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import ModuleType
+from typing import Any
+
+import structlog
+
+import studio9_common.bus.subscriber
+import studio9_common.contracts.collections
+import studio9_orion.cleaner
+import studio9_orion.dispatcher
+import studio9_orion.engine
+import studio9_orion.rendering
+import studio9_orion.scheduler.loop
+import studio9_orion.supervisor
+import studio9_worker.beats
+import studio9_worker.checkpoints
+import studio9_worker.context
+import studio9_worker.inbox
+import studio9_worker.life
+from studio9_cli.simulation.attempt import Collector, Pump, Staging, patiently, put_output
+from studio9_cli.simulation.clock import EPOCH_MS
+from studio9_cli.simulation.machine import Events
+from studio9_cli.simulation.recorder import Recorder
+from studio9_common.bus.port import Outgoing
+from studio9_common.contracts.envelope import Envelope
+from studio9_common.contracts.messages import Message
+from studio9_common.ids import new_id
+
+Substitute = tuple[Any, str, Any]
+"""(object, attribute, what to put there)."""
+
+
+class Parcel(bytes):
+    """A message's body that carries the message itself."""
+
+    envelope: Envelope
+
+
+def light_encode(
+    data: Message,
+    *,
+    source: str,
+    organisation: str,
+    id: str | None = None,
+    traceparent: str | None = None,
+    now: datetime | None = None,
+    mandatory: bool = False,
+    expires_s: float | None = None,
+) -> Outgoing:
+    """Stands in for `studio9_common.contracts.envelope.encode`."""
+    subject = getattr(data, "job", None)
+    parcel = Parcel()
+    parcel.envelope = Envelope(id or "", data.type, source, organisation, "", data, subject, traceparent)
+    return Outgoing(data.route(), parcel, id or "", {}, mandatory, not data.transient, expires_s)
+
+
+def light_decode(body: bytes) -> Envelope:
+    """Stands in for `studio9_common.contracts.envelope.decode`."""
+    assert isinstance(body, Parcel)
+    return body.envelope
+
+
+def module(name: str) -> ModuleType:
+    """A module by its name, also where its package has a function of the same name."""
+    return sys.modules[name]
+
+
+def substitutes(
+    seed: int,
+    on_exception: Callable[[str, BaseException], None],
+    on_missing: Callable[[str, str], None],
+    decide_all: Callable[..., Any],
+) -> list[Substitute]:
+    """All that a run replaces."""
+    rng = random.Random(f"parts:{seed}")
+    recorder = Recorder(on_exception)
+
+    def next_id() -> str:
+        return new_id(now_ms=EPOCH_MS, entropy=rng.randbytes(10))
+
+    encoding = (studio9_orion.rendering, studio9_orion.supervisor, studio9_worker.context)
+    decoding = (
+        studio9_orion.supervisor,
+        studio9_orion.dispatcher,
+        studio9_orion.cleaner,
+        studio9_orion.scheduler.loop,
+        studio9_orion.engine,
+        studio9_worker.inbox,
+    )
+    return [
+        *((one, "encode", light_encode) for one in encoding),
+        *((one, "decode", light_decode) for one in decoding),
+        (studio9_common.contracts.collections, "dump", _same),
+        (studio9_common.contracts.collections, "load", _same),
+        (studio9_common.bus.subscriber, "random", rng),
+        (structlog, "get_logger", lambda *_: recorder),
+        (studio9_worker.life, "new_id", next_id),
+        (studio9_worker.life, "EventReader", Events),
+        (studio9_worker.life, "TelemetryPump", Pump),
+        (studio9_worker.life, "Collector", Collector),
+        (studio9_worker.life, "stage", Staging(random.Random(f"staging:{seed}"), on_missing)),
+        (studio9_worker.life, "threads_for", lambda *_: 1),
+        (studio9_worker.checkpoints, "patiently", patiently),
+        (studio9_worker.checkpoints, "put_output", put_output),
+        (studio9_worker.beats, "usage", dict),
+        (module("studio9_orion.shell"), "decide_all", decide_all),
+    ]
+
+
+@contextmanager
+def replaced(changes: list[Substitute]) -> Iterator[None]:
+    """Puts substitutes in, and the originals back."""
+    before = [(target, name, getattr(target, name)) for target, name, _ in changes]
+    try:
+        for target, name, value in changes:
+            setattr(target, name, value)
+        yield
+    finally:
+        for target, name, value in reversed(before):
+            setattr(target, name, value)
+
+
+def _same(value: Any) -> Any:
+    return value

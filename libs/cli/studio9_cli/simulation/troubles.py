@@ -1,0 +1,53 @@
+"""What may be blamed on the faults: which worker could not be heard when, and when the ground itself was shaky."""
+
+from studio9_cli.simulation.plan import ORIONS, WORKERS, Fault
+
+RECOVERY_S = 45.0
+"""After a fault of the ground everything may take a moment to find its way back (back-off, reconnecting)."""
+OF_WORKERS = frozenset({"crash_agent", "crash_machine", "pause_worker", "kill_task"})
+DEAFENING = frozenset({"delays", "loss_before_confirm"})
+"""Windows in which beats of any worker may be lost."""
+
+Span = tuple[float, float]
+
+
+class Troubles:
+    """Made of a plan's faults; all of it is known beforehand."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self._workers: dict[str, list[Span]] = {name: [] for name in WORKERS}
+        self._deaf: list[Span] = []
+        self._shaky: list[Span] = []
+        self._emptied = [fault.at for fault in faults if fault.kind == "delete_queues"]
+        down: dict[str, list[Span]] = {name: [] for name in ORIONS}
+        for fault in faults:
+            span = (fault.at, fault.at + fault.lasts)
+            name = fault.target.partition(":")[0]
+            if name in WORKERS and fault.kind not in {"kill_task", "clock_skew"}:
+                if not fault.target.endswith((":store", ":objects")):
+                    self._workers[name].append(span)
+            elif fault.kind == "crash_orion" and name in ORIONS:
+                down[name].append(span)
+            elif fault.kind not in OF_WORKERS:
+                self._shaky.append((span[0], span[1] + RECOVERY_S))
+            if fault.kind in DEAFENING:
+                self._deaf.append(span)
+        first, second = down.values()
+        self._shaky += [(max(a, c), min(b, d) + RECOVERY_S) for a, b in first for c, d in second if a < d and c < b]
+
+    def silent(self, worker: str, since: float, *, sure: bool = False) -> bool:
+        """Whether a worker could not be heard at some time since then; `sure`: for a reason of its own."""
+        spans = self._workers[worker] + ([] if sure else self._deaf)
+        return any(end >= since for _, end in spans)
+
+    def heard_since(self, worker: str, now: float) -> float:
+        """Since when a worker can be heard; `now` if it cannot."""
+        return max([0.0, *(min(end, now) for start, end in self._workers[worker] if start <= now)])
+
+    def fair_since(self, now: float) -> float:
+        """Since when broker, store and an Orion have been there; `now` if they are not."""
+        return max([0.0, *(min(end, now) for start, end in self._shaky if start <= now)])
+
+    def emptied(self, since: float) -> bool:
+        """Whether all queues were deleted since then, and what was in them with them."""
+        return any(at >= since - 5.0 for at in self._emptied)

@@ -1,0 +1,195 @@
+"""One run: the parts put together, the faults let loose, and what came of it."""
+
+import gc
+import hashlib
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from studio9_cli.simulation import faults
+from studio9_cli.simulation.broker import Broker
+from studio9_cli.simulation.loop import Node, VirtualLoop
+from studio9_cli.simulation.nodes import OrionProcess, Process, WorkerProcess
+from studio9_cli.simulation.objects import Bucket
+from studio9_cli.simulation.oracle import Oracle, Problem
+from studio9_cli.simulation.people import Requester, Warehouse
+from studio9_cli.simulation.plan import ORIONS, WORKERS, Plan
+from studio9_cli.simulation.store import Database
+from studio9_cli.simulation.substitutes import Substitute, replaced, substitutes
+from studio9_cli.simulation.troubles import Troubles
+from studio9_cli.simulation.weather import Weather
+from studio9_common.contracts.job import Job
+from studio9_common.errors import Studio9Error
+from studio9_orion.core import Decision, Policy, decide_all
+from studio9_orion.core.events import CoreEvent
+from studio9_orion.core.table import allowed
+from studio9_orion.settings import OrionSettings
+from studio9_worker.settings import WorkerSettings
+
+PACE = 3.0
+"""Beats, sweeps and what is counted in them are so many times slower than by default: an hour costs less then."""
+SETTLE_S = 1800.0
+"""How long after the last fault everything may take to end and to be cleaned."""
+LOOK_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one plan. `digest` is the same for the same plan, whenever and wherever it runs."""
+
+    seed: int
+    problems: tuple[Problem, ...]
+    pairs: frozenset[tuple[str, str]]
+    simulated_s: float
+    steps: int
+    digest: str
+    trace: tuple[str, ...]
+
+
+class World:
+    """See the module's docstring."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.loop, self.weather = VirtualLoop(), Weather()
+        self.trace: list[str] = []
+        self.pairs: set[tuple[str, str]] = set()
+        self.nodes: list[Node] = []
+        self.orion_settings, self.worker_settings = settings()
+        rng = random.Random(f"broker:{plan.seed}")
+        self.broker = Broker(self.loop, self.weather, rng)
+        self.database = Database(self.loop, self.weather, self._on_write)
+        self.bucket = Bucket(self.loop, self.weather)
+        self.oracle = Oracle(self)
+        self.requester, self.warehouse = Requester(self), Warehouse(self)
+        self.workers = {name: WorkerProcess(self, name, slots) for name, slots in WORKERS.items()}
+        self.processes: dict[str, Process] = {
+            **{name: OrionProcess(self, name) for name in ORIONS},
+            **self.workers,
+            "baile": self.requester,
+            "pegasus": self.warehouse,
+        }
+        self._jobs = self.database.table("jobs").documents
+        self.troubles = Troubles(plan.faults)
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    def run(self, changes: Sequence[Substitute] = ()) -> Run:
+        """Runs the plan to its end. `changes` are substitutes beyond the usual ones."""
+        usual = substitutes(self.plan.seed, self.on_exception, self._missing, self._decide_all)
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with replaced([*usual, *changes]):
+                self._run()
+                self.oracle.judge()
+        finally:
+            self._bury()
+            if collecting:
+                gc.enable()
+        digest = hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
+        return Run(
+            self.plan.seed,
+            tuple(self.oracle.problems),
+            frozenset(self.pairs),
+            self.loop.now,
+            self.loop.steps,
+            digest,
+            tuple(self.trace),
+        )
+
+    def _run(self) -> None:
+        for process in self.processes.values():
+            process.start()
+        for fault in self.plan.faults:
+            self.loop.after(fault.at, faults.begin, self, fault)
+            self.loop.after(fault.at + fault.lasts, faults.end, self, fault)
+        self.loop.after(LOOK_S, self.oracle.look)
+        last = max((fault.at + fault.lasts for fault in self.plan.faults), default=0.0)
+        wished = max((max(wish.at, wish.cancel_at or 0.0) for wish in self.plan.wishes), default=0.0)
+        start = max(last, wished) + 1.0
+        self.loop.run_to(start)
+        end = max(self.plan.until, start) + SETTLE_S
+        while self.loop.now < end and not self.oracle.settled():
+            self.loop.run_to(self.loop.now + LOOK_S)
+
+    def _bury(self) -> None:
+        """Lets go of everything that was left in mid-step, without a word."""
+        self.loop.closing = True
+        silent, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            for node in self.nodes:
+                node.dead = True
+                node.tasks.clear()
+            self.loop.clear()
+            self.processes.clear()
+            gc.collect()
+        finally:
+            sys.unraisablehook = silent
+
+    # --- what the parts tell and ask -------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """One line of the trace."""
+        self.trace.append(f"{self.loop.now:9.3f} {text}")
+
+    def name_of(self, job: str) -> str:
+        return self.plan.names.get(job, job)
+
+    def job(self, id: str) -> Job | None:
+        """A job as it is in the store."""
+        document = self._jobs.get(id)
+        return document.body["job"] if document is not None else None
+
+    def on_exception(self, where: str, error: BaseException) -> None:
+        """An exception that a loop did not expect; what the faults themselves raise is none."""
+        if (
+            not self.loop.closing
+            and not isinstance(error, Studio9Error | OSError)
+            and type(error).__module__ != "sqlite3"
+        ):
+            self.oracle.problem("broken", f"{where}: {error!r}")
+
+    def _missing(self, job: str, key: str) -> None:
+        self.oracle.problem("lost", "a checkpoint to resume from is not there", job)
+
+    def _on_write(self, collection: str, id: str, before: Any, after: Any) -> None:
+        if collection != "jobs":
+            return
+        old: Job | None = before["job"] if before else None
+        new: Job = after["job"]
+        last = new.events[-1]
+        self.note(f"{self.name_of(id)} {new.phase} fence {new.fence} {last.n}:{last.type} out {len(new.outbox)}")
+        self.oracle.written(old, new)
+
+    def _decide_all(
+        self, job: Job | None, events: Sequence[CoreEvent], now: datetime, policy: Policy
+    ) -> list[Decision]:
+        """The core, watched."""
+        decisions: list[Decision] = decide_all(job, events, now, policy)
+        for event, decision in zip(events, decisions, strict=True):
+            phase = job.phase if job is not None else None
+            self.pairs.add((str(phase), event.name))
+            job = decision.job
+            if job is not None and job.phase is not phase and job.phase not in allowed(phase, event.name):
+                self.oracle.problem("broken", f"{event.name} led from {phase} to {job.phase}", job.id)
+        return decisions
+
+
+@lru_cache(1)
+def settings() -> tuple[OrionSettings, WorkerSettings]:
+    """The settings of every run."""
+    orion = OrionSettings(
+        lease_s=20 * PACE,
+        tick_s=5 * PACE,
+        orphan_tick_s=60 * PACE,
+        assigned_s=30 * PACE,
+        cancelling_s=25 * PACE,
+        cleaning_s=30 * PACE,
+    )
+    worker = WorkerSettings(beat_s=5 * PACE, lease_s=20 * PACE, poll_s=5 * PACE, sweep_s=60 * PACE)
+    return orion, worker

@@ -1,0 +1,74 @@
+"""The simulation itself: a seed is one run, the real parts hold, planted bugs are found."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from studio9_cli.simulation.campaign import find_plant, simulate
+from studio9_cli.simulation.plan import FAULTS, JOBS, plan_of
+from studio9_cli.simulation.plants.catalogue import plants
+from studio9_cli.simulation.shrinking import shrink
+from studio9_cli.simulation.substitutes import replaced
+from studio9_cli.simulation.world import World
+
+RUNS = 60
+
+
+def test_a_seed_is_one_run_bit_for_bit() -> None:
+    first, again = World(plan_of(7)).run(), World(plan_of(7)).run()
+    assert first.digest == again.digest
+    assert first.trace == again.trace
+    assert first.digest != World(plan_of(8)).run().digest
+
+
+def test_a_seed_is_the_same_run_in_another_process() -> None:
+    program = (
+        "from studio9_cli.simulation.plan import plan_of\n"
+        "from studio9_cli.simulation.world import World\n"
+        "print(World(plan_of(7)).run().digest)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == World(plan_of(7)).run().digest
+
+
+def test_plans_are_large_enough() -> None:
+    for plan in map(plan_of, range(50)):
+        assert len(plan.wishes) >= JOBS[0] >= 20
+        assert len(plan.faults) >= FAULTS[0] >= 10
+
+
+def test_nothing_is_lost_doubled_stuck_or_leaked() -> None:
+    report = simulate(RUNS, 1_000, tell=print)
+    assert report["failures"] == []
+    assert {report[name] for name in ("lost", "doubled", "stuck", "leaked", "broken")} == {0}
+    assert report["simulated_hours"] > RUNS * 0.5
+    assert report["pairs_reached"] > 60
+
+
+@pytest.mark.parametrize(
+    "name", ["written_without_comparing", "dependencies_by_one", "lost_attempt_keeps_its_fence", "cut_off_means_stop"]
+)
+def test_planted_bugs_are_found(name: str) -> None:
+    assert find_plant(name, 0, seeds=20)["found"]
+
+
+def test_at_least_sixteen_bugs_are_planted_and_put_nothing_where_it_stays() -> None:
+    assert len(plants()) >= 16
+    for plant in plants().values():
+        changes = plant()
+        before = [getattr(target, name) for target, name, _ in changes]
+        with replaced(changes):
+            assert [getattr(target, name) for target, name, _ in changes] != before
+        assert [getattr(target, name) for target, name, _ in changes] == before
+
+
+def test_a_failure_shrinks() -> None:
+    changes = plants()["lost_attempt_keeps_its_fence"]()
+    plan = plan_of(0)
+    smaller, run = shrink(World(plan).run(changes), plan, changes)
+    assert run.problems
+    assert len(smaller.faults) < len(plan.faults)
+    assert len(smaller.wishes) < len(plan.wishes)
