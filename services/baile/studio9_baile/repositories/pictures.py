@@ -189,15 +189,6 @@ class PredictedShapes(Repository[PredictedShape]):
                 found.setdefault(shape.picture, []).append(shape)
         return found
 
-    async def known(self, pictures: Collection[str]) -> set[tuple[str, str]]:
-        """(picture, prediction) of what these pictures (at most CHUNK) already have."""
-        rows = await self._session.execute(
-            select(PredictedShape.picture, PredictedShape.prediction).where(
-                self.mine, PredictedShape.picture.in_(pictures)
-            )
-        )
-        return {(row[0], row[1]) for row in rows}
-
 
 class LabelImports(Repository[LabelImport]):
     """Reports of label uploads."""

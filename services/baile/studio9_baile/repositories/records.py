@@ -1,6 +1,6 @@
-"""Lineage and the audit log."""
+"""Lineage."""
 
-from studio9_baile.models.records import AuditEntry, Lineage
+from studio9_baile.models.records import Lineage
 from studio9_baile.repositories.base import Repository
 
 
@@ -8,9 +8,3 @@ class LineageEdges(Repository[Lineage]):
     """What was made from what."""
 
     row = Lineage
-
-
-class Audit(Repository[AuditEntry]):
-    """Who did what."""
-
-    row = AuditEntry

@@ -45,12 +45,6 @@ class SystemWork:
         lower = name.lower()
         return await self._session.scalar(select(User).where(or_(User.username == lower, User.email == lower)))
 
-    async def signed_in(self, sign_in: str) -> tuple[SignIn, User] | None:
-        """A sign-in and its user."""
-        statement = select(SignIn, User).join(User, User.id == SignIn.user).where(SignIn.id == sign_in)
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else (row[0], row[1])
-
     async def failures(self, keys: Sequence[str]) -> dict[str, SignInFailures]:
         rows = await self._session.scalars(select(SignInFailures).where(SignInFailures.key.in_(keys)))
         return {row.key: row for row in rows}

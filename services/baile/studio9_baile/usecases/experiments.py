@@ -1,5 +1,6 @@
 """Experiments: a training from an album, its test on another, and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,7 @@ async def _usable(work: Work, caller: Caller, identifier: str, field: str, plann
     return album
 
 
-async def _check_labels(work: Work, album: Album, labels: Any) -> None:
+async def _check_labels(work: Work, album: Album, labels: Sequence[LabelOfInterest]) -> None:
     known = {label for label, _ in await work.labels.counts(album.id, [False])}
     for number, one in enumerate(labels):
         if one.label not in known:
@@ -260,13 +261,3 @@ async def _remove_results(work: Work, experiment: str) -> None:
         if not await work.deployments.using_model(model.id):
             await work.models.remove(model)
             changed(work, Kind.CV_MODEL, model.id, "deleted")
-
-
-__all__ = [
-    "LabelOfInterest",
-    "NewExperiment",
-    "create_experiment",
-    "delete_experiment",
-    "get_experiment",
-    "update_experiment",
-]
