@@ -146,7 +146,7 @@ async def test_every_change_is_announced_once_the_bus_is_there(argo: Argo, as_se
     seen: dict[int, ConfigChanged] = {}
     async with bus.consume("watch.v1") as consumer:
         while len(seen) < 2:
-            for delivery in await consumer.get(10, 5):
+            for delivery in await consumer.get(10, 20):
                 envelope = decode(delivery.body)
                 assert isinstance(envelope.data, ConfigChanged) and envelope.organisation == "acme"
                 seen[envelope.data.version] = envelope.data

@@ -50,14 +50,14 @@ async def test_a_change_arrives_without_asking(make: Make, as_service: Clients) 
     assert config.current and config.get("queue", {"limit": 9}) == {"limit": 9}
     baile = as_service("baile")
     await baile.save("orion", "queue", {"limit": 1}, scope="installation")
-    assert (await asyncio.wait_for(changes.get(), 5)).value == {"limit": 1}
+    assert (await asyncio.wait_for(changes.get(), 20)).value == {"limit": 1}
     await baile.save("orion", "queue", {"limit": 2}, scope="organisation", organisation="acme")
-    await asyncio.wait_for(changes.get(), 5)
+    await asyncio.wait_for(changes.get(), 20)
     assert config.get("queue") == config.get("queue", organisation="rival") == {"limit": 1}
     assert config.get("queue", organisation="acme", project="p") == {"limit": 2}
     assert len(config.entries("qu")) == 2
     await baile.remove("orion", "queue", scope="organisation", organisation="acme")
-    assert (await asyncio.wait_for(changes.get(), 5)).deleted
+    assert (await asyncio.wait_for(changes.get(), 20)).deleted
     assert config.get("queue", organisation="acme") == {"limit": 1}
 
 
@@ -83,7 +83,7 @@ async def test_a_lost_message_is_made_up_for(make: Make, argo: Argo, as_service:
     config.on_change(listen)
     await config.start()
     await as_service("baile").save("orion", "queue", {"limit": 7}, scope="installation")
-    await asyncio.wait_for(changed.wait(), 5)
+    await asyncio.wait_for(changed.wait(), 20)
     assert config.get("queue") == {"limit": 7}
 
 

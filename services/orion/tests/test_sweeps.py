@@ -82,7 +82,7 @@ async def test_an_orion_whose_broker_takes_no_messages_cannot_hear(world: Any) -
     for bus in (world.bus, FullDisk(world.bus)):
         orion = world.orion(bus=bus)
         await orion._beats.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not orion._beats.healthy:  # noqa: ASYNC110 - it has no event for that
                 await asyncio.sleep(0.005)
         heard.append(await orion.can_hear())

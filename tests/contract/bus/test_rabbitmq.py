@@ -100,7 +100,7 @@ async def test_a_cut_connection_surfaces_and_the_next_call_reconnects(bus, names
         await asyncio.sleep(0.05)
         wire.cut()
         with pytest.raises(BusUnavailable):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 20)
         with pytest.raises(BusUnavailable):
             await consumer.get()
         with pytest.raises(BusUnavailable):
@@ -190,7 +190,7 @@ async def test_a_bus_can_be_opened_before_its_broker(rabbitmq_url, names, tools,
 
     await tools.until(healthy, 15)
     await bus.publish(names.message())
-    await asyncio.wait_for(seen.wait(), 5)
+    await asyncio.wait_for(seen.wait(), 20)
     await subscriber.stop()
     await tools.clean(bus, names)
     await bus.close()

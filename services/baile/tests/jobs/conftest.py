@@ -26,7 +26,7 @@ class Orion:
     def __init__(self, installation: Any) -> None:
         self._installation = installation
 
-    async def hear(self, *, timeout_s: float = 5.0) -> Envelope:
+    async def hear(self, *, timeout_s: float = 20.0) -> Envelope:
         """The next message of Baile's outbox."""
         async with self._installation.bus.consume(self.queue.name) as consumer:
             deliveries = await consumer.get(1, timeout_s)

@@ -189,7 +189,7 @@ async def test_bad_requests(ana: Any, served: Served) -> None:
 async def test_a_stream_ends_when_baile_stops(installation: Any, ana: Any, served: Served) -> None:
     events = served.events(ana.token)
     await anext(events)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await installation.baile.stop()
         assert [event async for event in events] == []
 
@@ -202,7 +202,7 @@ async def test_a_stream_ends_with_its_sign_in_and_is_kept_alive_until_then(insta
     assert begin is not None and begin.type is None
     assert [await anext(events), await anext(events)] == [None, None]
     await ana.ok("POST", "/signout")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert {event async for event in events} <= {None}
 
 

@@ -130,7 +130,7 @@ async def test_a_storage_that_is_away_is_waited_for(
     await workers.complete(request, publish=False)
     monkeypatch.setattr(installation.objects, "get", away)
     await workers.publish(workers.last, request.organisation)
-    await asyncio.wait_for(asked_for.wait(), 5)
+    await asyncio.wait_for(asked_for.wait(), 20)
     assert not await completed(ana, made)
     monkeypatch.setattr(installation.objects, "get", whole)
 
