@@ -53,21 +53,30 @@ class Beats:
 
     async def _beat(self) -> None:
         context = self._agent.context
+        now = context.clock.monotonic()
+        copies = self._copies(now)
         self._number += 1
         # The lease counts from here: what the broker takes to confirm is on its account.
-        self._agent.leases = beat_sent(self._agent.leases, self._number, context.clock.monotonic())
+        self._agent.leases = beat_sent(self._agent.leases, self._number, now)
         try:
             async with asyncio.timeout(context.settings.lease_s / 2):
-                try:
-                    await context.publish(self._message(), SYSTEM, needed=False)
-                except MessageTooLarge:
-                    await context.publish(self._message(small=True), SYSTEM, needed=False)
+                for _ in range(copies):
+                    try:
+                        await context.publish(self._message(), SYSTEM, needed=False)
+                    except MessageTooLarge:
+                        await context.publish(self._message(small=True), SYSTEM, needed=False)
         except (Studio9Error, TimeoutError) as error:
             if not self._away:
                 context.log.warning("beat_not_sent", reason=str(error) or type(error).__name__)
             self._away = True
         else:
             self._away = False
+
+    def _copies(self, now: float) -> int:
+        """Two, once nobody has answered for half a lease: the broker gives its messages to the Orions in turns, and one
+        that is frozen takes its share of them in silence, perhaps all of ours."""
+        oldest = min(self._agent.leases.sent.values(), default=now)
+        return 2 if now - oldest > self._agent.context.settings.lease_s / 2 else 1
 
     def _message(self, *, small: bool = False) -> WorkerBeat:
         agent = self._agent

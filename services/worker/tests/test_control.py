@@ -2,11 +2,29 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from typing import Any
 
 from studio9_common.bus.port import BusUnavailable, Outgoing
 from studio9_common.contracts.job import Requirements
 from studio9_common.ids import new_id
+
+
+async def test_beats_go_out_twice_while_nobody_answers(platform: Any) -> None:
+    answer = platform._answer
+
+    async def frozen(_: Any) -> None:
+        """An Orion that takes its share of the beats in silence."""
+
+    platform._answer = frozen
+    await platform.start_worker(lease_s=0.8, beat_s=0.31)
+    await platform.until(lambda: 2 in Counter(beat.sequence for beat in platform.beats).values())
+    assert platform.beats[0].sequence != platform.beats[1].sequence, "nobody is frozen at first"
+    platform._answer = answer
+    before = platform.beats[-1].sequence
+    await platform.until(lambda: platform.beats[-1].sequence > before + 4)
+    later = Counter(beat.sequence for beat in platform.beats if beat.sequence > before + 2)
+    assert set(later.values()) == {1}
 
 
 async def test_a_cancel_ends_a_running_task_gently(platform: Any) -> None:
