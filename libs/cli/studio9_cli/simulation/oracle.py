@@ -6,9 +6,11 @@ It knows nothing of how Orion works, only what must hold (invariants 1 to 11 of 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from studio9_cli.simulation.clock import EPOCH
 from studio9_cli.simulation.ending import leaks, unsettled, wrong_ends
 from studio9_cli.simulation.plan import WORKERS
 from studio9_common.contracts.job import TERMINAL, Job, Phase, State
+from studio9_common.times import parse_time
 from studio9_orion.core.keeping import fence_of
 from studio9_worker.lease import AttemptKey
 
@@ -91,8 +93,10 @@ class Oracle:
             return
         policy, tick_s = world.orion_settings.policy, world.orion_settings.tick_s
         span = max(policy.lease_s, policy.assigned_s) + 3 * tick_s + 15
-        sure = attempt.reason.code == "start_timeout"
-        if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, world.loop.now - span, sure=sure):
+        sure, since = attempt.reason.code == "start_timeout", world.loop.now - span
+        if sure:  # the command may have vanished with the worker's queue at any time since it was given
+            since = min(since, (parse_time(attempt.assigned_at) - EPOCH).total_seconds() - tick_s)
+        if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, sure=sure):
             self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
 
     def begun(self, key: AttemptKey) -> None:
