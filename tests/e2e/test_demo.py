@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from studio9_cli.demo.journey import EPOCHS
 from studio9_cli.demo.runner import DemoOptions, run_demo
 from studio9_cli.demo.show import Silent
 from studio9_cli.platform.state import NotRunning, StateFolder
@@ -47,7 +48,7 @@ async def test_the_whole_journey_learns_and_adds_up(state: Path) -> None:
     assert not error, error
     assert figures["map50"] >= 0.85
     assert figures["recall_at_025"] >= 0.8
-    assert figures["live_epochs"] == 12
+    assert figures["live_epochs"] == EPOCHS
     assert figures["predictions"] > 100
     assert figures["online_predictions"] > 50
     assert figures["notifications"] >= 1

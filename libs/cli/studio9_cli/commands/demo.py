@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from studio9_cli.demo.journey import EPOCHS
 from studio9_cli.demo.runner import DemoOptions, run_demo
 from studio9_cli.demo.show import Screen
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--keep", action="store_true", help="leave the platform running")
     parser.add_argument("--port", type=int, default=20016, help="Baile's port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--epochs", type=int, default=12, help="epochs of the training")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs of the training")
     parser.add_argument("--pages", type=int, default=160, help="pages of the train album; the others follow")
 
 

@@ -17,9 +17,10 @@ from studio9_cli.demo.digits import Page
 from studio9_cli.demo.show import Show
 from studio9_cli.demo.waiting import JourneyFailed
 
-EPOCHS = 12
+EPOCHS = 16
 PICTURE_SIZE = 192
 CONFIDENCE = 0.25
+SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Journey:
                     "featureExtractorParams": {},
                     "modelType": {"tlType": "LOCALIZATION", "detectorType": "YOLO_HEAD"},
                     "tuneFeatureExtractor": False,
-                    "params": {"epochs": self._epochs, "patience": self._epochs},
+                    "params": {"epochs": self._epochs, "patience": self._epochs, "seed": SEED},
                     "input": self._albums["train"],
                     "testInput": self._albums["test"],
                     "trainParams": {

@@ -18,7 +18,7 @@ import httpx
 
 from studio9_cli.demo.api import Api, ApiError
 from studio9_cli.demo.digits import Page, build_pages
-from studio9_cli.demo.journey import CONFIDENCE, PICTURE_SIZE, Journey, Sql, Surroundings
+from studio9_cli.demo.journey import CONFIDENCE, EPOCHS, PICTURE_SIZE, Journey, Sql, Surroundings
 from studio9_cli.demo.show import Show
 from studio9_cli.demo.waiting import JourneyFailed
 from studio9_cli.platform.operators import Operators
@@ -39,7 +39,7 @@ class DemoOptions:
     state: Path
     port: int = 20016
     keep: bool = False
-    epochs: int = 12
+    epochs: int = EPOCHS
     pages: int = 160
     confidence: float = CONFIDENCE
 
