@@ -13,7 +13,7 @@ from studio9_cli.simulation.shrinking import shrink
 from studio9_cli.simulation.substitutes import replaced
 from studio9_cli.simulation.world import World
 
-RUNS = 60
+RUNS = 40
 
 
 def test_a_seed_is_one_run_bit_for_bit() -> None:

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--runs", type=int, default=100, help="how many seeds; each is one run (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
+    parser.add_argument("--processes", type=int, default=1, help="how many runs at once (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
     parser.add_argument(
         "--plant", metavar="NAME", help="find a planted bug, or `all` of them, instead; `list` names them"
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         report: dict[str, Any] = {"seed": args.seed, "plants": found}
         good = all(one["found"] for one in found)
     else:
-        report = simulate(args.runs, args.seed, tell=_say)
+        report = simulate(args.runs, args.seed, tell=_say, processes=args.processes)
         good = not report["failures"]
         told = ", ".join(f"{name} {report[name]}" for name in ("lost", "doubled", "stuck", "leaked", "broken"))
         print(

@@ -1,7 +1,12 @@
 """Many runs: their counts, their failures with a shrunk trace, and whether each planted bug is found."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 
 from studio9_cli import project
@@ -11,43 +16,78 @@ from studio9_cli.simulation.shrinking import shrink, story
 from studio9_cli.simulation.world import Run, World
 
 SORTS = ("lost", "doubled", "stuck", "leaked", "broken")
-SHOWN = 10
-"""Failures that are shrunk and told in full; the others give their seed."""
+BATCH = 50
+"""Runs after which progress is told."""
+SHOWN = 2
+"""Failures of a batch that are shrunk and told in full; the others give their seed."""
 PLANT_SEEDS = 400
 """Seeds that are tried for one planted bug."""
 
 Told = Callable[[str], None]
 
 
-def simulate(runs: int, seed: int, *, tell: Told) -> dict[str, Any]:
-    """Runs seeds `seed` to `seed + runs - 1` and reports."""
-    began = time.monotonic()
-    counts = dict.fromkeys(SORTS, 0)
-    pairs: set[tuple[str, str]] = set()
-    simulated_s = 0.0
-    failures: list[dict[str, Any]] = []
-    for number in range(runs):
-        run = World(plan_of(seed + number)).run()
-        pairs |= run.pairs
-        simulated_s += run.simulated_s
-        for problem in run.problems:
-            counts[problem.sort] += 1
+@dataclass
+class Batch:
+    """What some runs came to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    simulated_s: float = 0.0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, other: "Batch") -> None:
+        self.counts += other.counts
+        self.pairs |= other.pairs
+        self.simulated_s += other.simulated_s
+        self.failures += other.failures
+
+
+def run_batch(seeds: range) -> Batch:
+    """Runs some seeds, one after the other."""
+    batch = Batch()
+    for seed in seeds:
+        run = World(plan_of(seed)).run()
+        batch.pairs |= run.pairs
+        batch.simulated_s += run.simulated_s
+        batch.counts.update(problem.sort for problem in run.problems)
         if run.problems:
-            failures.append(failure(run, shrinks=len(failures) < SHOWN))
-            tell("\n".join(_lines(failures[-1])))
-        if (number + 1) % 100 == 0:
-            tell(f"{number + 1} runs, {len(failures)} failed, {time.monotonic() - began:.0f} s")
+            batch.failures.append(failure(run, shrinks=len(batch.failures) < SHOWN))
+    return batch
+
+
+def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1) -> dict[str, Any]:
+    """Runs seeds `seed` to `seed + runs - 1` and reports. What is reported does not depend on `processes`."""
+    began = time.monotonic()
+    parts = [range(start, min(start + BATCH, seed + runs)) for start in range(seed, seed + runs, BATCH)]
+    total = Batch()
+    with _pool(processes) as pool:
+        for seeds, batch in zip(parts, pool.map(run_batch, parts) if pool else map(run_batch, parts), strict=True):
+            total.add(batch)
+            for one in batch.failures:
+                tell("\n".join(_lines(one)))
+            done = seeds.stop - seed
+            tell(f"{done} runs, {len(total.failures)} failed, {time.monotonic() - began:.0f} s")
     return {
         "commit": project.commit(),
         "seed": seed,
         "runs": runs,
-        **counts,
-        "simulated_hours": round(simulated_s / 3600, 2),
-        "pairs_reached": len(pairs),
-        "state_event_pairs": sorted(f"{phase} × {event}" for phase, event in pairs),
+        **{sort: total.counts[sort] for sort in SORTS},
+        "simulated_hours": round(total.simulated_s / 3600, 2),
+        "pairs_reached": len(total.pairs),
+        "state_event_pairs": sorted(f"{phase} × {event}" for phase, event in total.pairs),
         "seconds": round(time.monotonic() - began, 2),
-        "failures": failures,
+        "processes": processes,
+        "failures": total.failures,
     }
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+    if processes <= 1:
+        yield None
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
 def failure(run: Run, *, shrinks: bool = True) -> dict[str, Any]:
@@ -75,11 +115,11 @@ def find_plants(names: Iterable[str], seed: int, *, tell: Told, seeds: int = PLA
 
 
 def find_plant(name: str, seed: int, *, seeds: int = PLANT_SEEDS) -> dict[str, Any]:
-    """Looks for one planted bug."""
+    """Looks for one planted bug: the first seed that fails with it and holds without it."""
     plant = plants()[name]
     for number in range(seed, seed + seeds):
         run = World(plan_of(number)).run(plant())
-        if run.problems:
+        if run.problems and not World(plan_of(number)).run().problems:
             problem = run.problems[0]
             return {"name": name, "found": True, "seed": number, "problem": f"{problem.sort}: {problem.what}"}
     return {"name": name, "found": False, "seed": None, "problem": None}

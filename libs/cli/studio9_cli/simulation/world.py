@@ -35,8 +35,6 @@ PACE = 3.0
 SETTLE_S = 1800.0
 """How long after the last fault everything may take to end and to be cleaned."""
 LOOK_S = 20.0
-COLLECT_EVERY = 20
-"""Runs between two collections of the interpreter's garbage, which cost a third of a run each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +83,14 @@ class World:
         usual = substitutes(self.plan.seed, self.on_exception, self._missing, self._decide_all)
         collecting = gc.isenabled()
         gc.disable()
+        gc.freeze()  # what was there before need not be looked at when the run is swept up
         try:
             with replaced([*usual, *changes]):
                 self._run()
                 self.oracle.judge()
         finally:
             self._bury()
+            gc.unfreeze()
             if collecting:
                 gc.enable()
         digest = hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
@@ -130,8 +130,7 @@ class World:
             self.loop.clear()
             self.processes.clear()
             self.nodes.clear()
-            if self.plan.seed % COLLECT_EVERY == 0:
-                gc.collect()
+            gc.collect()
         finally:
             sys.unraisablehook = silent
 
