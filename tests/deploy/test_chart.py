@@ -1,5 +1,6 @@
 """The chart: strict lint; every document fits Kubernetes' schemas, and no service lacks a part."""
 
+import importlib
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -86,12 +87,35 @@ def test_a_service_is_reached_by_its_callers_alone(documents: list[dict[str, Any
         return {peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for peer in peers}
 
     assert callers("aries") == {"baile", "orion", "taurus"}
-    assert callers("argo") == {"baile", "taurus", "worker"}
+    assert callers("argo") == {"baile", "taurus"}
     assert policies["orion"]["spec"]["ingress"] == []
     assert policies["worker"]["spec"]["ingress"] == []
     assert "from" not in policies["baile"]["spec"]["ingress"][0]
     for name, policy in policies.items():
         assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}, name
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES | {"worker"}))
+def test_a_service_is_told_the_addresses_that_it_calls_and_no_others(
+    documents: list[dict[str, Any]], service: str
+) -> None:
+    workloads = by_kind(documents)
+    (container,) = (workloads["Deployment"] | workloads["DaemonSet"])[service]["spec"]["template"]["spec"]["containers"]
+    told = {variable["name"] for variable in container["env"]} & {"STUDIO9_ARIES_URL", "STUDIO9_ARGO_URL"}
+    main = (root() / "services" / service / f"studio9_{service}" / "__main__.py").read_text()
+    assert told == {f"STUDIO9_{name.upper()}_URL" for name in ("aries", "argo") if f"settings.{name}_url" in main}
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES | {"worker"}))
+def test_every_setting_is_one_that_the_service_knows(documents: list[dict[str, Any]], service: str) -> None:
+    workloads = by_kind(documents)
+    (container,) = (workloads["Deployment"] | workloads["DaemonSet"])[service]["spec"]["template"]["spec"]["containers"]
+    settings = getattr(importlib.import_module(f"studio9_{service}.settings"), f"{service.capitalize()}Settings")
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    for name in environment:
+        short = {name.removeprefix(f"STUDIO9_{service.upper()}_").lower(), name.removeprefix("STUDIO9_").lower()}
+        assert short & set(settings.model_fields), f"{service} does not know {name}"
+    settings.load(environment=environment)
 
 
 def test_selectors_match_their_pods(documents: list[dict[str, Any]]) -> None:

@@ -5,9 +5,11 @@ import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from studio9_cli.deployment import write_secrets
 from studio9_cli.project import root
@@ -54,6 +56,20 @@ def test_every_setting_is_one_that_the_service_knows(resolved: dict[str, Any], s
         short = {name.removeprefix(prefix).lower(), name.removeprefix("STUDIO9_").lower()}
         assert short & set(kind.model_fields), f"{service} does not know {name}"
     kind.load(environment=environment)
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_no_service_falls_back_to_an_embedded_part(resolved: dict[str, Any], service: str) -> None:
+    environment = resolved["services"][service]["environment"]
+    settings = settings_of(service).load(environment=environment)
+    main = (root() / "services" / service / f"studio9_{service}" / "__main__.py").read_text()
+    for name in ("bus_url", "aries_url", "argo_url"):
+        assert bool(getattr(settings, name)) == (f"settings.{name}" in main), name
+    for name in ("database_url", "documents_url", "objects_url", "streams_url", "warehouse_url"):
+        if name in type(settings).model_fields:
+            value = getattr(settings, name)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            assert urlsplit(text).scheme in {"postgresql", "http", "s3", "aws"}, name
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))

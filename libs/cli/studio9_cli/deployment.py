@@ -1,7 +1,8 @@
-"""The secrets of a compose deployment: random, one broker user per service, written once and for their owner only.
+"""The secrets of a compose deployment: random, one broker user per service, written once.
 
-`.env` holds what `deploy/compose/compose.yaml` refers to; `rabbitmq/definitions.json` the broker's users (hashed as
-RabbitMQ stores them: SHA-256 over a 4-byte salt and the password) with what each may touch.
+`.env`, for its owner only, holds what `deploy/compose/compose.yaml` refers to; `rabbitmq/definitions.json` the broker's
+users (hashed as RabbitMQ stores them: SHA-256 over a 4-byte salt and the password) with what each may touch. The broker
+reads that file as a user of its own, so everybody may; 24 random bytes cannot be found from their hash.
 """
 
 import base64
@@ -71,5 +72,6 @@ def write_secrets(folder: Path) -> list[Path]:
     values["USER_KEYS"] = TokenKeys.generate()
     values["SECRET_KEYS"] = Fernet.generate_key().decode()
     write_private(definitions, json.dumps(broker_definitions(broker), indent=1))
+    definitions.chmod(0o644)
     write_private(environment, "".join(f"{name}={value}\n" for name, value in values.items()))
     return [environment, definitions]

@@ -16,12 +16,15 @@ def test_passwords_are_hashed_as_the_broker_checks_them() -> None:
     assert stored[4:] == hashlib.sha256(b"\x01\x02\x03\x04open sesame").digest()
 
 
-def test_secrets_are_random_private_and_never_overwritten(tmp_path: Path) -> None:
+def test_secrets_are_random_and_never_overwritten(tmp_path: Path) -> None:
     written = write_secrets(tmp_path / "a")
     again = write_secrets(tmp_path / "b")
     values = [dict(line.split("=", 1) for line in files[0].read_text().splitlines()) for files in (written, again)]
     assert not set(values[0].values()) & set(values[1].values())
-    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in written)
+    environment, definitions = written
+    assert stat.S_IMODE(environment.stat().st_mode) == 0o600
+    assert stat.S_IMODE(definitions.stat().st_mode) == 0o644, "the broker's own user reads it"
+    assert not any(value in definitions.read_text() for name, value in values[0].items() if "BROKER" in name)
     with pytest.raises(SecretsExist):
         write_secrets(tmp_path / "a")
 
