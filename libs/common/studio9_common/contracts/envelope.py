@@ -5,7 +5,7 @@ and the extensions `organisation` and `traceparent` (W3C Trace Context).
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -116,8 +116,3 @@ def decode(body: bytes) -> Envelope:
         subject=head.get("subject"),
         traceparent=head.get("traceparent"),
     )
-
-
-def for_organisation(envelope: Envelope, organisation: str) -> Envelope:
-    """The same envelope under another organisation (Orion's events about a worker's job)."""
-    return replace(envelope, organisation=organisation)

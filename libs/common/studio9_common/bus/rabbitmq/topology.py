@@ -71,7 +71,7 @@ async def declare_base(channel: Channel) -> None:
     await channel.queue_declare(
         LOST_QUEUE,
         durable=True,
-        arguments={"x-queue-type": "classic", "x-max-length": 1000, "x-message-ttl": 86_400_000},
+        arguments=LOST_ARGUMENTS,
     )
     await channel.queue_bind(LOST_QUEUE, LOST)
     await channel.exchange_declare(RETURN, exchange_type="direct", durable=True, arguments={"alternate-exchange": LOST})
