@@ -1,6 +1,8 @@
 """The bodies of Aries' document routes, as both sides see them.
 
-An `etag` is the opaque version of a document; it comes back in If-Match, or in `etag` of a bulk item.
+An `etag` is the opaque version of a document; it comes back in If-Match, or in `etag` of a bulk item. Answers about
+many documents are `{"items": […]}` in the order of the request: an outcome per write of a bulk, `{id, etag, body}` or
+null per id of a multi-get; a search adds `next` (null on the last page) and `total` (null unless asked for).
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,28 +47,8 @@ class BulkOutcome(Wire):
     field: str | None = None
 
 
-class BulkAnswer(Wire):
-    """One outcome per item, in order."""
-
-    items: list[BulkOutcome]
-
-
 class ManyRequest(Wire):
     ids: list[Id] = Field(max_length=MAX_ITEMS)
-
-
-class Found(Wire):
-    """A document as read."""
-
-    id: str
-    etag: str
-    body: dict[str, Any]
-
-
-class ManyAnswer(Wire):
-    """One entry per id, in order; null for what is not there."""
-
-    items: list[Found | None]
 
 
 class Conditions(Wire):
@@ -102,12 +84,6 @@ class SearchRequest(Wire):
     fresh: bool = False
     total: bool = False
     month: str | None = Field(None, pattern=r"^\d{4}\.\d{2}$")
-
-
-class SearchAnswer(Wire):
-    items: list[Found]
-    next: str | None = None
-    total: int | None = None
 
 
 class CountAnswer(Wire):
