@@ -6,7 +6,6 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -164,12 +163,11 @@ class KilledOnTheWay(Journey):
         try:
             await super().train()
         finally:
-            killer.cancel()
-            with suppress(asyncio.CancelledError):
-                await killer
+            # Never cut short: a service would stay dead, and a fast training would leave some unharmed.
+            await killer
 
     async def _kill(self) -> None:
-        """Everything but Baile, whose connection this client holds, and the worker, which goes first."""
+        """Everything but Baile, whose connection this client holds, and the worker, which runs the training."""
         await asyncio.sleep(6)
         for service in ("orion", "aries", "taurus", "argo", "pegasus"):
             await asyncio.to_thread(self.deployment.kill, service)
