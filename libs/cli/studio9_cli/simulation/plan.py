@@ -85,7 +85,9 @@ def _wishes(rng: random.Random) -> list[Wish]:
         ending = rng.choices(("ok", "user_error", "crash,ok", "crash"), (16, 2, 1, 1))[0]
         parameters: dict[str, Any] = {
             "epochs": rng.randint(3, 12) if kind == "train" else 1,
-            "epoch_s": rng.uniform(10, 50) if kind == "train" else rng.uniform(5, 120),
+            "epoch_s": rng.uniform(10, 50)
+            if kind == "train"
+            else rng.choice((0.01, rng.uniform(5, 60), rng.uniform(5, 120))),
             "endings": tuple(ending.split(",")),
             "fails_at": rng.uniform(0.05, 0.95),
             "stubborn": rng.random() < 0.2,
