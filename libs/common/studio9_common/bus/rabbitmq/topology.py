@@ -24,7 +24,7 @@ DEAD_QUEUE = "studio9.dead.v1"
 LOST = "studio9.lost"
 LOST_QUEUE = "studio9.lost.v1"
 
-LOST_ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 1000, "x-message-ttl": 86_400_000}
+LOST_ARGUMENTS: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1000, "x-message-ttl": 86_400_000}
 
 DELIVERY_LIMIT = 10_000
 """Deliveries of one message before the broker itself gives it up. Lost consumers and releases count too, so it stands
