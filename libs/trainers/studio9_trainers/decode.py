@@ -19,8 +19,8 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, ImportError)
 """What Pillow raises; the last one where another package looks for a further codec that is not installed."""
-MAX_PIXELS = 100_000_000
-"""Pictures with more are refused: tile them first."""
+MAX_PIXELS = 178_956_970
+"""Pictures with more are refused, as by the platform when they are uploaded: tile them first."""
 
 
 def decode(path: Path, name: str | None = None) -> Pixels:

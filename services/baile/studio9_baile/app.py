@@ -7,6 +7,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from studio9_baile.bell import Bell
 from studio9_baile.core import Core
 from studio9_baile.database import Database
+from studio9_baile.jobs.limits import WATCHED, Limits
 from studio9_baile.jobs.running import Background
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
@@ -22,6 +23,7 @@ from studio9_baile.watching import EventWatch
 from studio9_common.bus.port import Bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
+from studio9_common.config import LiveConfig
 from studio9_common.errors import Unavailable
 from studio9_common.http.app import create_app
 from studio9_common.objects import local_http
@@ -77,6 +79,8 @@ def build(
     whoever made them. Raises BadInput for settings that cannot be used."""
     clock = clock or SystemClock()
     database = Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool)
+    file = settings.state_dir / "configuration.json"
+    config = LiveConfig(argo, bus, service="baile", file=file, watched=WATCHED)
     core = Core(
         settings=settings,
         database=database,
@@ -94,8 +98,9 @@ def build(
         argo=argo,
         catalogue=CatalogueKeeper(database, aries, clock),
         watch=EventWatch(database),
+        limits=Limits(config),
     )
-    return BaileService(core, _asgi(core, bus), Background(core, bus))
+    return BaileService(core, _asgi(core, bus), Background(core, bus, config))
 
 
 def _asgi(core: Core, bus: Bus) -> FastAPI:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from studio9_baile.database import Database
+from studio9_baile.jobs.limits import Limits
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
@@ -30,6 +31,7 @@ class Core:
     argo: ArgoClient
     catalogue: CatalogueKeeper
     watch: EventWatch
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from studio9_baile.jobs.streams import StreamFinder
 from studio9_baile.models.records import BucketRow
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber
+from studio9_common.config import LiveConfig
 
 
 class Background:
     """See the module's docstring."""
 
-    def __init__(self, core: Core, bus: Bus) -> None:
-        self._core = core
+    def __init__(self, core: Core, bus: Bus, config: LiveConfig) -> None:
+        self._core, self._config = core, config
         bell, hearing = core.database.bell, Hearing(core)
         self._subscribers = (
             Subscriber(bus, JOBS_QUEUE, hearing.jobs, batch=50),
@@ -50,6 +51,7 @@ class Background:
             for bucket in offered.values():
                 row = BucketRow(id=bucket.id, name=bucket.name, region=bucket.region, offered=True)
                 await work.put_bucket(row)
+        await self._config.start()
         for subscriber in self._subscribers:
             await subscriber.start()
         for loop in self._loops:
@@ -62,3 +64,4 @@ class Background:
         """Gives back what is in hand."""
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         await asyncio.gather(*(loop.stop() for loop in self._loops))
+        await self._config.stop()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio9_baile.bell import OUTBOX
+from studio9_baile.jobs.limits import Limits
 from studio9_baile.models.jobs import OutboxMessage, Process, ProcessStatus, ResultState
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
@@ -29,9 +30,10 @@ class Wanted:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def ask(work: Work, wanted: Wanted) -> Process:
+def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
     """Adds the process and the request; from the commit on the job is durable."""
-    spec = wanted.spec
+    limited = limits.apply(work.organisation, wanted.spec)
+    spec = limited.spec
     process = work.processes.add(
         Process(
             id=wanted.id,
@@ -53,7 +55,14 @@ def ask(work: Work, wanted: Wanted) -> Process:
     )
     context = {"requested_by": SOURCE, "target": wanted.target.value, "target_id": wanted.target_id}
     priority_class = "gpu" if spec.requirements.gpus else "cpu"
-    request = JobRequested(job=wanted.id, owner=wanted.owner, spec=spec, context=context, priority_class=priority_class)
+    request = JobRequested(
+        job=wanted.id,
+        owner=wanted.owner,
+        spec=spec,
+        context=context,
+        priority=limited.priority,
+        priority_class=priority_class,
+    )
     post(work, wanted.id, request)
     return process
 

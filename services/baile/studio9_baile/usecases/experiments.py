@@ -167,7 +167,7 @@ async def _start(
         target_id=experiment.id,
         data=data,
     )
-    ask(work, wanted)
+    ask(work, wanted, core.limits)
 
 
 def _version(

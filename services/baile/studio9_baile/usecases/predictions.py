@@ -112,7 +112,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
         )
         made_from(work, Kind.ALBUM, output.id, Kind.ALBUM, album.id, kind, job)
         made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, version.id, "predicted_by", job)
-        ask(work, _wanted(core, prediction, version, written, limits, kind, job))
+        ask(work, _wanted(core, prediction, version, written, limits, kind, job), core.limits)
         changed(work, Kind.CV_PREDICTION, prediction.id, "created", by=caller, status=prediction.status)
         changed(work, Kind.ALBUM, output.id, "created", status=output.status)
     return prediction

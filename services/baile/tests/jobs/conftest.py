@@ -73,7 +73,7 @@ def asked(installation: Any) -> Callable[..., Any]:
             "data": {"outputs": {}, "model_version": "none", "dataset_version": "none"},
         }  # fmt: skip
         async with core.database.write(claims.organisation) as work:
-            return ask(work, Wanted(**(given | changes)))
+            return ask(work, Wanted(**(given | changes)), core.limits)
 
     return make
 

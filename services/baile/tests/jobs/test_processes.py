@@ -99,3 +99,9 @@ async def test_an_assets_newest_process(installation: Any, ana: Any, bo: Any, as
         error = await ana.refused(400, "GET", f"/{kind}/unknown/process")
         assert error["message"].startswith("Process target asset was not found")
     await bo.refused(400, "GET", f"/albums/{album}/process")
+
+
+async def test_times_that_leave_the_calendar(ana: Any) -> None:
+    for given in ("0001-01-01T00:00:00%2B14:00,9999-12-31T23:59:59Z", "2020-01-01T00:00:00Z,9999-12-31T23:59:59-23:59"):
+        error = await ana.refused(400, "GET", f"/processes?processCompleted={given}")
+        assert error["errors"][0]["field"] == "processCompleted"
