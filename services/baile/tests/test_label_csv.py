@@ -106,3 +106,10 @@ async def test_what_is_exported_can_be_brought_in_again(ana: Any, boxes: str) ->
     await send(ana, boxes, exported.text)
     assert await tags(ana, boxes) == before
     assert (await ana.http.get(f"/v2.0/albums/{boxes}?access_token={ana.token}")).status_code == 401
+
+
+async def test_a_header_after_empty_lines_and_the_order_of_the_report(ana: Any, boxes: str) -> None:
+    rows = "\n\nfilename,label,x-min,y-min,x-max,y-max\nimg_009,ship,0,0,5,5\nimg_001,ship\nimg\x00_001,ship,0,0,5,5\n"
+    report = json.loads((await send(ana, boxes, rows)).headers["Studio9-Label-Report"])
+    assert report["header"] and [one["line"] for one in report["skippedRows"]] == [4, 5, 6]
+    assert "NUL" in report["skippedRows"][2]["reason"]

@@ -55,6 +55,8 @@ class Repository(Generic[Row]):
             self.add(row)
 
     async def find(self, identifier: str, *, lock: bool = False) -> Row | None:
+        if "\x00" in identifier:  # from a path; no id has one, and PostgreSQL refuses to compare with it
+            return None
         statement = self.select(self.row.id == identifier)
         return await self._session.scalar(statement.with_for_update() if lock else statement)
 

@@ -1,6 +1,7 @@
 """Names that users give: to files, which never become paths, and to assets."""
 
 import unicodedata
+from typing import Any
 
 from studio9_common.errors import BadInput
 
@@ -47,3 +48,25 @@ def text(value: str | None, field: str, limit: int = 10_000) -> str | None:
     if value is not None and (len(value) > limit or "\x00" in value):
         raise BadInput("Text cannot be used", field=field, fix=f"use at most {limit} characters, none of them NUL")
     return value
+
+
+def unstorable(text: str) -> bool:
+    """Whether a text holds what databases and UTF-8 refuse: a NUL, or half of a surrogate pair."""
+    return "\x00" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text))
+
+
+def first_unstorable(data: Any) -> str | None:
+    """Where in parsed JSON the first text is that cannot be stored, as `a.0.b`; None if every text can be."""
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str):
+            if unstorable(value):
+                return where
+        elif isinstance(value, dict):
+            if any(isinstance(key, str) and unstorable(key) for key in value):
+                return where
+            waiting += [(f"{where}.{key}".lstrip("."), item) for key, item in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{where}.{number}".lstrip("."), item) for number, item in enumerate(value)]
+    return None

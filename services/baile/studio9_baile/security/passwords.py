@@ -7,6 +7,7 @@ from collections.abc import Collection
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from studio9_baile.security.names import unstorable
 from studio9_common.errors import BadInput
 
 SHORTEST, LONGEST = 10, 128
@@ -29,6 +30,8 @@ def check_rules(password: str, field: str = "password") -> None:
         fix = f"use {SHORTEST} to {LONGEST} characters"
     elif sum(re.search(kind, password) is not None for kind in _KINDS) < 3:
         fix = "use three of the four: upper case, lower case, digits, special characters"
+    elif unstorable(password):
+        fix = "use whole characters, none of them NUL"
     elif _THREE_ALIKE.search(password):
         fix = "do not repeat a character three times in a row"
     if fix is not None:

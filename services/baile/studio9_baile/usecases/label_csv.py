@@ -43,14 +43,15 @@ class Report:
             self.details.append(SkippedRow(line, reason))
 
     def body(self, most: int = SKIPPED_KEPT) -> dict[str, Any]:
-        """The JSON form, with at most so many skipped rows."""
+        """The JSON form, with at most so many skipped rows, in the order of the file."""
+        told = sorted(self.details, key=lambda one: one.line)[:most]
         return {
             "rows": self.rows,
             "used": self.used,
             "header": self.header,
             "pictures": self.pictures,
             "skipped": self.skipped,
-            "skippedRows": [{"line": one.line, "reason": one.reason} for one in self.details[:most]],
+            "skippedRows": [{"line": one.line, "reason": one.reason} for one in told],
         }
 
 

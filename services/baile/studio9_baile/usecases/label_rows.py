@@ -45,13 +45,15 @@ def read_rows(path: Path, mode: LabelMode) -> Iterator[LabelRow | SkippedRow | H
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            for number, cells in enumerate(reader):
+            first = True
+            for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
-                if number == 0 and _is_header(cells):
+                if first and _is_header(cells):
                     yield HeaderRow(reader.line_num)
                 else:
                     yield _row(reader.line_num, cells, mode)
+                first = False
         except UnicodeDecodeError:
             raise BadInput(
                 "Labels file is not UTF-8 text", field="file", fix="save it as CSV in UTF-8 and upload it again"
@@ -74,6 +76,8 @@ def _row(line: int, cells: list[str], mode: LabelMode) -> LabelRow | SkippedRow:
     filename, label = cells[0].strip(), cells[1].strip()
     if not filename:
         return SkippedRow(line, "the file name is empty")
+    if "\x00" in filename:
+        return SkippedRow(line, "the file name holds a NUL")
     if not label:
         return SkippedRow(line, "the label is empty")
     if len(label) > 500 or "\x00" in label:

@@ -14,6 +14,7 @@ from studio9_baile.models.identity import (
     UserStatus,
 )
 from studio9_baile.repositories.paging import Page
+from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
 from studio9_baile.security.tokens import one_time_token, token_hash
 from studio9_common.errors import BadInput, Conflict, Unauthenticated
@@ -24,7 +25,7 @@ _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 
 class BadBootstrapToken(BadInput):
-    """This one-time token is unknown, used or expired; have a new one made with `./studio9 admin bootstrap`."""
+    """This one-time token is unknown, used or expired; have a new one made with `./studio9 admin bootstrap-token`."""
 
     code = "bad_bootstrap_token"
 
@@ -51,11 +52,11 @@ class NewUser:
             raise BadInput(
                 "Username is invalid", field="username", fix="use 1 to 150 letters, digits and the characters . @ + - _"
             )
-        if len(self.email) > 254 or not _EMAIL.fullmatch(self.email):
-            raise BadInput("Email is invalid", field="email", value=self.email, fix="write name@host")
+        if len(self.email) > 254 or unstorable(self.email) or not _EMAIL.fullmatch(self.email):
+            raise BadInput("Email is invalid", field="email", fix="write name@host")
         for field, value in (("firstName", self.first_name), ("lastName", self.last_name)):
-            if len(value) > 150:
-                raise BadInput("Name is too long", field=field, fix="use at most 150 characters")
+            if len(value) > 150 or unstorable(value):
+                raise BadInput("Name cannot be used", field=field, fix="use at most 150 characters, none of them NUL")
         check_rules(self.password)
 
 
@@ -70,8 +71,12 @@ async def create_bootstrap_token(core: Core) -> str:
 
 async def bootstrap(core: Core, token: str, organisation: str, new: NewUser) -> User:
     """Makes the organisation and its first user, an administrator, and uses up the token, all or nothing."""
-    if not 1 <= len(organisation.strip()) <= 100:
-        raise BadInput("Organisation name is invalid", field="organisation", fix="use 1 to 100 characters")
+    if not 1 <= len(organisation.strip()) <= 100 or not organisation.strip().isprintable():
+        raise BadInput(
+            "Organisation name is invalid", field="organisation", fix="use 1 to 100 characters, none of them invisible"
+        )
+    if unstorable(token):
+        raise BadBootstrapToken(field="token")
     new.check()
     password_hash = await core.passwords.hash(new.password)
     async with core.database.system() as work:

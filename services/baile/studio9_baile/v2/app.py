@@ -21,7 +21,7 @@ from studio9_baile.v2 import (
     session,
     users,
 )
-from studio9_baile.v2.middleware import LimitBody
+from studio9_baile.v2.middleware import LimitBody, RefuseNul
 
 TOPICS = (
     session, users, config, albums, pictures, models, experiments, predictions, online, processes, projects, empty,
@@ -46,6 +46,7 @@ def v2_app(core: Core, **state: Any) -> FastAPI:
     for topic in TOPICS:
         app.include_router(topic.routes)
     settings = core.settings
+    app.add_middleware(RefuseNul)
     app.add_middleware(
         LimitBody,
         usual=settings.max_body,

@@ -46,7 +46,7 @@ def page(
 ) -> Page:
     """The page that was asked for; `search` is plain text, empty is none."""
     fields = tuple(field.strip() for field in order.split(",") if field.strip())
-    return Page(number, size, fields, search.replace("\x00", ""))
+    return Page(number, size, fields, search)
 
 
 def shelf(

@@ -1,5 +1,6 @@
 """Errors as `/v2.0` writes them: `{code, message, errors}`, where code is the HTTP status."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,11 +10,18 @@ from starlette.responses import JSONResponse
 
 from studio9_baile.usecases.signing_in import TooManyFailures
 from studio9_baile.v2.dependencies import token_of
+from studio9_baile.v2.middleware import BodyTooLarge
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import logger
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="studio9"'}
-_MESSAGES = {404: "The requested resource could not be found", 405: "HTTP method not allowed"}
+_NO_JSON = {"field": "body", "fix": "send one JSON object, not too deep and without overlong numbers"}
+_MESSAGES = {
+    400: f"The request content was malformed: {_NO_JSON['field']}: {_NO_JSON['fix']}",
+    404: "The requested resource could not be found",
+    405: "HTTP method not allowed",
+}
+_ENTRIES = {400: [_NO_JSON]}
 
 
 def error_response(error: Studio9Error) -> JSONResponse:
@@ -40,6 +48,17 @@ def _body(status: int, message: str, errors: list[Any], headers: dict[str, str] 
     return JSONResponse({"code": status, "message": message, "errors": errors}, status, headers or None)
 
 
+def _invalid_entry(one: Mapping[str, Any]) -> dict[str, str]:
+    """Field and fix of one finding of pydantic's."""
+    context = one.get("ctx") or {}
+    if one["type"] == "json_invalid":
+        return {"field": "body", "fix": f"it is not JSON from character {one['loc'][-1]} on: {context.get('error')}"}
+    parts = [str(part) for part in one["loc"] if part not in ("body", "query", "path")]
+    if one["type"] == "unstorable":
+        parts += filter(None, [context["field"]])
+    return {"field": ".".join(parts), "fix": str(one["msg"]).removeprefix("Value error, ")}
+
+
 def install(app: FastAPI) -> None:
     """Gives an app these error answers."""
     log = logger("baile")
@@ -52,13 +71,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            {
-                "field": ".".join(str(part) for part in one["loc"] if part not in ("body", "query", "path")),
-                "fix": str(one["msg"]),
-            }
-            for one in error.errors()[:10]
-        ]
+        errors = [_invalid_entry(one) for one in error.errors()[:10]]
         first = errors[0]
         message = f"The request content was malformed: {first['field'] or 'body'}: {first['fix']}"
         return _body(400, message, errors)
@@ -72,7 +85,8 @@ def install(app: FastAPI) -> None:
             except Studio9Error as refusal:
                 return error_response(refusal)
         message = _MESSAGES.get(error.status_code, str(error.detail))
-        return _body(error.status_code, message, [], dict(error.headers or {}))
+        entries = error.errors if isinstance(error, BodyTooLarge) else _ENTRIES.get(error.status_code, [])
+        return _body(error.status_code, message, entries, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> JSONResponse:

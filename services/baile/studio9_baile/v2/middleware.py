@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -15,7 +16,7 @@ class BodyTooLarge(HTTPException):
     """The body is larger than this route accepts. (An HTTPException, so that reading a form lets it through.)"""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.errors = [{"field": "body", "fix": f"send at most {limit} bytes"}]
         super().__init__(413, f"The body is larger than the {limit} bytes that this route accepts; send less")
 
 
@@ -36,8 +37,8 @@ class LimitBody:
         if announced.isdigit() and int(announced) > limit:
             # Raised here it would pass the error handlers by: they stand further in.
             refusal = BodyTooLarge(limit)
-            answer = JSONResponse({"code": 413, "message": refusal.detail, "errors": []}, 413, {"Connection": "close"})
-            await answer(scope, receive, send)
+            content = {"code": 413, "message": refusal.detail, "errors": refusal.errors}
+            await JSONResponse(content, 413, {"Connection": "close"})(scope, receive, send)
             return
         received = 0
 
@@ -50,6 +51,23 @@ class LimitBody:
             return message
 
         await self._app(scope, limited, send)
+
+
+class RefuseNul:
+    """Stops a query that holds a NUL, which databases refuse in a text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        field = next((name for name, value in given if "\x00" in name + value), None)
+        if field is None:
+            await self._app(scope, receive, send)
+            return
+        entry = {"field": field.replace("\x00", ""), "fix": "remove the NUL"}
+        message = f"The request content was malformed: {entry['field']}: {entry['fix']}"
+        await JSONResponse({"code": 400, "message": message, "errors": [entry]}, 400)(scope, receive, send)
 
 
 class DropTrailingSlash:

@@ -73,7 +73,7 @@ def _range(text: str | None, field: str) -> tuple[datetime, datetime] | None:
     first, _, last = text.partition(",")
     try:
         return parse_time(first), parse_time(last)
-    except ValueError:
+    except (ValueError, OverflowError):  # a time may leave the calendar on its way to UTC
         raise BadInput(
             "Date range is invalid", field=field, value=text, fix="give two ISO times separated by a comma"
         ) from None
