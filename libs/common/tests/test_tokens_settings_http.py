@@ -63,6 +63,25 @@ def test_settings_take_the_nearest_source(tmp_path: Path) -> None:
     assert caught.value.field == "limit"
 
 
+def test_the_command_line_comes_first_and_settings_made_by_hand_read_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDIO9_PROBE_LIMIT", "6")
+    monkeypatch.setenv("LIMIT", "9")
+    assert ProbeSettings().limit == 3
+    file = tmp_path / "studio9.toml"
+    file.write_text('[probe]\nlimit = 4\nlog_level = "debug"\n')
+    given = ProbeSettings.of_process(["--config", str(file), "--set", "limit=7", "a-word-of-the-caller"])
+    assert (given.limit, given.log_level) == (7, "debug")
+    assert ProbeSettings.of_process([]).limit == 6
+    for wrong in (["--set", "limit"], ["--set", "nothing=1"], ["--config", str(tmp_path / "none.toml")]):
+        with pytest.raises(BadSettings):
+            ProbeSettings.of_process(wrong)
+    with pytest.raises(BadSettings) as caught:
+        ProbeSettings.of_process(["--set", "log_level=loud"])
+    assert caught.value.field == "log_level"
+
+
 async def test_client_and_app_speak_with_tokens_and_typed_errors() -> None:
     keys = TokenKeys(TokenKeys.generate())
     healthy = True

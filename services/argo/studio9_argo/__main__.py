@@ -1,4 +1,4 @@
-"""`python -m studio9_argo`: Argo in a process of its own, from the environment's settings."""
+"""`python -m studio9_argo`: Argo in a process of its own, from its settings."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from studio9_common.tokens import TokenKeys
 
 async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = ArgoSettings.load()
+    settings = ArgoSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
     documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)

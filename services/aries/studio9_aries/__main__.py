@@ -1,4 +1,4 @@
-"""`python -m studio9_aries`: Aries in a process of its own, from the environment's settings."""
+"""`python -m studio9_aries`: Aries in a process of its own, from its settings."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from studio9_common.tokens import TokenKeys
 
 async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = AriesSettings.load()
+    settings = AriesSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)
     try:

@@ -1,4 +1,4 @@
-"""`python -m studio9_baile`: Baile in a process of its own, from the environment's settings.
+"""`python -m studio9_baile`: Baile in a process of its own, from its settings.
 
 `python -m studio9_baile bootstrap-token` prints a one-time token for the first user instead.
 """
@@ -18,7 +18,7 @@ from studio9_common.tokens import TokenKeys
 
 async def main(print_token: bool) -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = BaileSettings.load()
+    settings = BaileSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
     objects = settings.open_objects()

@@ -1,4 +1,4 @@
-"""`python -m studio9_orion`: Orion in a process of its own, from the environment's settings."""
+"""`python -m studio9_orion`: Orion in a process of its own, from its settings."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from studio9_orion.settings import OrionSettings
 
 async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = OrionSettings.load()
+    settings = OrionSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
     bus = await open_bus(settings.bus_url, name="orion")

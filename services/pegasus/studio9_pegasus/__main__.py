@@ -1,4 +1,4 @@
-"""`python -m studio9_pegasus`: Pegasus in a process of its own, from the environment's settings."""
+"""`python -m studio9_pegasus`: Pegasus in a process of its own, from its settings."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from studio9_pegasus.settings import PegasusSettings
 
 async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = PegasusSettings.load()
+    settings = PegasusSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
     objects = settings.open_objects()

@@ -1,4 +1,4 @@
-"""`python -m studio9_taurus`: Taurus in a process of its own, from the environment's settings."""
+"""`python -m studio9_taurus`: Taurus in a process of its own, from its settings."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from studio9_taurus.settings import TaurusSettings
 
 async def main() -> None:
     """Runs until SIGTERM or SIGINT."""
-    settings = TaurusSettings.load()
+    settings = TaurusSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     keys = TokenKeys(settings.token_keys.get_secret_value())
     objects = settings.open_objects()

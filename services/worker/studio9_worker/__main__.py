@@ -12,7 +12,7 @@ from studio9_worker.settings import WorkerSettings
 
 async def main() -> None:
     """Opens the ports that the settings name, runs until SIGTERM or SIGINT."""
-    settings = WorkerSettings.load()
+    settings = WorkerSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
     async with AsyncExitStack() as stack:
         bus = await open_bus(settings.bus_url, name="worker")
