@@ -50,12 +50,9 @@ def _body(status: int, message: str, errors: list[Any], headers: dict[str, str] 
 
 def _invalid_entry(one: Mapping[str, Any]) -> dict[str, str]:
     """Field and fix of one finding of pydantic's."""
-    context = one.get("ctx") or {}
     if one["type"] == "json_invalid":
-        return {"field": "body", "fix": f"it is not JSON from character {one['loc'][-1]} on: {context.get('error')}"}
+        return {"field": "body", "fix": f"it is not JSON from character {one['loc'][-1]} on: {one['ctx']['error']}"}
     parts = [str(part) for part in one["loc"] if part not in ("body", "query", "path")]
-    if one["type"] == "unstorable":
-        parts += filter(None, [context["field"]])
     return {"field": ".".join(parts), "fix": str(one["msg"]).removeprefix("Value error, ")}
 
 

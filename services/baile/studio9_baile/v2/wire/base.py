@@ -1,12 +1,9 @@
 """What all wire models share."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
-from pydantic_core import PydanticCustomError
-
-from studio9_baile.security.names import first_unstorable
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 
 def _milliseconds(value: datetime) -> str:
@@ -28,17 +25,6 @@ class Body(BaseModel):
     """A request's body. Unknown fields are ignored, null counts as absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=(), allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, data: Any) -> Any:
-        # What is kept as it came (a pipeline, options) must be readable again, so every text is looked at.
-        where = first_unstorable(data)
-        if where is not None:
-            raise PydanticCustomError(
-                "unstorable", "remove the NUL or the half surrogate pair from the text", {"field": where}
-            )
-        return data
 
 
 Item = TypeVar("Item")
