@@ -41,5 +41,5 @@ def test_a_killed_platform_counts_as_not_running(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "running.json").read_text())["baile"] == "a"
     with pytest.raises(NotRunning):
         StateFolder(tmp_path).running()
-    with StateFolder(tmp_path).hold():
-        pass
+    with StateFolder(tmp_path).hold(), pytest.raises(NotRunning):
+        StateFolder(tmp_path).running()

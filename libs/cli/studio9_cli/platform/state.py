@@ -75,6 +75,8 @@ class StateFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise AlreadyRunning(field="state", value=self.path) from None
+            # A platform that was killed has left its address behind.
+            (self.path / "running.json").unlink(missing_ok=True)
             yield
             (self.path / "running.json").unlink(missing_ok=True)
 
