@@ -130,7 +130,7 @@ class Deployment:
     def ready(self, name: str) -> bool:
         """Whether the instance says that it and what it depends on are ready."""
         try:
-            with urllib.request.urlopen(f"{self.address(name)}/health/ready", timeout=3) as answer:
+            with urllib.request.urlopen(f"{self.address(name)}/ready", timeout=3) as answer:
                 return bool(json.load(answer)["status"] == "ready")
         except OSError:
             return False

@@ -17,6 +17,8 @@ from studio9_cli.demo.show import Silent
 from studio9_cli.platform.state import NotRunning, StateFolder
 from studio9_cli.project import root
 
+from .alive import processes
+
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory, trainers_python: Path) -> Iterator[Path]:
@@ -26,20 +28,7 @@ def state(tmp_path_factory: pytest.TempPathFactory, trainers_python: Path) -> It
     yield folder
     with pytest.raises(NotRunning):
         StateFolder(folder).running()
-    left = [line for line in processes() if str(folder) in line]
-    assert not left, f"still running: {left}"
-
-
-def processes() -> list[str]:
-    """The command lines of all processes but this one."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        if int(folder.name) != os.getpid():
-            try:
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:
-                continue
-    return found
+    assert not processes(folder)
 
 
 async def test_the_whole_journey_learns_and_adds_up(state: Path) -> None:
@@ -68,7 +57,7 @@ def test_ctrl_c_leaves_nothing_running_and_the_next_start_is_well(state: Path) -
         process = subprocess.Popen(command, cwd=root(), stderr=subprocess.PIPE, start_new_session=True)
         try:
             address = wait_for(state, process)
-            assert httpx.get(f"{address}/health/ready", timeout=10).status_code == 200
+            assert httpx.get(f"{address}/ready", timeout=10).status_code == 200
         finally:
             os.kill(process.pid, again)
             _, text = process.communicate(timeout=30)

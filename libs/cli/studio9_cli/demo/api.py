@@ -3,10 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+AGAIN_S = 0.5
+"""Before a lost connection is made again."""
 
 
 class ApiError(Exception):
@@ -37,16 +41,21 @@ class Api:
         await self._http.aclose()
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON answer of one request; ApiError for anything but 2xx. Connection loss is tried again for 10 s."""
+        """The JSON answer of one request; ApiError for anything but 2xx.
+
+        For 10 s a request that did not reach the server is sent again, and one that only reads also when the
+        connection broke before the answer was there.
+        """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        harmless: type[httpx.TransportError] = httpx.TransportError if method == "GET" else httpx.ConnectError
         for again in range(20):
             try:
                 response = await self._http.request(method, path, headers=headers, **options)
                 break
-            except httpx.ConnectError:
+            except harmless:
                 if again == 19:
                     raise
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(AGAIN_S)
         if not response.is_success:
             try:
                 body = response.json()
@@ -90,8 +99,20 @@ class Api:
         await self.call("POST", f"/v2.0/albums/{album}/uploadLabels", files=files)
 
     async def events(self) -> AsyncIterator[ServerEvent]:
-        """The organisation's server-sent events; ends when the connection does."""
+        """The organisation's server-sent events from now on. A broken connection is made again, from the last event."""
+        last = ""
+        while True:
+            with suppress(httpx.TransportError):
+                async for event in self._stream(last):
+                    last = event.id or last
+                    yield event
+            await asyncio.sleep(AGAIN_S)
+
+    async def _stream(self, last: str) -> AsyncIterator[ServerEvent]:
+        """Those of one connection; ends when it does. Raises httpx.TransportError."""
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "text/event-stream"}
+        if last:
+            headers["Last-Event-ID"] = last
         async with self._http.stream("GET", "/v1/events", headers=headers, timeout=None) as response:
             response.raise_for_status()
             fields: dict[str, str] = {}

@@ -71,7 +71,8 @@ class Journey:
         self._epochs, self._confidence = epochs, confidence
         self._suffix = time.strftime("%Y-%m-%d %H:%M:%S")
         self.figures = Figures()
-        self._albums: dict[str, str] = {}
+        self.album_ids: dict[str, str] = {}
+        """By split, once `albums` has made them."""
         self._model = ""
         self._jobs: list[str] = []
 
@@ -96,23 +97,23 @@ class Journey:
         async def upload(split: str, page: Page) -> None:
             nonlocal done
             async with limit:
-                made = await self._api.upload_picture(self._albums[split], page.path.stem, page.path.read_bytes())
+                made = await self._api.upload_picture(self.album_ids[split], page.path.stem, page.path.read_bytes())
             pictures[split][page.path.stem] = made["id"]
             done += 1
             self._show.bar(done / total, f"{done} of {total} pictures uploaded")
 
         for split in ("train", "test", "predict"):
             body = {"name": f"Digits {split} {self._suffix}", "labelMode": "LOCALIZATION"}
-            self._albums[split] = (await self._api.post("/v2.0/albums", body))["id"]
+            self.album_ids[split] = (await self._api.post("/v2.0/albums", body))["id"]
             pictures[split] = {}
             await asyncio.gather(*(upload(split, page) for page in self._pages[split]))
         self._show.end()
         for split in ("train", "predict"):
-            await self._api.upload_labels(self._albums[split], labels_csv(self._pages[split]))
+            await self._api.upload_labels(self.album_ids[split], labels_csv(self._pages[split]))
         for page in self._pages["test"]:
-            path = f"/v2.0/albums/{self._albums['test']}/pictures/{pictures['test'][page.path.stem]}"
+            path = f"/v2.0/albums/{self.album_ids['test']}/pictures/{pictures['test'][page.path.stem]}"
             await self._api.put(path, {"tags": tags(page)})
-        tagged = await self._api.get(f"/v2.0/albums/{self._albums['train']}/tags")
+        tagged = await self._api.get(f"/v2.0/albums/{self.album_ids['train']}/tags")
         counted = sum(item["count"] for item in tagged if item["label"])
         boxes = sum(len(page.boxes) for page in self._pages["train"])
         if counted != boxes:
@@ -125,29 +126,10 @@ class Journey:
     async def train(self) -> None:
         """A training experiment with the test album, followed by its process and by server-sent events."""
         self._show.step(4, f"Training YOLO11n from scratch, {self._epochs} epochs, one thread")
-        body = {
-            "name": f"Digits {self._suffix}",
-            "type": "CVTLTrain",
-            "pipeline": {
-                "step1": {
-                    "architecture": "YOLO11N",
-                    "featureExtractorParams": {},
-                    "modelType": {"tlType": "LOCALIZATION", "detectorType": "YOLO_HEAD"},
-                    "tuneFeatureExtractor": False,
-                    "params": {"epochs": self._epochs, "patience": self._epochs, "seed": SEED},
-                    "input": self._albums["train"],
-                    "testInput": self._albums["test"],
-                    "trainParams": {
-                        "inputSize": {"width": PICTURE_SIZE, "height": PICTURE_SIZE},
-                        "defaultVisualThreshold": self._confidence,
-                    },
-                }
-            },
-        }
         began = time.monotonic()
         watcher = asyncio.create_task(self._watch())
         try:
-            experiment = await self._api.post("/v2.0/experiments", body)
+            experiment = await self._api.post("/v2.0/experiments", self.experiment())
             process = await waiting.process(self._api, self._show, "experiments", experiment["id"], timeout_s=1800)
             experiment = await waiting.status(self._api, "experiments", experiment["id"], "COMPLETED")
         finally:
@@ -159,6 +141,28 @@ class Journey:
         self.figures.set(train_seconds=round(time.monotonic() - began, 1), train_job=process["id"])
         self._jobs.append(process["id"])
         await self._evaluation(experiment, process["id"])
+
+    def experiment(self) -> dict[str, Any]:
+        """The body that asks for the training."""
+        return {
+            "name": f"Digits {self._suffix}",
+            "type": "CVTLTrain",
+            "pipeline": {
+                "step1": {
+                    "architecture": "YOLO11N",
+                    "featureExtractorParams": {},
+                    "modelType": {"tlType": "LOCALIZATION", "detectorType": "YOLO_HEAD"},
+                    "tuneFeatureExtractor": False,
+                    "params": {"epochs": self._epochs, "patience": self._epochs, "seed": SEED},
+                    "input": self.album_ids["train"],
+                    "testInput": self.album_ids["test"],
+                    "trainParams": {
+                        "inputSize": {"width": PICTURE_SIZE, "height": PICTURE_SIZE},
+                        "defaultVisualThreshold": self._confidence,
+                    },
+                }
+            },
+        }
 
     async def _watch(self) -> None:
         """Prints each epoch as its event arrives."""
@@ -199,7 +203,7 @@ class Journey:
             "modelId": self._model,
             "name": name,
             "description": None,
-            "input": self._albums["predict"],
+            "input": self.album_ids["predict"],
             "outputAlbumName": name,
             "options": {"defaultVisualThreshold": self._confidence},
             "evaluate": False,
