@@ -79,7 +79,7 @@ def test_services_are_locked_down_and_watched(resolved: dict[str, Any], service:
     assert spec["read_only"] is True
     assert spec["cap_drop"] == ["ALL"]
     assert spec["security_opt"] == ["no-new-privileges:true"]
-    assert "/health/ready" in " ".join(spec["healthcheck"]["test"])
+    assert "/ready" in " ".join(spec["healthcheck"]["test"])
     assert all(port["host_ip"] == "127.0.0.1" for port in spec.get("ports", []))
     assert spec["build"]["args"]["SERVICE"] == service
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import uvicorn
 from fastapi import FastAPI
 
+from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
 
 
@@ -64,14 +65,18 @@ class HttpServer:
         self._socket.close()
 
 
-async def run_service(service: Service, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then stops cleanly; also while it still waits for what it depends on."""
+async def run_service(service: Service, host: str, port: int, *, metrics_port: int | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then stops cleanly; also while it still waits for what it depends on.
+    `metrics_port`: a second port, which serves `/metrics` alone."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     server = HttpServer(host, port)
+    inside = HttpServer(host, metrics_port) if metrics_port is not None else None
     await server.start(service.asgi)
+    if inside is not None:
+        await inside.start(metrics_app(service.asgi.state.metrics))
     logger(service.name).info("listening", host=host, port=server.port)
     starting = asyncio.create_task(service.start(), name=f"{service.name}-start")
     waiting = asyncio.create_task(stopped.wait())
@@ -86,3 +91,5 @@ async def run_service(service: Service, host: str, port: int) -> None:
         await asyncio.wait([starting, waiting])
         await service.stop()
         await server.stop()
+        if inside is not None:
+            await inside.stop()

@@ -113,10 +113,10 @@ async def test_client_and_app_speak_with_tokens_and_typed_errors() -> None:
     with pytest.raises(Unavailable) as hidden:
         await client.request("GET", "/v1/broken", retry_s=0)
     assert "secret detail" not in hidden.value.message
-    assert (await client.request("GET", "/health/ready")).json()["status"] == "ready"
+    assert (await client.request("GET", "/ready")).json()["status"] == "ready"
     healthy = False
     with pytest.raises(Unavailable):
-        await client.request("GET", "/health/ready", retry_s=0)
+        await client.request("GET", "/ready", retry_s=0)
     stranger = ServiceClient(app, audience="probe", service="orion", keys=TokenKeys(TokenKeys.generate()))
     with pytest.raises(Unauthenticated):
         await stranger.request("GET", "/v1/who")

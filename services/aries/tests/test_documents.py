@@ -159,13 +159,13 @@ async def test_it_is_unready_until_started(tmp_path: Path, keys: TokenKeys) -> N
     service = build(AriesSettings(), documents=documents, keys=keys)
     transport = httpx.ASGITransport(service.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://aries") as http:
-        assert (await http.get("/health/live")).status_code == 200
-        assert (await http.get("/health/ready")).status_code == 503
+        assert (await http.get("/health")).status_code == 200
+        assert (await http.get("/ready")).status_code == 503
         token = keys.sign(Caller("orion", "system"), "aries")
         headers = {"Authorization": f"Bearer {token}"}
         assert (await http.get("/v1/sweeps/x", headers=headers)).status_code == 503
         await service.start()
-        assert (await http.get("/health/ready")).status_code == 200
+        assert (await http.get("/ready")).status_code == 200
         assert (await http.get("/v1/sweeps/x", headers=headers)).status_code == 404
     await documents.close()
 

@@ -31,7 +31,7 @@ async def test_pages_and_files(ui: Any) -> None:
 async def test_the_apis_are_not_hidden(ui: Any) -> None:
     assert (await ui.get("/v2.0/health")).json() == {"ok": True}
     assert (await ui.get("/v2.0/nothing")).status_code == 401
-    assert (await ui.get("/health/live")).json()["status"] == "live"
+    assert (await ui.get("/health")).json()["status"] == "alive"
 
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt"])

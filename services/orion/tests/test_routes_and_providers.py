@@ -55,7 +55,7 @@ async def test_only_service_tokens_open_the_routes(http: httpx.AsyncClient, bear
     assert (await http.get("/v1/jobs")).status_code == 401
     assert (await http.get("/v1/jobs", headers=bearer(audience="aries"))).status_code == 401
     assert (await http.get("/v1/jobs", headers=bearer(job="j", fence=1))).status_code == 403
-    assert (await http.get("/health/ready")).json()["status"] == "ready"
+    assert (await http.get("/ready")).json()["status"] == "ready"
 
 
 async def test_jobs_are_listed_and_shown_within_the_organisation(

@@ -45,8 +45,8 @@ async def test_health_and_status(platform: Any) -> None:
     token = TokenKeys(keys).sign(Caller("operator", "system"), "worker")
     transport = httpx.ASGITransport(service.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
-        ready = await client.get("/health/ready")
-        assert (ready.status_code, ready.json()["problems"]) == (200, {})
+        ready = await client.get("/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ready")
         assert (await client.get("/v1/status")).status_code == 401
         status = (await client.get("/v1/status", headers={"Authorization": f"Bearer {token}"})).json()
     assert (status["worker"], status["refused"]) == ("w1", 0)

@@ -57,16 +57,16 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities: { drop: [ALL] }
 startupProbe:
-  httpGet: { path: /health/live, port: http }
+  httpGet: { path: /health, port: http }
   periodSeconds: 2
   failureThreshold: 60
 livenessProbe:
-  httpGet: { path: /health/live, port: http }
+  httpGet: { path: /health, port: http }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: { path: /health/ready, port: http }
+  httpGet: { path: /ready, port: http }
   periodSeconds: 5
   timeoutSeconds: 5
 resources:

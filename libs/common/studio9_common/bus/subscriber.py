@@ -83,8 +83,8 @@ class Subscriber:
     ) -> None:
         self.counters = Counters()
         self.healthy = False
+        self.queue = queue
         self._bus = bus
-        self._queue = queue
         self._handler = handler
         self._batch = batch
         self._prefetch = max(prefetch, batch)
@@ -97,11 +97,16 @@ class Subscriber:
         self._failed = 0
         self._log = structlog.get_logger().bind(queue=queue.name)
 
+    @property
+    def ended(self) -> bool:
+        """Whether its loop has ended although nobody stopped it."""
+        return self._task is not None and self._task.done()
+
     async def start(self) -> None:
         """Declares the queue, so that it takes messages from now on, and begins. A bus that is away is waited for."""
         with contextlib.suppress(BusUnavailable):
-            await self._bus.declare(self._queue)
-        self._task = asyncio.create_task(self._run(), name=f"subscriber-{self._queue.name}")
+            await self._bus.declare(self.queue)
+        self._task = asyncio.create_task(self._run(), name=f"subscriber-{self.queue.name}")
 
     async def stop(self) -> None:
         """Lets a running handler end within the limit, then gives the rest back."""
@@ -118,9 +123,9 @@ class Subscriber:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                await self._bus.declare(self._queue)
+                await self._bus.declare(self.queue)
                 prefetch = 1 if self._probing else self._prefetch
-                async with self._bus.consume(self._queue.name, prefetch=prefetch) as consumer:
+                async with self._bus.consume(self.queue.name, prefetch=prefetch) as consumer:
                     await (self._probe if self._probing else self._consume)(consumer)
             except QueueGone:
                 self._log.warning("queue_gone")

@@ -1,7 +1,10 @@
-"""A service's FastAPI app: problem details (RFC 9457) for every error, health, and the check of service tokens."""
+"""A service's FastAPI app: problem details (RFC 9457) for every error, and the check of service tokens.
+
+`/health`, `/ready` and `/metrics` are the same in every service: see `http/operating.py`.
+"""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -11,26 +14,48 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from studio9_common.errors import Studio9Error, Unauthenticated
+from studio9_common.health import Check, Liveness, Readiness
+from studio9_common.http.observing import Observing
+from studio9_common.http.operating import loop_lag, operating_routes
 from studio9_common.logs import logger
+from studio9_common.metrics import Metrics
 from studio9_common.tokens import Caller, TokenKeys
+from studio9_common.tracing import Tracer
 
-Check = Callable[[], Awaitable[None]]
 PROBLEM = "application/problem+json"
 QUIET_S = 10.0
 
 
 def create_app(
-    service: str, *, keys: TokenKeys | None = None, checks: Mapping[str, Check] | None = None, **options: Any
+    service: str,
+    *,
+    keys: TokenKeys | None = None,
+    checks: Mapping[str, Check] | None = None,
+    optional: Mapping[str, Check] | None = None,
+    alive: Liveness | None = None,
+    metrics: Metrics | None = None,
+    tracer: Tracer | None = None,
+    begins_traces: bool = False,
+    serves_metrics: bool = True,
+    **options: Any,
 ) -> FastAPI:
-    """An app with `/health/live`, `/health/ready` (runs `checks`, each a coroutine that raises) and error handling."""
+    """An app with error handling, `/health`, `/ready` and, unless it is `serves_metrics`=False, `/metrics`.
+
+    `checks` are what the service depends on, each a coroutine that raises; it works on without the `optional` ones.
+    `begins_traces`: a request without a trace gets a new one.
+    """
+    metrics = metrics or Metrics()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with loop_lag(metrics):
+            yield
 
     app = FastAPI(title=f"Studio9 {service}", lifespan=lifespan, **options)
     app.state.service = service
     app.state.keys = keys
+    app.state.metrics = metrics
+    app.add_middleware(Observing, metrics=metrics, tracer=tracer or Tracer(), begins=begins_traces)
     log = logger(service)
     failures = _Failures(log)
 
@@ -64,21 +89,9 @@ def create_app(
         log.error("unexpected_error", exc_info=error)
         return JSONResponse(Studio9Error().problem(), 500, None, PROBLEM)
 
-    @app.get("/health/live", include_in_schema=False)
-    async def live() -> dict[str, str]:
-        return {"service": service, "status": "live"}
-
-    @app.get("/health/ready", include_in_schema=False)
-    async def ready() -> JSONResponse:
-        problems: dict[str, str] = {}
-        for name, check in (checks or {}).items():
-            try:
-                await check()
-            except Exception as error:
-                problems[name] = str(error) or type(error).__name__
-        body = {"service": service, "status": "unready" if problems else "ready", "problems": problems}
-        return JSONResponse(body, 503 if problems else 200)
-
+    readiness = Readiness(checks or {}, optional=optional)
+    served = metrics if serves_metrics else None
+    app.include_router(operating_routes(service, alive or Liveness(), readiness, metrics, served))
     return app
 
 

@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from studio9_common import errors
 from studio9_common.errors import Studio9Error, Unavailable
 from studio9_common.tokens import Caller, TokenKeys
+from studio9_common.tracing import current_traceparent
 
 _BY_STATUS: dict[int, type[Studio9Error]] = {
     400: errors.BadInput,
@@ -82,6 +83,9 @@ class ServiceClient:
         self, method: str, path: str, organisation: str, headers: dict[str, str], options: dict[str, Any]
     ) -> httpx.Response:
         token = self._keys.sign(Caller(self._service, organisation), self._audience)
+        traceparent = current_traceparent()
+        if traceparent is not None:
+            headers = {**headers, "traceparent": traceparent}
         try:
             response = await self._http.request(
                 method, path, headers={**headers, "Authorization": f"Bearer {token}"}, **options
@@ -93,8 +97,8 @@ class ServiceClient:
         raise error_of(response)
 
     async def ping(self) -> None:
-        """Raises Unavailable if the service does not answer."""
-        await self.request("GET", "/health/live", retry_s=0)
+        """Raises Unavailable if the service does not answer, or is not ready."""
+        await self.request("GET", "/ready", retry_s=0)
 
     async def close(self) -> None:
         await self._http.aclose()
