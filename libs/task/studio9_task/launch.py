@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from studio9_task.errors import TaskContractError
 from studio9_task.layout import TaskFolder
+from studio9_task.outputs import write_bytes
 from studio9_task.shim import BUSY, DONE
 from studio9_task.shim_task import Limits
 
@@ -72,6 +74,12 @@ def renew_lease(folder: TaskFolder) -> None:
     folder.lease.touch()
 
 
-def request_stop(folder: TaskFolder) -> None:
-    """Tell the shim to end the task: SIGTERM, the stop grace, SIGKILL. Any number of times."""
+def request_stop(folder: TaskFolder, grace_s: float | None = None) -> None:
+    """Tell the shim to end the task: SIGTERM, a grace, SIGKILL. Any number of times; the first one counts.
+
+    `grace_s` (seconds, at most MAX_STOP_GRACE_S) takes the place of the stop grace that the task was started with.
+    """
+    if grace_s is not None:
+        with suppress(OSError):  # a full disk takes no content; then the stop matters more than its grace
+            write_bytes(folder.stop, f"{grace_s:g}".encode())
     folder.stop.touch()

@@ -5,7 +5,8 @@
 It holds a lock on `shim/lock` while it lives and writes `shim/exit.json` before it goes; an agent that
 starts anew needs nothing else (see studio9_task.exits). It ends the task at its time limit, when a file
 `shim/stop` appears or it gets SIGTERM, when `shim/lease` has not changed for the disconnect grace, and over
-its memory limit: SIGTERM, a grace, then SIGKILL to all that the task ever started. Standard library only.
+its memory limit: SIGTERM, a grace, then SIGKILL to all that the task ever started. A stop file may hold the
+seconds of grace; an empty one means those the task was started with. Standard library only.
 """
 
 import argparse

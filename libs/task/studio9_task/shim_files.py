@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import threading
 import time
@@ -16,6 +17,9 @@ from studio9_task.outputs import write_bytes
 
 LOCK_WAIT_S = 5.0
 """An agent that looks holds the lock for an instant: try for so long before believing in another shim."""
+
+MAX_STOP_GRACE_S = 60.0
+"""No stop waits longer, whatever its file says: a task may be able to write there."""
 
 
 class Lock:
@@ -101,6 +105,15 @@ class CappedLog:
                     with suppress(OSError):  # a full disk must not block the task on its pipe
                         file.write(chunk[:room])
                 self.written += len(chunk)
+
+
+def told_grace(path: Path, started_with: float) -> float:
+    """Seconds between SIGTERM and SIGKILL: what the stop file says, else what the task was started with."""
+    try:
+        told = float(path.read_text())
+    except (OSError, ValueError):
+        return started_with
+    return min(max(told, 0.0), max(started_with, MAX_STOP_GRACE_S)) if math.isfinite(told) else started_with
 
 
 def write_exit(path: Path, record: Mapping[str, object]) -> None:

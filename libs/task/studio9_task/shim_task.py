@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studio9_task.clock import elapsed, now
 from studio9_task.descendants import adopt_orphans, descendants, die_with, kill, private_memory
-from studio9_task.shim_files import CappedLog, LeaseWatch, cgroup_oom, cgroup_peak, write_exit
+from studio9_task.shim_files import CappedLog, LeaseWatch, cgroup_oom, cgroup_peak, told_grace, write_exit
 
 REAP_S = 5.0
 """How long to wait for killed processes to be gone."""
@@ -152,7 +152,10 @@ class ShimTask:
             self._ending = "lease_expired"
         else:
             return
-        self._kill_at = elapsed() + limits.stop_grace_s
+        grace = limits.stop_grace_s
+        if self._ending == "stopped":
+            grace = told_grace(self._shim / "stop", grace)
+        self._kill_at = elapsed() + grace
         with suppress(ProcessLookupError):
             os.killpg(self._task, signal.SIGTERM)
 

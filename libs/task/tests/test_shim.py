@@ -14,6 +14,7 @@ import pytest
 from studio9_task.exits import ExitRecord, task_state
 from studio9_task.launch import LaunchError, launch, renew_lease, request_stop, shim_command
 from studio9_task.layout import TaskFolder
+from studio9_task.shim_files import MAX_STOP_GRACE_S, told_grace
 from studio9_task.shim_task import Limits
 
 FAST = Limits(poll_s=0.05, stop_grace_s=0.5)
@@ -106,6 +107,27 @@ def test_a_task_that_ignores_sigterm_is_killed_after_the_grace(folder: TaskFolde
     assert time.monotonic() - began >= FAST.stop_grace_s
     assert not record.out_of_memory  # we killed it ourselves
     assert not alive(process)
+
+
+@pytest.mark.parametrize(
+    ("told", "least"), [("2.5", 2.5), ("0", 0.0), ("", FAST.stop_grace_s), ("soon", 0.5), ("nan", 0.5)]
+)
+def test_a_stop_says_how_long_its_grace_is(folder: TaskFolder, told: str, least: float) -> None:
+    start(folder, f"import signal,time;signal.signal(15,signal.SIG_IGN);{SAY_PID}time.sleep(60)")
+    written(folder, "pid")
+    began = time.monotonic()
+    if told.replace(".", "").isdigit():
+        request_stop(folder, float(told))
+        assert float(folder.stop.read_text()) == float(told)
+    else:
+        folder.stop.write_text(told)
+    assert ended(folder).signal == signal.SIGKILL
+    assert least <= time.monotonic() - began < least + 20
+
+
+def test_no_stop_waits_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "stop").write_text("1e9")
+    assert told_grace(tmp_path / "stop", 20.0) == MAX_STOP_GRACE_S
 
 
 def test_the_time_limit_ends_the_task(folder: TaskFolder) -> None:

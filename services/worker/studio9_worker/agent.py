@@ -96,7 +96,7 @@ class Agent:
             await self.context.state.bury(key, self.context.clock.now())
             covered = [life for other, life in self._lives.items() if other.job == key.job and other.fence <= key.fence]
             for life in covered:
-                await life.stop("cancelled")
+                await life.stop("cancelled", message.grace_s)
             if key not in self._lives:
                 await self._answer(message, organisation, "cancelled")
         self._log.info("attempt_cancelled", job=key.job, fence=key.fence, here=key in self._lives)

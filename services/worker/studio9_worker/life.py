@@ -89,15 +89,16 @@ class AttemptLife:
             checkpoint=self._checkpoints.current,
         )
 
-    async def stop(self, cause: StopCause) -> None:
-        """Ends the task: SIGTERM, the grace, SIGKILL. Durable when it returns; an attempt that ended is left alone."""
+    async def stop(self, cause: StopCause, grace_s: float | None = None) -> None:
+        """Ends the task: SIGTERM, the grace (None: the worker's own), SIGKILL. Durable when it returns; an attempt that
+        ended is left alone."""
         if self.record.phase in ("uploading", "ended"):
             return
         if self.record.stop is None:
             await self._context.state.set_stop(self.record.key, cause)
             self.record = replace(self.record, stop=cause)
         self._stopping.set()
-        await self._context.runner.stop(self._folder)
+        await self._context.runner.stop(self._folder, grace_s)
 
     async def renewed(self, beat: int) -> None:
         """Orion has answered a beat, and wants it to go on."""

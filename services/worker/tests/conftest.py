@@ -138,8 +138,8 @@ class Platform:
         await self.send(WorkerRun(worker=WORKER, job=job, attempt=attempt, fence=fence, spec=given, resume=resume))
         return job
 
-    async def cancel(self, job: str, fence: int = 1) -> None:
-        await self.send(WorkerCancel(worker=WORKER, job=job, fence=fence))
+    async def cancel(self, job: str, fence: int = 1, grace_s: float = 20.0) -> None:
+        await self.send(WorkerCancel(worker=WORKER, job=job, fence=fence, grace_s=grace_s))
 
     async def until(self, condition: Callable[[], Any], within_s: float = 20) -> Any:
         """The first true value of a condition on what has arrived."""

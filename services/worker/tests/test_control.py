@@ -42,12 +42,12 @@ async def test_a_cancel_ends_a_running_task_gently(platform: Any) -> None:
 
 
 async def test_a_task_that_ignores_sigterm_is_killed_after_the_grace(platform: Any) -> None:
-    await platform.start_worker(stop_grace_s=0.5)
+    await platform.start_worker(stop_grace_s=60)
     job = await platform.run("stubborn")
     await platform.phase(job, "running", progress=0.1)
-    await platform.cancel(job)
+    await platform.cancel(job, grace_s=0.5)
     result = await platform.result(job)
-    assert (result.outcome, result.exit.signal) == ("cancelled", 9)
+    assert (result.outcome, result.exit.signal) == ("cancelled", 9), "the cancel's grace counts, not the worker's own"
 
 
 async def test_a_cancel_before_the_run_keeps_it_from_ever_starting(platform: Any) -> None:

@@ -23,8 +23,8 @@ from studio9_worker.records import AttemptPhase, AttemptRecord, Cursor, Seen, St
 from studio9_worker.runners.port import Launch
 
 _NO_TIME: dict[str, Any] = {"time": "", "sequence": 1}
-STUBBORN_S = 20.0
-"""A task that does not react to SIGTERM lives until SIGKILL."""
+STOP_GRACE_S = 20.0
+"""Between SIGTERM and SIGKILL where a stop does not say; a stubborn task lives until SIGKILL."""
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Task:
     stubborn: bool
     renewed: float
     stop_at: float | None = None
+    stop_grace_s: float = STOP_GRACE_S
     killed_at: float | None = None
 
     def end(self) -> tuple[float, str]:
@@ -48,7 +49,7 @@ class Task:
         span = (self.epochs - self.epoch) * self.epoch_s
         ends = [(self.began + (span if self.ending == "ok" else span * self.fails_at), self.ending)]
         if self.stop_at is not None:
-            ends.append((self.stop_at + (STUBBORN_S if self.stubborn else 1.0), "stopped"))
+            ends.append((self.stop_at + (self.stop_grace_s if self.stubborn else 1.0), "stopped"))
         if self.killed_at is not None:
             ends.append((self.killed_at, "lost"))
         ends.append((self.renewed + self.grace_s, "lease_expired"))
@@ -159,10 +160,11 @@ class SimRunner:
         if task is not None and task.end()[0] > self._machine.loop.now:
             task.renewed = self._machine.loop.now
 
-    async def stop(self, folder: Any) -> None:
+    async def stop(self, folder: Any, grace_s: float | None = None) -> None:
         task = self._machine.tasks.get(folder.key)
         if task is not None and task.stop_at is None:
             task.stop_at = self._machine.loop.now
+            task.stop_grace_s = STOP_GRACE_S if grace_s is None else grace_s
 
     async def remove(self, key: AttemptKey) -> None:
         return None

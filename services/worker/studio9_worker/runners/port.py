@@ -68,8 +68,8 @@ class Runner(Protocol):
         """Tells the shim that the task's lease was renewed."""
         ...
 
-    async def stop(self, folder: TaskFolder) -> None:
-        """SIGTERM now, SIGKILL after the stop grace that the task was started with."""
+    async def stop(self, folder: TaskFolder, grace_s: float | None = None) -> None:
+        """SIGTERM now, SIGKILL after the grace (None: the stop grace that the task was started with)."""
         ...
 
     async def remove(self, key: AttemptKey) -> None:

@@ -69,9 +69,9 @@ class ProcessRunner:
         if await asyncio.to_thread(folder.shim.is_dir):
             await asyncio.to_thread(renew_lease, folder)
 
-    async def stop(self, folder: TaskFolder) -> None:
+    async def stop(self, folder: TaskFolder, grace_s: float | None = None) -> None:
         if await asyncio.to_thread(folder.shim.is_dir):
-            await asyncio.to_thread(request_stop, folder)
+            await asyncio.to_thread(request_stop, folder, grace_s)
 
     async def remove(self, key: AttemptKey) -> None:
         """Nothing: a child process leaves its folder only."""

@@ -64,7 +64,7 @@ def cut_off_means_stop() -> list[Substitute]:
 def stop_without_effect() -> list[Substitute]:
     """The task is told to stop, and nobody makes sure that it does."""
 
-    async def stop(self: SimRunner, folder: Any) -> None:
+    async def stop(self: SimRunner, folder: Any, grace_s: float | None = None) -> None:
         return None
 
     return [(SimRunner, "stop", stop)]
