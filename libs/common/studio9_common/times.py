@@ -31,7 +31,8 @@ def format_time(value: datetime) -> str:
     """RFC 3339 text in UTC, always with six digits of microseconds, so that text order is time order."""
     if value.tzinfo is None:
         raise ValueError("a time without a zone cannot be stored; pass an aware datetime")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(timespec="microseconds")
+    return f"{text[:26]}Z"
 
 
 def parse_time(text: str) -> datetime:

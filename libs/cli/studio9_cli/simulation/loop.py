@@ -54,12 +54,6 @@ class Handle:
     def when(self) -> float:
         return self._when
 
-    def run(self) -> None:
-        if self._context is None:
-            self._callback(*self._args)
-        else:
-            self._context.run(self._callback, *self._args)
-
 
 class VirtualLoop:
     """See the module's docstring. `now` is seconds since the run began. It offers what tasks, futures, sleeps and
@@ -79,30 +73,36 @@ class VirtualLoop:
     def run_to(self, end: float) -> None:
         """Runs whatever is due until the end."""
         itself: Any = self
+        steps = 0
         asyncio._set_running_loop(itself)
         try:
-            ready, timers = self._ready, self._timers
+            ready, timers, popleft, heappop = self._ready, self._timers, self._ready.popleft, heapq.heappop
             while True:
-                while ready:
-                    handle = ready.popleft()
-                    if handle._cancelled:
-                        continue
-                    node = handle.node
-                    if node is not None:
-                        if node.dead:
-                            continue
-                        if node.paused:
-                            node.held.append(handle)
-                            continue
-                    self.steps += 1
-                    handle.run()
-                if not timers or timers[0][0] > end:
+                if ready:
+                    handle = popleft()
+                elif timers and timers[0][0] <= end:
+                    self.now, _, handle = heappop(timers)
+                else:
                     break
-                self.now, _, handle = heapq.heappop(timers)
-                if not handle._cancelled:
-                    ready.append(handle)
+                if handle._cancelled:
+                    continue
+                context = handle._context
+                if context is None:
+                    steps += 1
+                    handle._callback(*handle._args)
+                    continue
+                node = handle.node
+                if node is not None:
+                    if node.dead:
+                        continue
+                    if node.paused:
+                        node.held.append(handle)
+                        continue
+                steps += 1
+                context.run(handle._callback, *handle._args)
             self.now = max(self.now, end)
         finally:
+            self.steps += steps
             asyncio._set_running_loop(None)
 
     def wake(self, node: Node) -> None:
@@ -136,7 +136,8 @@ class VirtualLoop:
         return self.now
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        context = context if context is not None else contextvars.copy_context()
+        if context is None:
+            context = contextvars.copy_context()
         handle = Handle(callback, args, context, context.get(NODE), self.now)
         if not self.closing:
             self._ready.append(handle)

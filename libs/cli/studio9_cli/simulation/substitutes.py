@@ -19,8 +19,10 @@ import studio9_common.contracts.collections
 import studio9_orion.cleaner
 import studio9_orion.dispatcher
 import studio9_orion.engine
+import studio9_orion.jobs
 import studio9_orion.rendering
 import studio9_orion.scheduler.loop
+import studio9_orion.store
 import studio9_orion.supervisor
 import studio9_worker.beats
 import studio9_worker.checkpoints
@@ -31,6 +33,7 @@ from studio9_cli.simulation.attempt import Collector, Pump, Staging, patiently, 
 from studio9_cli.simulation.clock import EPOCH_MS
 from studio9_cli.simulation.machine import Events
 from studio9_cli.simulation.recorder import Recorder
+from studio9_cli.simulation.store import LightItem
 from studio9_common.bus.port import Outgoing
 from studio9_common.contracts.envelope import Envelope
 from studio9_common.contracts.messages import Message
@@ -103,6 +106,8 @@ def substitutes(
         (studio9_common.contracts.collections, "dump", _same),
         (studio9_common.contracts.collections, "load", _same),
         (studio9_common.bus.subscriber, "random", rng),
+        (studio9_orion.store, "BulkItem", LightItem),
+        (studio9_orion.jobs, "BulkItem", LightItem),
         (structlog, "get_logger", lambda *_: recorder),
         (studio9_worker.life, "new_id", next_id),
         (studio9_worker.life, "EventReader", Events),

@@ -30,7 +30,7 @@ from studio9_orion.core.table import allowed
 from studio9_orion.settings import OrionSettings
 from studio9_worker.settings import WorkerSettings
 
-PACE = 3.0
+PACE = 4.0
 """Beats, sweeps and what is counted in them are so many times slower than by default: an hour costs less then."""
 SETTLE_S = 1800.0
 """How long after the last fault everything may take to end and to be cleaned."""
