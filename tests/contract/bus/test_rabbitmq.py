@@ -309,21 +309,55 @@ async def test_a_wrong_password_says_so(rabbitmq_url):
     await bus.close()
 
 
-@pytest.fixture
-async def worker_url(rabbitmq_url, rabbitmq_management_url, names) -> AsyncIterator[str]:
-    """A broker user as a worker's: it may publish and read its own queue, and declares nothing."""
-    url, user = URL(rabbitmq_url), f"{names.prefix}-worker"
+@contextlib.asynccontextmanager
+async def broker_user(
+    rabbitmq_url: str, rabbitmq_management_url: str, user: str, permissions: dict[str, str], topics: dict[str, str]
+) -> AsyncIterator[str]:
+    """The address for a user with these permissions, while the block lasts."""
+    url = URL(rabbitmq_url)
     vhost = quote(url.path[1:] or "/", safe="")
     management = URL(rabbitmq_management_url)
     login = (management.user or url.user or "", management.password or url.password or "")
     async with httpx.AsyncClient(base_url=str(management.origin()), auth=login) as client:
         (await client.put(f"/api/users/{user}", json={"password": "pass", "tags": ""})).raise_for_status()
-        permissions = {"configure": "^$", "write": r"^studio9($|\.delay|\.dead)", "read": rf"^{names.prefix}\.own"}
         (await client.put(f"/api/permissions/{vhost}/{user}", json=permissions)).raise_for_status()
-        topics = {"exchange": "studio9", "write": rf"^{names.prefix}\.(beat|own)$", "read": "^$"}
-        (await client.put(f"/api/topic-permissions/{vhost}/{user}", json=topics)).raise_for_status()
+        if topics:
+            (await client.put(f"/api/topic-permissions/{vhost}/{user}", json=topics)).raise_for_status()
         yield str(url.with_user(user).with_password("pass"))
         await client.delete(f"/api/users/{user}")
+
+
+@pytest.fixture
+async def worker_url(rabbitmq_url, rabbitmq_management_url, names) -> AsyncIterator[str]:
+    """A broker user as a worker's: it may publish and read its own queue, and declares nothing."""
+    permissions = {"configure": "^$", "write": r"^studio9($|\.delay|\.dead)", "read": rf"^{names.prefix}\.own"}
+    topics = {"exchange": "studio9", "write": rf"^{names.prefix}\.(beat|own)$", "read": "^$"}
+    user = f"{names.prefix}-worker"
+    async with broker_user(rabbitmq_url, rabbitmq_management_url, user, permissions, topics) as url:
+        yield url
+
+
+async def test_a_service_replays_into_the_queue_of_another(bus, rabbitmq_url, rabbitmq_management_url, names, tools):
+    """With the permissions of a deployment: the platform's exchanges and its own queues."""
+    other = names.spec("other")
+    await bus.declare(other)
+    await bus.publish(names.message(b"1", message_id="m-1"))
+    async with bus.consume(other.name) as consumer:
+        (delivery,) = await tools.take(consumer, 1)
+        await delivery.dead_letter("unreadable")
+    own = rf"^(studio9($|\.)|{names.prefix}\.own)"
+    permissions = {"configure": own, "write": own, "read": own}
+    user = f"{names.prefix}-service"
+    async with broker_user(rabbitmq_url, rabbitmq_management_url, user, permissions, {}) as url:
+        service = await open_bus(url, name="contract-service")
+        (letter,) = await tools.dead(service, other.name)
+        assert await service.replay(letter.id)
+        await service.close()
+    assert await tools.dead(bus, other.name) == []
+    async with bus.consume(other.name) as consumer:
+        (again,) = await tools.take(consumer, 1)
+        assert (again.message_id, again.body) == ("m-1", b"1")
+        await again.ack()
 
 
 async def test_a_user_who_may_declare_nothing_works_on_a_given_topology(bus, worker_url, names, tools):

@@ -1,6 +1,7 @@
 """How a delivery ends: acknowledged, retried over the ladder, released, given up; and what becomes of dead letters."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -192,6 +193,26 @@ async def test_dead_letters_are_listed_replayed_and_dropped_one_by_one(bus, name
     assert not await bus.replay("no-such-id")
     assert sorted(letter.body for letter in await tools.dead(bus, queue.name)) == [b"0", b"2", b"4", b"5"]
     await tools.depth(bus, queue.name, 1)
+
+
+async def test_looking_at_dead_letters_loses_none(bus, names, tools):
+    """Looked at more often than a broker delivers a message by default."""
+    queue = names.spec()
+    await bus.declare(queue)
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await bus.publish(names.message(b"1", message_id="m-1"))
+    async with bus.consume(queue.name) as consumer:
+        (delivery,) = await tools.take(consumer, 1)
+        await delivery.dead_letter("unreadable")
+    for _ in range(25):
+        (letter,) = await tools.dead(bus, queue.name)
+    assert (letter.message_id, letter.reason) == ("m-1", "unreadable")
+    assert letter.died_at is not None and before <= letter.died_at <= datetime.now(UTC)
+    assert await bus.replay(letter.id)
+    async with bus.consume(queue.name) as consumer:
+        (again,) = await tools.take(consumer, 1)
+        assert (again.message_id, again.body, again.failures) == ("m-1", b"1", 0)
+        await again.ack()
 
 
 async def test_a_dead_letter_stays_while_its_queue_is_gone(bus, names, tools):

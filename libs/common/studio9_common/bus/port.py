@@ -9,6 +9,7 @@ because a queue's arguments cannot be changed once it exists.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -90,7 +91,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up, with the reason and the queue it came from."""
+    """A message that was given up, with the reason and the queue it came from. `died_at` is UTC; None where nobody
+    wrote it down."""
 
     id: str
     queue: str
@@ -99,6 +101,7 @@ class DeadLetter:
     message_id: str
     body: bytes
     headers: Mapping[str, str]
+    died_at: datetime | None = None
 
 
 class Delivery(Protocol):
@@ -179,13 +182,19 @@ class Bus(Protocol):
         """Messages ready in a queue. Raises QueueGone."""
         ...
 
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]: ...
-
-    async def replay(self, dead_letter_id: str) -> bool:
-        """Puts a dead letter back into the queue it came from, its count reset. False if it is gone."""
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """Reads them where they are, the oldest first; however often, none is lost by it."""
         ...
 
-    async def drop(self, dead_letter_id: str) -> bool: ...
+    async def replay(self, dead_letter_id: str) -> bool:
+        """Puts a dead letter back into the queue it came from, under its own message id, its count reset. False if it
+        is gone. It leaves the dead letters once its queue has confirmed it: never lost, at most doubled. Raises
+        QueueGone, and keeps it, when its queue does not exist."""
+        ...
+
+    async def drop(self, dead_letter_id: str) -> bool:
+        """Removes a dead letter for good. False if it is gone."""
+        ...
 
     async def ping(self) -> None:
         """Raises BusUnavailable if the broker does not answer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from studio9_common.bus.embedded.message import Message, remove, write
 from studio9_common.bus.headers import REASON_LIMIT, visible
 from studio9_common.bus.port import DeadLetter
+from studio9_common.ids import created_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ def list_dead(connection: sqlite3.Connection, limit: int) -> list[DeadLetter]:
         "SELECT id, queue, reason, routing_key, message_id, body, headers FROM dead ORDER BY id LIMIT ?", (limit,)
     )
     return [
-        DeadLetter(identifier, queue, reason, key, message_id, body, visible(json.loads(headers)))
+        DeadLetter(
+            identifier, queue, reason, key, message_id, body, visible(json.loads(headers)), created_at(identifier)
+        )
         for identifier, queue, reason, key, message_id, body, headers in rows
     ]
 

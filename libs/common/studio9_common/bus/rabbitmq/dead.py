@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
@@ -15,6 +17,7 @@ from studio9_common.bus.rabbitmq import topology
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link
 from studio9_common.bus.rabbitmq.publisher import Publisher
 from studio9_common.bus.rabbitmq.wire import deaths, routing_key_of, text_headers
+from studio9_common.ids import created_at, is_id
 
 READER_LOCK = "studio9.dead.reader"
 """An exclusive queue without messages: whoever has it reads the dead letters. Its connection's end frees it."""
@@ -54,7 +57,7 @@ class DeadLetters:
                 kept = {k: v for k, v in found.headers.items() if k not in (FAILURES, DEAD_ID, DEAD_QUEUE, DEAD_REASON)}
                 letter = found.letter
                 try:
-                    await self._publisher.send("", letter.queue, letter.body, letter.message_id, kept)
+                    await self._publisher.send(topology.REPLAY, letter.queue, letter.body, letter.message_id, kept)
                 except Unroutable as error:
                     raise QueueGone(f"the queue {letter.queue} is gone; declare it before this replay") from error
                 await channel.basic_ack(found.tag)
@@ -118,9 +121,10 @@ async def _walk(channel: Channel) -> AsyncIterator[_Found]:
 
 def _letter(message: DeliveredMessage, headers: dict[str, str]) -> DeadLetter:
     message_id = message.header.properties.message_id or ""
+    history = deaths(message)
     queue, reason, identifier = headers.get(DEAD_QUEUE), headers.get(DEAD_REASON), headers.get(DEAD_ID)
     if queue is None or reason is None or identifier is None:  # given up by the broker: its delivery limit
-        death = (deaths(message) or [{}])[0]
+        death = (history or [{}])[0]
         queue, reason = str(death.get("queue", "")), str(death.get("reason", "unknown"))
         identifier = f"{queue}/{message_id}/{death.get('time')}"
         keys = death.get("routing-keys")
@@ -133,4 +137,15 @@ def _letter(message: DeliveredMessage, headers: dict[str, str]) -> DeadLetter:
         message_id=message_id,
         body=message.body,
         headers=visible(headers),
+        died_at=_died_at(identifier, history),
     )
+
+
+def _died_at(identifier: str, history: list[dict[str, Any]]) -> datetime | None:
+    """By our own id of the dead letter, or by the broker's book."""
+    if is_id(identifier):
+        return created_at(identifier)
+    time = history[0].get("time") if history else None
+    if not isinstance(time, datetime):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -4,7 +4,8 @@
     studio9.delay.5   fanout    to the queue studio9.delay.5.v1, whose messages expire after 5 s into studio9.return;
                                 one per rung, since a queue with mixed lifetimes is held up by its head
     studio9.return    direct    back to the queue that the routing key names; what finds none goes to studio9.lost
-    studio9.dead      fanout    to the queue studio9.dead.v1: given up, by us or by a queue's delivery limit
+    studio9.dead      fanout    to the queue studio9.dead.v2: given up, by us or by a queue's delivery limit
+    studio9.replay    direct    from the dead letters back to the queue that the routing key names, if it is there
     studio9.lost      fanout    to the queue studio9.lost.v1: delayed messages whose queue is gone; short, for a look
 
 Queues of the ladder hand on at-least-once: RabbitMQ keeps a message until its next queue has confirmed it. That needs
@@ -20,7 +21,8 @@ from studio9_common.bus.port import DELAYS_S, Queue
 EXCHANGE = "studio9"
 RETURN = "studio9.return"
 DEAD = "studio9.dead"
-DEAD_QUEUE = "studio9.dead.v1"
+DEAD_QUEUE = "studio9.dead.v2"
+REPLAY = "studio9.replay"
 LOST = "studio9.lost"
 LOST_QUEUE = "studio9.lost.v1"
 
@@ -29,6 +31,10 @@ LOST_ARGUMENTS: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 100
 DELIVERY_LIMIT = 10_000
 """Deliveries of one message before the broker itself gives it up. Lost consumers and releases count too, so it stands
 far above FAILURE_LIMIT: a day's outage with a probe every ten seconds stays below."""
+
+DEAD_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
+"""Dead letters are read by taking and giving back, which counts as a delivery; without a limit of our own RabbitMQ 4
+drops what was looked at twenty times."""
 
 
 def delay_exchange(rung: int) -> str:
@@ -65,8 +71,9 @@ async def declare_base(channel: Channel) -> None:
     """Everything above but the services' own queues; harmless when it exists."""
     await channel.exchange_declare(EXCHANGE, exchange_type="topic", durable=True)
     await channel.exchange_declare(DEAD, exchange_type="fanout", durable=True)
-    await channel.queue_declare(DEAD_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+    await channel.queue_declare(DEAD_QUEUE, durable=True, arguments=DEAD_ARGUMENTS)
     await channel.queue_bind(DEAD_QUEUE, DEAD)
+    await channel.exchange_declare(REPLAY, exchange_type="direct", durable=True)
     await channel.exchange_declare(LOST, exchange_type="fanout", durable=True)
     await channel.queue_declare(
         LOST_QUEUE,
@@ -94,6 +101,7 @@ async def declare_base(channel: Channel) -> None:
 async def declare_queue(channel: Channel, queue: Queue) -> None:
     """One queue with its bindings. The channel is closed by the broker when it exists with other arguments."""
     await channel.queue_declare(queue.name, durable=True, arguments=arguments(queue))
-    await channel.queue_bind(queue.name, RETURN, routing_key=queue.name)
+    for exchange in (RETURN, REPLAY):
+        await channel.queue_bind(queue.name, exchange, routing_key=queue.name)
     for pattern in queue.bindings:
         await channel.queue_bind(queue.name, EXCHANGE, routing_key=pattern)
