@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PAGE = resource.getpagesize()
 
@@ -17,6 +18,11 @@ PAGE = resource.getpagesize()
 def adopt_orphans() -> None:
     """Make this process the parent of whatever its descendants leave behind, so that none can slip away."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def close_to_others() -> None:
+    """Let no other process of this user read this one's memory or reach its open files."""
+    _prctl(PR_SET_DUMPABLE, 0)
 
 
 def die_with(parent: int) -> Callable[[], None]:

@@ -18,7 +18,17 @@ EXIT_SYSTEM = 70
 EXIT_STOPPED = 75
 """Of a task that was told to stop; its last checkpoint is where a later attempt goes on."""
 
-Ending = Literal["exited", "stopped", "time_limit", "lease_expired", "memory_limit", "start_failed"]
+Ending = Literal[
+    "exited",
+    "stopped",
+    "time_limit",
+    "lease_expired",
+    "memory_limit",
+    "log_flood",
+    "process_limit",
+    "disk_limit",
+    "start_failed",
+]
 
 
 class ExitRecord(Versioned):
@@ -32,6 +42,7 @@ class ExitRecord(Versioned):
     duration_s: float = Field(ge=0, description="by a clock that counts through a suspended machine")
     peak_rss_bytes: int = Field(default=0, ge=0, description="most that the task and its children held at once")
     out_of_memory: bool = Field(default=False, description="a guess: over its limit, or killed by no one we know")
+    forks_refused: int = Field(default=0, ge=0, description="processes that it was not allowed to start")
     log_bytes: int = Field(default=0, ge=0, description="written by the task")
     log_truncated: bool = False
     detail: str = ""

@@ -16,10 +16,8 @@ class LaunchError(TaskContractError):
     """The task could not be started: see the message, and the worker's log."""
 
 
-def shim_command(
-    folder: TaskFolder, command: Sequence[str], limits: Limits, detach: bool, python: str | None = None
-) -> list[str]:
-    """The command line of a shim; in a container it is the first process and does not detach."""
+def shim_options(limits: Limits) -> list[str]:
+    """A shim's options for these limits."""
     options = {
         "--time-limit": limits.time_limit_s,
         "--disconnect-grace": limits.disconnect_grace_s,
@@ -28,11 +26,17 @@ def shim_command(
         "--address-space-limit": limits.address_space_bytes,
         "--file-limit": limits.file_bytes,
         "--log-limit": limits.log_bytes,
+        "--flood-limit": limits.flood_bytes,
         "--nice": limits.nice,
         "--poll": limits.poll_s,
     }
-    given = [f"{name}={value}" for name, value in options.items() if value is not None]
-    head = [python or sys.executable, "-m", "studio9_task.shim", *given, *(["--detach"] if detach else [])]
+    return [f"{name}={value}" for name, value in options.items() if value is not None]
+
+
+def shim_command(folder: TaskFolder, command: Sequence[str], limits: Limits, detach: bool) -> list[str]:
+    """The command line of a shim."""
+    given = shim_options(limits)
+    head = [sys.executable, "-m", "studio9_task.shim", *given, *(["--detach"] if detach else [])]
     return [*head, str(folder.root), "--", *command]
 
 

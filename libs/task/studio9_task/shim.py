@@ -27,7 +27,7 @@ DONE = 73
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a task under a shim; 0 once its end is recorded (detached: once it is owned), else BUSY or DONE."""
-    options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     folder = Path(options.folder).resolve() / "shim"
     folder.mkdir(parents=True, exist_ok=True)
     verdict: int | None = None
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _tell(verdict, DONE)
         lock.write(json.dumps({"started": now(), "pid": os.getpid(), "command": options.command}))
         _tell(verdict, 0)
-        ShimTask(folder, options.command, _limits(options), options.cgroup).run()
+        ShimTask(folder, options.command, limits_of(options), options.cgroup).run()
     return 0
 
 
@@ -72,27 +72,30 @@ def _tell(verdict: int | None, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options of every shim."""
     defaults = Limits()
-    parser = argparse.ArgumentParser(prog="python -m studio9_task.shim", description="Own one task's process.")
-    parser.add_argument("folder", help="the task's folder")
-    parser.add_argument("command", nargs="+", help="the task's command, after --")
-    parser.add_argument("--detach", action="store_true", help="return once the task is owned; go on alone")
-    parser.add_argument("--time-limit", type=float, metavar="S")
-    parser.add_argument("--disconnect-grace", type=float, metavar="S", help="end the task so long after the last lease")
-    parser.add_argument("--stop-grace", type=float, metavar="S", default=defaults.stop_grace_s)
-    parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="of all its processes together")
-    parser.add_argument("--address-space-limit", type=int, metavar="BYTES", help="of each process")
-    parser.add_argument("--file-limit", type=int, metavar="BYTES", help="of each file it writes")
-    parser.add_argument("--log-limit", type=int, metavar="BYTES", default=defaults.log_bytes)
-    parser.add_argument("--nice", type=int, default=defaults.nice)
-    parser.add_argument("--poll", type=float, metavar="S", default=defaults.poll_s)
+    made = argparse.ArgumentParser(prog="python -m studio9_task.shim", description="Own one task's process.")
+    made.add_argument("folder", help="the task's folder")
+    made.add_argument("command", nargs="+", help="the task's command, after --")
+    made.add_argument("--detach", action="store_true", help="return once the task is owned; go on alone")
+    made.add_argument("--time-limit", type=float, metavar="S")
+    made.add_argument("--disconnect-grace", type=float, metavar="S", help="end the task so long after the last lease")
+    made.add_argument("--stop-grace", type=float, metavar="S", default=defaults.stop_grace_s)
+    made.add_argument("--memory-limit", type=int, metavar="BYTES", help="of all its processes together")
+    made.add_argument("--address-space-limit", type=int, metavar="BYTES", help="of each process")
+    made.add_argument("--file-limit", type=int, metavar="BYTES", help="of each file it writes")
+    made.add_argument("--log-limit", type=int, metavar="BYTES", default=defaults.log_bytes)
+    made.add_argument("--flood-limit", type=int, metavar="BYTES", help="of output, kept or not; more ends the task")
+    made.add_argument("--nice", type=int, default=defaults.nice)
+    made.add_argument("--poll", type=float, metavar="S", default=defaults.poll_s)
     own = "/sys/fs/cgroup" if os.getpid() == 1 else None  # the first process of a container sees its own group
-    parser.add_argument("--cgroup", metavar="FOLDER", default=own, help="the task's own control group")
-    return parser
+    made.add_argument("--cgroup", metavar="FOLDER", default=own, help="the task's own control group")
+    return made
 
 
-def _limits(options: argparse.Namespace) -> Limits:
+def limits_of(options: argparse.Namespace) -> Limits:
+    """The limits that the options name."""
     return Limits(
         time_limit_s=options.time_limit,
         disconnect_grace_s=options.disconnect_grace,
@@ -101,6 +104,7 @@ def _limits(options: argparse.Namespace) -> Limits:
         address_space_bytes=options.address_space_limit,
         file_bytes=options.file_limit,
         log_bytes=options.log_limit,
+        flood_bytes=options.flood_limit,
         nice=options.nice,
         poll_s=options.poll,
     )

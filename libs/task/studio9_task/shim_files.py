@@ -119,20 +119,3 @@ def told_grace(path: Path, started_with: float) -> float:
 def write_exit(path: Path, record: Mapping[str, object]) -> None:
     """Write the exit record as a whole."""
     write_bytes(path, json.dumps(record).encode())
-
-
-def cgroup_peak(folder: str | None) -> int:
-    """Most bytes the control group ever held; 0 where that is not known."""
-    if folder is not None:
-        with suppress(OSError, ValueError):
-            return int(Path(folder, "memory.peak").read_text())
-    return 0
-
-
-def cgroup_oom(folder: str | None) -> bool:
-    """Whether the system killed a process of the control group for its memory."""
-    if folder is not None:
-        with suppress(OSError, ValueError):
-            events = dict(line.split() for line in Path(folder, "memory.events").read_text().splitlines())
-            return int(events.get("oom_kill", 0)) > 0
-    return False

@@ -6,17 +6,20 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio9_task.cgroups import cgroup_oom, cgroup_peak, forks_refused
 from studio9_task.clock import elapsed, now
 from studio9_task.descendants import adopt_orphans, descendants, die_with, kill, private_memory
-from studio9_task.shim_files import CappedLog, LeaseWatch, cgroup_oom, cgroup_peak, told_grace, write_exit
+from studio9_task.shim_files import CappedLog, LeaseWatch, told_grace, write_exit
 
 REAP_S = 5.0
 """How long to wait for killed processes to be gone."""
+FORKS_REFUSED = 100
+"""A task that was refused so many processes forks without end."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Limits:
     address_space_bytes: int | None = None
     file_bytes: int | None = None
     log_bytes: int = 16 * 1024 * 1024
+    flood_bytes: int | None = None
     nice: int = 0
     poll_s: float = 0.5
 
@@ -67,7 +71,11 @@ class ShimTask:
         finally:
             self._end_all()
             self._log.close()
-            write_exit(self._shim / "exit.json", self._record())
+            self._tell(self._record())
+
+    def _tell(self, record: Mapping[str, object]) -> None:
+        """Write down how it ended."""
+        write_exit(self._shim / "exit.json", record)
 
     def _listen(self) -> int:
         """A pipe that becomes readable when a child ends or this process is told to stop."""
@@ -139,10 +147,13 @@ class ShimTask:
         """End the task if it has to be."""
         limits = self._limits
         if limits.memory_bytes is not None and self._peak > limits.memory_bytes:
-            self._ending = "memory_limit"
-            self._detail = f"it held {self._peak} bytes; {limits.memory_bytes} are allowed"
-            kill(descendants(os.getpid()), signal.SIGKILL)
-            self._kill_at = elapsed()
+            self._kill("memory_limit", f"it held {self._peak} bytes; {limits.memory_bytes} are allowed")
+            return
+        if limits.flood_bytes is not None and self._log.written > limits.flood_bytes:
+            self._kill("log_flood", f"it wrote {self._log.written} bytes; {limits.flood_bytes} are allowed")
+            return
+        if (refused := forks_refused(self._cgroup)) >= FORKS_REFUSED:
+            self._kill("process_limit", f"it was refused {refused} processes")
             return
         if self._stop_wanted():
             self._ending = "stopped"
@@ -158,6 +169,12 @@ class ShimTask:
         self._kill_at = elapsed() + grace
         with suppress(ProcessLookupError):
             os.killpg(self._task, signal.SIGTERM)
+
+    def _kill(self, ending: str, detail: str) -> None:
+        """End it at once, for something that no grace mends."""
+        self._ending, self._detail = ending, detail
+        kill(descendants(os.getpid()), signal.SIGKILL)
+        self._kill_at = elapsed()
 
     @property
     def _ended(self) -> bool:
@@ -186,7 +203,8 @@ class ShimTask:
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         number = -code if code is not None and code < 0 else None
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        killed_by_others = self._ending == "exited" and number == signal.SIGKILL
+        # A group of its own knows; without one, who else would have killed it?
+        killed_by_others = self._cgroup is None and self._ending == "exited" and number == signal.SIGKILL
         return {
             "schema": 1,
             "ending": self._ending,
@@ -197,6 +215,7 @@ class ShimTask:
             "duration_s": round(elapsed() - self._began, 3),
             "peak_rss_bytes": cgroup_peak(self._cgroup) or max(self._peak, largest),
             "out_of_memory": self._ending == "memory_limit" or killed_by_others or cgroup_oom(self._cgroup),
+            "forks_refused": forks_refused(self._cgroup),
             "log_bytes": self._log.written,
             "log_truncated": self._log.truncated,
             "detail": self._detail,

@@ -60,6 +60,12 @@ def judge_end(state: TaskState, told: Told, cause: StopCause | None) -> Ending:
             return _failed("worker_lost", "The worker heard nothing for too long, so its task was stopped.")
         case "memory_limit":
             return _failed("out_of_memory", f"{_peak(record)}: {record.detail}. Use a smaller batch or picture size.")
+        case "log_flood":
+            return _failed("log_flood", f"The task wrote log without end, so it was stopped: {record.detail}.")
+        case "process_limit":
+            return _failed("process_limit", f"The task started processes without end: {record.detail}.")
+        case "disk_limit":
+            return _failed("disk_limit", f"The task wrote more than it may, so it was stopped: {record.detail}.")
         case "start_failed":
             return _failed("runner_error", f"The task could not be started: {record.detail}")
 
@@ -75,8 +81,11 @@ def _exited(record: ExitRecord, told: Told) -> Ending:
         return _failed("out_of_memory", f"{_peak(record)}. Use a smaller batch or picture size.")
     if record.signal is not None:
         return _failed("task_crashed", f"The task was ended by {_signal(record.signal)} after {_span(record)}.")
+    if record.forks_refused:
+        return _failed("process_limit", f"The task was refused {record.forks_refused} processes, and failed.")
     if record.exit_code == EXIT_STOPPED:
-        return stopped(None)
+        # Not "worker_stopped", which is tried again without end: whoever really stops a task is known.
+        return _failed("worker_lost", "The task said that it was stopped, but nobody here stopped it.")
     if record.exit_code == EXIT_USER:
         return _failed("user_error", None)
     if record.exit_code == EXIT_SYSTEM:

@@ -35,7 +35,11 @@ def failed(class_: str, code: str) -> Failed:
     [
         (state(exit_code=64), [], "user_error", "user"),
         (state(exit_code=70), [], "task_crashed", "platform"),
-        (state(exit_code=75), [], "worker_stopped", "infrastructure"),
+        (state(exit_code=75), [], "worker_lost", "infrastructure"),
+        (state(exit_code=1, forks_refused=3), [], "process_limit", "user"),
+        (state("log_flood", signal=9), [DONE], "log_flood", "user"),
+        (state("process_limit", signal=9), [DONE], "process_limit", "user"),
+        (state("disk_limit", signal=9), [DONE], "disk_limit", "user"),
         (state(exit_code=1), [], "task_failed", "user"),
         (state(exit_code=0), [], "bad_output", "user"),
         (state(exit_code=0), [DONE, failed("user", "no_boxes")], "user_error", "user"),
