@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio9_common.errors import BadInput, Conflict, TooLarge
+from studio9_common.errors import BadInput, Conflict, TooLarge, Unavailable
+
+START_LIMIT_S = 60.0
+"""A new child has so long to be ready; it loads the decoders in that time, which a busy machine makes slow."""
 
 
 class PictureUnsupported(Conflict):
@@ -26,6 +29,10 @@ class PictureDamaged(BadInput):
 
 class PictureTooLarge(TooLarge):
     """This picture is too large once it is decoded; reduce it or cut it into tiles."""
+
+
+class DecoderUnavailable(Unavailable):
+    """The picture could not be looked at now, which says nothing about the picture; send it again shortly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Decoder:
         self._idle: list[Process] = []
 
     async def decode(self, path: Path, field: str = "file") -> Decoded:
-        """Decodes a picture file. Raises PictureUnsupported, PictureDamaged, PictureTooLarge."""
+        """Decodes a picture file. Raises PictureUnsupported, PictureDamaged, PictureTooLarge, DecoderUnavailable."""
         async with self._turns:
             answer = await self._ask(path)
         error, message = answer.get("error"), answer.get("message", "")
@@ -63,7 +70,17 @@ class Decoder:
         return Decoded(answer["format"], answer["width"], answer["height"])
 
     async def _ask(self, path: Path) -> dict[str, Any]:
-        child = self._idle.pop() if self._idle else await self._start()
+        """A child that is reused may have died meanwhile, of what was before; only a new one that breaks says that it
+        was this picture."""
+        while self._idle:
+            answer = await self._answer(self._idle.pop(), path)
+            if answer is not None:
+                return answer
+        answer = await self._answer(await self._start(), path)
+        return answer or {"error": "damaged", "message": "the decoder broke on it"}
+
+    async def _answer(self, child: Process, path: Path) -> dict[str, Any] | None:
+        """None if the child died of it."""
         request = json.dumps({"path": str(path), "max_pixels": self._max_pixels})
         assert child.stdin is not None and child.stdout is not None
         try:
@@ -81,13 +98,14 @@ class Decoder:
             raise
         if not line:
             await self._end(child)
-            return {"error": "damaged", "message": "the decoder broke on it"}
+            return None
         self._idle.append(child)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     async def _start(self) -> Process:
-        return await asyncio.create_subprocess_exec(
+        """A child that has said that it is ready. Raises DecoderUnavailable."""
+        child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
             "-m",
@@ -97,6 +115,19 @@ class Decoder:
             stdout=PIPE,
             stderr=DEVNULL,
         )
+        assert child.stdout is not None
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                ready = await child.stdout.readline()
+        except TimeoutError:
+            ready = b""
+        except BaseException:
+            await self._end(child)
+            raise
+        if not ready:
+            await self._end(child)
+            raise DecoderUnavailable
+        return child
 
     async def _end(self, child: Process) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,8 @@
 """The child process that decodes uploaded pictures: `python -m studio9_baile.security.decoding MEMORY`.
 
-It reads requests, one JSON object a line, and answers each with one line. A picture that breaks the decoder breaks this
-process and nothing else; its memory is limited, and whoever asked kills it when it takes too long.
+It says `{}` when it is ready, reads requests, one JSON object a line, and answers each with one line. A picture that
+breaks the decoder breaks this process and nothing else; its memory is limited, and whoever asked kills it when it takes
+too long.
 """
 
 import json
@@ -52,6 +53,7 @@ def main(memory: int) -> None:
     """Answers until the input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    print("{}", flush=True)
     for line in sys.stdin:
         request: Mapping[str, Any] = json.loads(line)
         print(json.dumps(decode(request["path"], request["max_pixels"])), flush=True)
