@@ -17,7 +17,7 @@ from studio9_common.objects.port import Objects
 from studio9_orion.beats import Beats
 from studio9_orion.core.events import Cleaned
 from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, scratch_prefix
-from studio9_orion.shell import Shell
+from studio9_orion.shell import Ended, Shell
 from studio9_orion.store import put_many
 
 FEW_FENCES = 8
@@ -46,7 +46,7 @@ class Cleaner:
         over = [item.job for item in found.values() if item.job.state in TERMINAL]
         if not over:
             return
-        await self._shell.tell_related([job.id for job in over])
+        await self._shell.tell_related([Ended.of(job) for job in over])
         for job in over:
             await self.remove_objects(job)
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))

@@ -9,16 +9,17 @@ job's next change.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from studio9_common.bus.port import Unroutable as UnroutableError
-from studio9_common.contracts.job import Command, Job
+from studio9_common.contracts.job import Command, Job, State
 from studio9_common.contracts.messages import JobClean, WorkerRun
 from studio9_common.errors import Conflict, Studio9Error, TooLarge
 from studio9_common.logs import logger
 from studio9_common.times import Clock
 from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.decision import CheckRelated, Reply, TellRelated
-from studio9_orion.core.events import CoreEvent, DeadLettered, RelatedSeen, Unroutable
+from studio9_orion.core.events import ChildEnded, CoreEvent, DeadLettered, RelatedSeen, Unroutable
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.jobs import Jobs, Versioned
 from studio9_orion.providers.port import Order
@@ -30,6 +31,19 @@ CLEAR_AFTER_S = 1.0
 """How long a published command may wait for the job's next change to take it out of the outbox."""
 
 Told = tuple[str, CoreEvent]
+
+
+class Ended(NamedTuple):
+    """What relatives need to know of a job that has ended."""
+
+    job: str
+    organisation: str
+    parent: str | None
+    state: State
+
+    @classmethod
+    def of(cls, job: Job) -> "Ended":
+        return cls(job.id, job.organisation, job.parent, job.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class Shell:
         self._sender = sender
         self._sent: dict[str, set[int]] = {}
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
-        self._telling: Gatherer[str] = Gatherer("related", self.tell_related)
+        self._telling: Gatherer[Ended] = Gatherer("related", self.tell_related)
         self.log = logger("orion")
 
     def start(self) -> None:
@@ -134,9 +148,16 @@ class Shell:
         if told:
             await self.apply(told)
 
-    async def tell_related(self, ended: Sequence[str]) -> None:
-        """Looks after the children and dependents of jobs that have ended."""
-        await self.check_related(await self.jobs.related_to(ended))
+    async def tell_related(self, ended: Sequence[Ended]) -> None:
+        """Looks after the children and dependents of jobs that have ended, and tells their parents."""
+        await self.check_related(await self.jobs.related_to([one.job for one in ended]))
+        told: list[Told] = [
+            (one.parent, ChildEnded(child=one.job, organisation=one.organisation, state=one.state))
+            for one in ended
+            if one.parent is not None and one.state is not State.completed
+        ]
+        if told:
+            await self.apply(told)
 
     # --- how -------------------------------------------------------------------------------------------------------
 
@@ -230,7 +251,7 @@ class Shell:
                 if isinstance(effect, CheckRelated):
                     check[decision.job.id] = decision.job
                 elif isinstance(effect, TellRelated):
-                    self._telling.add(decision.job.id)
+                    self._telling.add(Ended.of(decision.job))
         if check:
             await self.check_related(check.values())
 

@@ -16,10 +16,12 @@ from studio9_orion.core.events import (
     Assigned,
     Beat,
     CancelRequested,
+    ChildEnded,
     Cleaned,
     CoreEvent,
     DeadLettered,
     OutputReported,
+    PriorityChanged,
     RelatedSeen,
     Requested,
     ResultReceived,
@@ -36,7 +38,11 @@ REFS = [ObjectRef(key=f"acme/jobs/{ID}/{n}/last.pt", sha256=str(n) * 64, size=n)
 ORGANISATIONS = st.sampled_from(["acme"] * 9 + ["evil"])
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 REASONS = st.sampled_from([None, *(reason(code) for code in sorted(RULES))])
-SPECS = {kind: Spec(kind=kind, max_run_s=600, queue_timeout_s=3_600) for kind in ("train", "predict")}
+SPECS = {
+    "train": Spec(kind="train", max_run_s=600, queue_timeout_s=3_600),
+    "predict": Spec(kind="predict", max_run_s=600, queue_timeout_s=3_600),
+    "tune": Spec(kind="tune", max_run_s=600, queue_timeout_s=3_600, child_failure="fail"),
+}
 
 
 def events(kind: str, depends_on: tuple[str, ...], parent: str | None) -> st.SearchStrategy[Any]:
@@ -80,6 +86,12 @@ def events(kind: str, depends_on: tuple[str, ...], parent: str | None) -> st.Sea
         st.builds(Unroutable, fence=fence),
         st.builds(CancelRequested, job=st.just(ID), organisation=ORGANISATIONS, requested_by=st.just("ana")),
         st.builds(RelatedSeen, states=st.fixed_dictionaries({"a": states, "p": states})),
+        st.builds(
+            ChildEnded, child=st.sampled_from(["c", "d"]), organisation=ORGANISATIONS, state=st.sampled_from(State)
+        ),
+        st.builds(
+            PriorityChanged, organisation=ORGANISATIONS, priority=st.integers(-1, 1), requested_by=st.just("ana")
+        ),
         st.builds(
             OutputReported,
             organisation=ORGANISATIONS,
@@ -162,7 +174,7 @@ def drained(job: Job) -> Job:
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_order(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(["train", "predict"]))
+    kind = data.draw(st.sampled_from(["train", "train", "predict", "predict", "tune"]))
     depends_on = data.draw(st.sampled_from([(), (), ("a",)]))
     parent = data.draw(st.sampled_from([None, None, "p"]))
     told = data.draw(st.lists(st.tuples(events(kind, depends_on, parent), st.sampled_from([0, 1, 3, 30, 400]))))
@@ -196,6 +208,9 @@ def test_every_cell_of_the_table_can_be_reached(new_life: Any) -> None:
         lambda life: life.cancel(),
         lambda life: life.tell(RelatedSeen(states={"a": State.completed})),
         lambda life: life.tell(RelatedSeen(states={"a": State.failed})),
+        lambda life: life.request(spec=SPECS["tune"]),
+        lambda life: life.request(spec=SPECS["tune"], depends_on=("a",)),
+        lambda life: life.tell(ChildEnded(child="c", organisation="acme", state=State.failed)),
         lambda life: life.assign(f"w{len(life.job.attempts) + 1}"),
         lambda life: life.tell(Unroutable(fence=life.job.fence)),
         *(lambda life, p=p: life.beat(p) for p in ("staging", "running", "ended")),
@@ -242,7 +257,7 @@ def test_every_cell_of_the_table_can_be_reached(new_life: Any) -> None:
             job = after.stored
             last = job.attempts[-1].outcome if job.attempts else None
             used = attempts.spent(job, ReasonClass.infrastructure), len(attempts.lost_workers(job))
-            shape = (job.phase, job.state, used, last, job.parent, bool(job.depends_on))
+            shape = (job.phase, job.state, used, last, job.parent, bool(job.depends_on), job.spec.child_failure)
             if shape not in seen:
                 seen.add(shape)
                 families.append(after)

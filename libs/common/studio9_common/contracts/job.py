@@ -92,7 +92,7 @@ class Provenance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """What to do: becomes the task's request.json. Times are seconds. `image` is a digest; None means the trainers'
-    environment of the worker itself."""
+    environment of the worker itself. `child_failure`: what becomes of the job when a child of it does not complete."""
 
     kind: str
     framework: str = "yolo"
@@ -104,6 +104,7 @@ class Spec:
     max_run_s: float = 86_400.0
     queue_timeout_s: float | None = None
     provenance: Provenance = Provenance()
+    child_failure: Literal["go_on", "fail"] = "go_on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

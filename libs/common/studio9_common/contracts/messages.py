@@ -170,6 +170,16 @@ class JobClean(Message):
     prefixes: tuple[str, ...] = ()
 
 
+class SchedulerCall(Message):
+    """An Orion that does not schedule calls the one that does. If that one is gone, whoever takes over its queue gets
+    the call, and leads from then on."""
+
+    type = "studio9.scheduler.call.v1"
+    routing_key = "scheduler.call"
+    transient = True
+    orion: Id
+
+
 # --- Orion → worker --------------------------------------------------------------------------------------------
 
 
@@ -345,8 +355,8 @@ MESSAGES: dict[str, type[Message]] = {
     cls.type: cls
     for cls in (
         JobRequested, JobCancel, JobAccepted, JobQueued, JobStarted, JobProgress, JobCompleted, JobFailed, JobCancelled,
-        JobOutput, JobClean, WorkerRun, WorkerCancel, WorkerLease, WorkerBeat, WorkerTelemetry, WorkerResult,
-        ConfigChanged,
+        JobOutput, JobClean, SchedulerCall, WorkerRun, WorkerCancel, WorkerLease, WorkerBeat, WorkerTelemetry,
+        WorkerResult, ConfigChanged,
     )
 }  # fmt: skip
 """All messages by type."""
@@ -354,6 +364,7 @@ MESSAGES: dict[str, type[Message]] = {
 __all__ = [
     "MAX_MESSAGE", "MESSAGES", "AttemptBeat", "ConfigChanged", "Exit", "Input", "JobAccepted", "JobCancel",
     "JobCancelled", "JobClean", "JobCompleted", "JobEnded", "JobEvent", "JobFailed", "JobOutput", "JobProgress",
-    "JobQueued", "JobRequested", "JobStarted", "Lease", "Message", "Requirements", "Slot", "TelemetryItem",
-    "WorkerBeat", "WorkerCancel", "WorkerCommand", "WorkerLease", "WorkerResult", "WorkerRun", "WorkerTelemetry",
+    "JobQueued", "JobRequested", "JobStarted", "Lease", "Message", "Requirements", "SchedulerCall", "Slot",
+    "TelemetryItem", "WorkerBeat", "WorkerCancel", "WorkerCommand", "WorkerLease", "WorkerResult", "WorkerRun",
+    "WorkerTelemetry",
 ]  # fmt: skip

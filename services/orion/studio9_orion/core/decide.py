@@ -12,10 +12,12 @@ from studio9_orion.core.events import (
     Assigned,
     Beat,
     CancelRequested,
+    ChildEnded,
     Cleaned,
     CoreEvent,
     DeadLettered,
     OutputReported,
+    PriorityChanged,
     RelatedSeen,
     Requested,
     ResultReceived,
@@ -35,8 +37,12 @@ def decide(job: Job | None, event: CoreEvent, now: datetime, policy: Policy) -> 
             return intake.requested_again(draft, event)
         case CancelRequested():
             return cancelling.cancel_requested(draft, event)
+        case PriorityChanged():
+            return intake.priority_changed(draft, event)
         case RelatedSeen():
             return related.related_seen(draft, event)
+        case ChildEnded():
+            return related.child_ended(draft, event)
         case Assigned():
             return running.assigned(draft, event)
         case Unroutable():

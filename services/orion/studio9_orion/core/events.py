@@ -56,6 +56,32 @@ class RelatedSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """A child of this job has ended; told again and again until the child is clean."""
+
+    child: str
+    organisation: str
+    state: State
+
+    @property
+    def name(self) -> str:
+        return "child_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityChanged:
+    """Somebody moves a job within its organisation's queue; the larger the earlier."""
+
+    organisation: str
+    priority: int
+    requested_by: str
+
+    @property
+    def name(self) -> str:
+        return "priority"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
     """The scheduler gives the job a slot of a worker."""
 
@@ -164,6 +190,6 @@ class DeadLettered:
 
 
 CoreEvent = (
-    Requested | CancelRequested | RelatedSeen | Assigned | Unroutable | Beat | ResultReceived | OutputReported | Tick
-    | Cleaned | DeadLettered
+    Requested | CancelRequested | PriorityChanged | RelatedSeen | ChildEnded | Assigned | Unroutable | Beat
+    | ResultReceived | OutputReported | Tick | Cleaned | DeadLettered
 )  # fmt: skip

@@ -8,7 +8,8 @@ from studio9_common.contracts.reasons import Reason, reason
 from studio9_orion.core import ending
 from studio9_orion.core.decision import Answer, CheckRelated, Decision, Reply
 from studio9_orion.core.draft import Draft
-from studio9_orion.core.events import CancelRequested, Requested
+from studio9_orion.core.events import CancelRequested, PriorityChanged, Requested
+from studio9_orion.core.life import OVER
 from studio9_orion.core.replies import reply
 
 UNSEEN = "unseen"
@@ -78,6 +79,22 @@ def requested_again(draft: Draft, event: Requested) -> Decision:
         return draft.decision(Answer.conflict)
     draft.effects.append(Reply(reply(draft, JobAccepted)))
     return draft.decision(Answer.unchanged)
+
+
+def priority_changed(draft: Draft, event: PriorityChanged) -> Decision:
+    """Counts from the next pass of the scheduler on, also for an attempt that may still have to be made again."""
+    job = draft.job
+    if job.organisation != event.organisation:
+        return draft.decision(Answer.foreign)
+    if job.phase in OVER:
+        return draft.decision(Answer.too_late)
+    if job.priority == event.priority:
+        return draft.decision(Answer.unchanged)
+    draft.set(priority=event.priority)
+    draft.record("priority_changed", detail=f"{job.priority} → {event.priority} by {event.requested_by}")
+    if job.phase is Phase.queued:
+        draft.command(JobQueued, {"attempt": len(job.attempts)})
+    return draft.decision()
 
 
 def _shorten(draft: Draft) -> None:

@@ -64,6 +64,8 @@ STEPS: dict[str, Step] = {
     "cancelled_unseen": Step(None, (P.cleaning,), "cancelled before its request arrived", State.cancelled),
     "described": _stays("the request of a job that was cancelled before it arrived", OVER),
     "conflicting_request": _stays("another request came under the same id; ignored"),
+    "priority_changed": _stays("somebody moved it within its organisation's queue", OPEN),
+    "child_ended": Step(OPEN, (), "a child job failed or was cancelled; the job goes on"),
     "superseded": _stays("a message of an attempt that no longer counts; ignored"),
     "dead_letter": _stays("a message about the job was given up"),
     "output_loading": _stays("the warehouse loads an output", OVER),

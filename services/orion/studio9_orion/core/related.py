@@ -1,4 +1,8 @@
-"""Parents, children and dependencies (invariant 11)."""
+"""Parents, children and dependencies (invariant 11).
+
+A child ends with its parent, however that ends. What a child's failure or cancel means for its parent is the parent's
+own rule (`Spec.child_failure`): it goes on, or it fails with it, and its other children with it.
+"""
 
 from studio9_common.contracts.job import TERMINAL, Phase, State
 from studio9_common.contracts.reasons import reason
@@ -6,8 +10,11 @@ from studio9_orion.core import ending, intake
 from studio9_orion.core.cancelling import cancel
 from studio9_orion.core.decision import Answer, Decision
 from studio9_orion.core.draft import Draft
-from studio9_orion.core.events import RelatedSeen
-from studio9_orion.core.life import OVER
+from studio9_orion.core.events import ChildEnded, RelatedSeen
+from studio9_orion.core.life import HELD, OVER
+
+CHILDREN_NAMED = 50
+"""Ended children that a parent's history names; a job with more has its results to tell of them."""
 
 
 def related_seen(draft: Draft, event: RelatedSeen) -> Decision:
@@ -27,4 +34,24 @@ def related_seen(draft: Draft, event: RelatedSeen) -> Decision:
         ending.end(draft, State.failed, reason("dependency_failed"))
     elif all(state is State.completed for state in states):
         intake.enqueue(draft)
+    return draft.decision()
+
+
+def child_ended(draft: Draft, event: ChildEnded) -> Decision:
+    """A child that did not complete ends its parent where the parent's rule says so; else it is noted, once."""
+    job = draft.job
+    if job.organisation != event.organisation:
+        return draft.decision(Answer.foreign)
+    if job.phase in OVER or event.state not in {State.failed, State.cancelled}:
+        return draft.decision(Answer.unchanged)
+    if job.spec.child_failure == "fail" and job.phase is not Phase.cancelling:
+        if job.phase in HELD:
+            ending.stop_worker(draft)
+        ending.end(
+            draft, State.failed, reason("child_failed", f"Job {event.child}, a part of this one, {event.state}.")
+        )
+        return draft.decision()
+    named = [one.detail for one in job.events if one.type == "child_ended"]
+    if len(named) < CHILDREN_NAMED and not any(detail.startswith(event.child) for detail in named):
+        draft.record("child_ended", detail=f"{event.child}: {event.state}")
     return draft.decision()

@@ -9,6 +9,8 @@ EVENTS: dict[str, str] = {
     "requested": "a request arrives (again)",
     "cancel": "somebody cancels",
     "related": "the states of parent and dependencies are read",
+    "child_ended": "a child job failed or was cancelled",
+    "priority": "somebody changes its priority",
     "assigned": "the scheduler gives it a slot",
     "unroutable": "`worker.run` came back: the worker's queue is gone",
     "beat.staging": "the worker stages the inputs",
@@ -29,6 +31,7 @@ _failing = (P.backing_off, P.queued, P.cleaning)
 _held: dict[str, tuple[Phase, ...]] = {
     "cancel": (P.cancelling,),
     "related": (P.cancelling,),
+    "child_ended": (P.cleaning,),
     "result.succeeded": (P.cleaning,),
     "result.failed": _failing,
     "result.cancelled": _failing,
@@ -37,6 +40,7 @@ _held: dict[str, tuple[Phase, ...]] = {
 _waiting: dict[str, tuple[Phase, ...]] = {
     "cancel": (P.cleaning,),
     "related": (P.cleaning,),
+    "child_ended": (P.cleaning,),
     "beat.staging": (P.starting,),
     "beat.running": (P.running,),
     "beat.ended": (P.running,),
@@ -48,7 +52,12 @@ _waiting: dict[str, tuple[Phase, ...]] = {
 
 TABLE: dict[Phase | None, dict[str, tuple[Phase, ...]]] = {
     None: {"requested": (P.submitted, P.queued, P.cleaning), "cancel": (P.cleaning,)},
-    P.submitted: {"cancel": (P.cleaning,), "related": (P.queued, P.cleaning), "tick": (P.cleaning,)},
+    P.submitted: {
+        "cancel": (P.cleaning,),
+        "related": (P.queued, P.cleaning),
+        "child_ended": (P.cleaning,),
+        "tick": (P.cleaning,),
+    },
     P.queued: _waiting | {"assigned": (P.assigned,), "tick": (P.cleaning,)},
     P.backing_off: _waiting | {"tick": (P.queued,)},
     P.assigned: _held
