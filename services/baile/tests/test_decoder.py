@@ -35,7 +35,7 @@ async def test_a_child_that_died_meanwhile_says_nothing_about_the_next_picture(p
 
 
 async def test_a_child_that_cannot_start_is_not_the_pictures_fault(picture: Path) -> None:
-    decoder = Decoder(processes=1, max_pixels=10_000, limit_s=30, memory=-2)  # no limit that a process can set itself
+    decoder = Decoder(processes=1, max_pixels=10_000, limit_s=30, memory=1 << 70)  # more than a limit can hold
     with pytest.raises(DecoderUnavailable):
         await decoder.decode(picture)
     await decoder.close()
