@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from studio9_cli.servers import artifacts, packages
+from studio9_cli.servers.processes import Process
 from studio9_cli.servers.server import Missing, Offer, Place
 
 VERSION = "9.2.0"
@@ -62,13 +63,30 @@ class Elasticsearch:
 
     def start(self, place: Place) -> dict[str, str]:
         """Unpacks the distribution, starts one node and waits until its shards can be used."""
-        home, folder = place.folder / "home", place.folder
-        unpack(artifacts.maven_file(place.processes, CACHE, ARTIFACT), home)
-        user = packages.run_as("elasticsearch", "nobody")
-        http, transport = place.processes.free_port(), place.processes.free_port()
+        node = ElasticsearchNode(place)
+        node.start()
+        return {self.variables[0]: node.url}
+
+    def describe(self) -> str:
+        """Product and version."""
+        return f"Elasticsearch {VERSION}"
+
+
+class ElasticsearchNode:
+    """One node in a folder of its own: `start` may be called again after its process has ended, on the same data.
+
+    Making one unpacks the distribution. Raises ProcessEnded.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._home, folder = place.folder / "home", place.folder
+        unpack(artifacts.maven_file(place.processes, CACHE, ARTIFACT), self._home)
+        self._user = packages.run_as("elasticsearch", "nobody")
+        self.port, transport = place.processes.free_port(), place.processes.free_port()
         name, password = "studio9", secrets.token_hex(16)
-        configuration = home / "config"
-        settings = SETTINGS.format(folder=folder, http=http, transport=transport)
+        configuration = self._home / "config"
+        settings = SETTINGS.format(folder=folder, http=self.port, transport=transport)
         (configuration / "elasticsearch.yml").write_text(settings, encoding="utf-8")
         (configuration / "jvm.options.d").mkdir(exist_ok=True)
         (configuration / "jvm.options.d" / "heap.options").write_text("-Xms512m\n-Xmx512m\n", encoding="utf-8")
@@ -76,23 +94,31 @@ class Elasticsearch:
         (configuration / "users_roles").write_text(f"superuser:{name}\n", encoding="utf-8")
         # Must not be a parent of the home folder, or the server's own entitlement check stops the start.
         (folder / "tmp").mkdir()
-        packages.give(folder, user)
+        packages.give(folder, self._user)
         folder.chmod(0o700)
-        node = place.processes.spawn(
-            "elasticsearch",
-            [home / "bin" / "elasticsearch"],
-            log=folder.with_suffix(".log"),
-            environment={"ES_TMPDIR": str(folder / "tmp"), "ES_JAVA_HOME": str(java_home())},
-            folder=folder,
-            user=user,
-        )
-        url = f"http://{name}:{password}@127.0.0.1:{http}"
-        node.wait_until(lambda: _healthy(url), within_s=180)
-        return {self.variables[0]: url}
+        self.url = f"http://{name}:{password}@127.0.0.1:{self.port}"
 
-    def describe(self) -> str:
-        """Product and version."""
-        return f"Elasticsearch {VERSION}"
+    def start(self, within_s: float = 180) -> Process:
+        """Starts the node and waits until its shards can be used. Raises ProcessEnded."""
+        node = self.begin()
+        node.wait_until(self.ready, within_s)
+        return node
+
+    def begin(self) -> Process:
+        """Starts the node without waiting."""
+        place = self._place
+        return place.processes.spawn(
+            "elasticsearch",
+            [self._home / "bin" / "elasticsearch"],
+            log=place.folder.with_suffix(".log"),
+            environment={"ES_TMPDIR": str(place.folder / "tmp"), "ES_JAVA_HOME": str(java_home())},
+            folder=place.folder,
+            user=self._user,
+        )
+
+    def ready(self) -> bool:
+        """Whether its shards can be used."""
+        return _healthy(self.url)
 
 
 def java_home(at_least: int = NEEDS_JAVA) -> Path | None:

@@ -4,11 +4,13 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
 from studio9_cli.servers import packages
+from studio9_cli.servers.processes import Process
 from studio9_cli.servers.server import Missing, Offer, Place
 
 # The real start script: Debian's wrapper in /usr/sbin changes the user and the folders.
@@ -47,15 +49,38 @@ class RabbitMq:
         """Starts one node and waits for its management API."""
         if not SCRIPT.exists():
             packages.install("rabbitmq-server")
-        user = packages.run_as("rabbitmq", "nobody")
-        folder, processes = place.folder, place.processes
-        amqp, http, distribution, epmd = (processes.free_port() for _ in range(4))
+        node = RabbitNode(place)
+        node.start()
+        return {self.variables[0]: node.url, self.variables[1]: node.management}
+
+    def describe(self) -> str:
+        """Product and version, from the package's folder."""
+        found = sorted(SCRIPT.parents[1].glob("lib/rabbitmq_server-*"))
+        return f"RabbitMQ {found[-1].name.partition('-')[2]}" if found else "RabbitMQ"
+
+
+class RabbitNode:
+    """One node in a folder of its own: `start` may be called again after its process has ended, on the same data.
+
+    `rabbit` are values of the application `rabbit`, such as consumer_timeout (milliseconds); rabbitmq.conf has no line
+    for some of them.
+    """
+
+    def __init__(self, place: Place, rabbit: Mapping[str, int] | None = None) -> None:
+        self._user = packages.run_as("rabbitmq", "nobody")
+        self._folder, self._processes = place.folder, place.processes
+        self.port, http, distribution, epmd = (place.processes.free_port() for _ in range(4))
         login = {"user": "studio9", "password": secrets.token_hex(16)}
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION.format(amqp=amqp, http=http, **login), encoding="utf-8")
+        self.url = f"amqp://{login['user']}:{login['password']}@127.0.0.1:{self.port}/"
+        self.management = f"http://{login['user']}:{login['password']}@127.0.0.1:{http}"
+        folder = place.folder
+        (folder / "rabbitmq.conf").write_text(
+            CONFIGURATION.format(amqp=self.port, http=http, **login), encoding="utf-8"
+        )
         (folder / "enabled_plugins").write_text("[rabbitmq_management].\n", encoding="utf-8")
-        packages.give(folder, user)
+        packages.give(folder, self._user)
         folder.chmod(0o700)
-        environment = {
+        self._environment = {
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(epmd),
             "RABBITMQ_NODENAME": f"studio9-{os.getpid()}@localhost",
@@ -66,36 +91,44 @@ class RabbitMq:
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(
+                ["-kernel inet_dist_use_interface {127,0,0,1}"]
+                + [f"-rabbit {name} {value}" for name, value in (rabbit or {}).items()]
+            ),
         }
         # Started by us, or the node would leave a daemon behind that ends with nobody.
-        place.processes.spawn(
-            "epmd",
-            [shutil.which("epmd") or "epmd"],
-            log=folder.with_suffix(".epmd.log"),
-            environment=environment,
-            folder=folder,
-            user=user,
-        )
-        node = place.processes.spawn(
-            "rabbitmq",
-            [SCRIPT],
-            log=folder.with_suffix(".log"),
-            environment=environment,
-            folder=folder,
-            user=user,
-            # An orderly end takes seconds and keeps data that goes with the run.
-            stop_signal=signal.SIGKILL,
-        )
-        management = f"http://{login['user']}:{login['password']}@127.0.0.1:{http}"
-        node.wait_until(lambda: _answers(f"{management}/api/health/checks/port-listener/{amqp}"), within_s=90)
-        url = f"amqp://{login['user']}:{login['password']}@127.0.0.1:{amqp}/"
-        return {self.variables[0]: url, self.variables[1]: management}
+        self._spawn("epmd", shutil.which("epmd") or "epmd", folder.with_suffix(".epmd.log"))
 
-    def describe(self) -> str:
-        """Product and version, from the package's folder."""
-        found = sorted(SCRIPT.parents[1].glob("lib/rabbitmq_server-*"))
-        return f"RabbitMQ {found[-1].name.partition('-')[2]}" if found else "RabbitMQ"
+    @property
+    def log(self) -> Path:
+        """What the node says."""
+        return self._folder.with_suffix(".log")
+
+    def start(self, within_s: float = 90) -> Process:
+        """Starts the node and waits until it takes connections. Raises ProcessEnded."""
+        node = self.begin()
+        node.wait_until(self.ready, within_s)
+        return node
+
+    def begin(self) -> Process:
+        """Starts the node without waiting."""
+        # An orderly end takes seconds and keeps data that goes with the run.
+        return self._spawn("rabbitmq", SCRIPT, self.log, stop_signal=signal.SIGKILL)
+
+    def ready(self) -> bool:
+        """Whether it takes connections."""
+        return _answers(f"{self.management}/api/health/checks/port-listener/{self.port}")
+
+    def _spawn(self, name: str, program: str | Path, log: Path, stop_signal: int = signal.SIGTERM) -> Process:
+        return self._processes.spawn(
+            name,
+            [program],
+            log=log,
+            environment=self._environment,
+            folder=self._folder,
+            user=self._user,
+            stop_signal=stop_signal,
+        )
 
 
 def _answers(url: str) -> bool:
