@@ -16,6 +16,7 @@ from studio9_argo.settings import ArgoSettings
 from studio9_aries import app as aries
 from studio9_aries.settings import AriesSettings
 from studio9_cli.platform.ports import Ports, open_ports
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.http.client import ServiceClient
 from studio9_common.service import Service
@@ -137,6 +138,11 @@ class EmbeddedPlatform:
         self._stack.push_async_callback(client.close)
         return client
 
+    def _argo(self, service: str) -> ArgoClient:
+        client = ArgoClient(self._running["argo"].asgi, service=service, keys=self.keys)
+        self._stack.push_async_callback(client.close)
+        return client
+
     def _built(self, name: str) -> Service:
         ports = self._ports
         common: dict[str, Any] = {"state_dir": self._folder / name, "commit": "abc1234"}
@@ -158,11 +164,12 @@ class EmbeddedPlatform:
                     self._warehouse = about.open_warehouse(ports.objects)
                     self._stack.push_async_callback(self._warehouse.close)
                 return pegasus.build(
-                    about, bus=ports.bus, objects=ports.objects, warehouse=self._warehouse, keys=self.keys
-                )
+                    about, bus=ports.bus, objects=ports.objects, warehouse=self._warehouse,
+                    argo=self._argo("pegasus"), keys=self.keys,
+                )  # fmt: skip
             case _:
                 python = Path(sys.executable)
                 one = WorkerSettings(
                     **common, **self._worker_settings, worker_id=name, trainers_python=python, labels=name
                 )
-                return worker.build(one, bus=ports.bus, objects=ports.objects)
+                return worker.build(one, bus=ports.bus, objects=ports.objects, argo=self._argo("worker"))

@@ -3,6 +3,7 @@
 import asyncio
 
 from studio9_common.bus import open_bus
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
@@ -18,10 +19,12 @@ async def main() -> None:
     objects = settings.open_objects()
     warehouse = settings.open_warehouse(objects)
     bus = await open_bus(settings.bus_url, name=settings.service)
+    argo = ArgoClient(settings.argo_url, service=settings.service, keys=keys)
     try:
-        pegasus = build(settings, bus=bus, objects=objects, warehouse=warehouse, keys=keys)
+        pegasus = build(settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys)
         await run_service(pegasus, settings.host, settings.port)
     finally:
+        await argo.close()
         await bus.close()
         await warehouse.close()
         await objects.close()

@@ -5,9 +5,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from studio9_common.bus.port import Bus, Queue
 from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.clients.argo import ArgoClient
+from studio9_common.config import LiveConfig
 from studio9_common.contracts.messages import JobCompleted
 from studio9_common.errors import Unavailable
 from studio9_common.http.app import create_app
+from studio9_common.live import LiveSettings, live_schemas
 from studio9_common.logs import logger
 from studio9_common.objects.port import Objects
 from studio9_common.tokens import TokenKeys
@@ -25,17 +28,27 @@ class Pegasus:
     name = "pegasus"
 
     def __init__(
-        self, settings: PegasusSettings, bus: Bus, objects: Objects, warehouse: Warehouse, keys: TokenKeys
+        self,
+        settings: PegasusSettings,
+        *,
+        bus: Bus,
+        objects: Objects,
+        warehouse: Warehouse,
+        argo: ArgoClient,
+        keys: TokenKeys,
     ) -> None:
         self._bus, self._warehouse = bus, warehouse
         self._log = logger(self.name)
         self._prepared = False
-        loading = Loading(bus, objects, warehouse)
+        file = settings.state_dir / "configuration.json"
+        self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=live_schemas(PegasusSettings))
+        live = LiveSettings(settings, self._config)
+        loading = Loading(bus, objects, warehouse, live.now)
         self._subscriber = Subscriber(bus, JOBS, each(loading.handle), prefetch=4, on_dead_letter=loading.given_up)
         self.asgi: FastAPI = create_app(
             self.name, keys=keys, checks={"warehouse": self._check, "bus": bus.ping}, docs_url=None, redoc_url=None
         )
-        self.asgi.include_router(router(warehouse, most_rows=settings.query_rows))
+        self.asgi.include_router(router(warehouse, live.now))
 
     async def start(self) -> None:
         """Makes the tables, waiting while the warehouse is away; completed jobs wait in the queue meanwhile."""
@@ -50,11 +63,13 @@ class Pegasus:
                     self._log.warning("not_ready", message=error.message)
                     raise
         self._prepared = True
+        await self._config.start()
         await self._subscriber.start()
 
     async def stop(self) -> None:
         """Finishes a running load, or leaves it to be repeated: a load is one transaction."""
         await self._subscriber.stop()
+        await self._config.stop()
 
     async def _check(self) -> None:
         if not self._prepared:
@@ -62,6 +77,8 @@ class Pegasus:
         await self._warehouse.ping()
 
 
-def build(settings: PegasusSettings, *, bus: Bus, objects: Objects, warehouse: Warehouse, keys: TokenKeys) -> Pegasus:
+def build(
+    settings: PegasusSettings, *, bus: Bus, objects: Objects, warehouse: Warehouse, argo: ArgoClient, keys: TokenKeys
+) -> Pegasus:
     """Pegasus over open ports."""
-    return Pegasus(settings, bus, objects, warehouse, keys)
+    return Pegasus(settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys)

@@ -1,6 +1,7 @@
 """What Pegasus does when a prediction job has completed: one output, loaded once, its fate told on the bus."""
 
 import hashlib
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from studio9_common.errors import BadInput, Studio9Error
 from studio9_common.logs import logger
 from studio9_common.objects.port import ObjectMissing, Objects
 from studio9_common.warehouse.port import BadPart, Load, ManifestChanged, Part, Warehouse
+from studio9_pegasus.settings import PegasusSettings
 
 KIND = "predict"
 OUTPUT = "predictions"
@@ -23,11 +25,19 @@ class BadManifest(BadInput):
     code = "bad_manifest"
 
 
+class TooManyRows(BadInput):
+    """This output has more rows than may be loaded at once; raise Pegasus' `load_rows`, or predict in parts."""
+
+    code = "too_many_rows"
+
+
 class Loading:
     """Handles `job.completed`. What the warehouse or the storage being away raises goes on to the consumer loop."""
 
-    def __init__(self, bus: Bus, objects: Objects, warehouse: Warehouse) -> None:
-        self._bus, self._objects, self._warehouse = bus, objects, warehouse
+    def __init__(
+        self, bus: Bus, objects: Objects, warehouse: Warehouse, settings: Callable[[str], PegasusSettings]
+    ) -> None:
+        self._bus, self._objects, self._warehouse, self._settings = bus, objects, warehouse, settings
         self._log = logger("pegasus")
 
     async def handle(self, delivery: Delivery) -> None:
@@ -43,6 +53,9 @@ class Loading:
         await self._tell(organisation, told)
         try:
             output = await self._output(organisation, job)
+            most = self._settings(organisation).load_rows
+            if output.rows > most:
+                raise TooManyRows(f"the output has {output.rows} rows; at most {most} are loaded")
             loaded = await self._warehouse.load(
                 Load(
                     organisation=organisation,
@@ -53,7 +66,7 @@ class Loading:
                     rows=output.rows,
                 )
             )
-        except (BadManifest, BadPart, ManifestChanged) as error:
+        except (BadManifest, BadPart, ManifestChanged, TooManyRows) as error:
             log.error("load_failed", code=error.code, message=error.message)
             await self._tell(organisation, told.model_copy(update={"state": "failed", "message": error.message}))
             return

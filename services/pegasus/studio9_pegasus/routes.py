@@ -1,5 +1,6 @@
 """Pegasus' HTTP API for other services and operators: analysts' reading SQL, and the ledger of loads."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from studio9_common.errors import BadInput, NotFound
 from studio9_common.http.app import ServiceCaller
 from studio9_common.tokens import Caller
 from studio9_common.warehouse.port import Warehouse
+from studio9_pegasus.settings import PegasusSettings
 
 
 class Query(BaseModel):
@@ -40,14 +42,16 @@ def tenant(caller: Caller) -> str:
     return caller.organisation
 
 
-def router(warehouse: Warehouse, *, most_rows: int) -> APIRouter:
+def router(warehouse: Warehouse, settings: Callable[[str], PegasusSettings]) -> APIRouter:
+    """The routes; `settings` gives an organisation's, as they are now."""
     routes = APIRouter(prefix="/v1")
 
     @routes.post("/query")
     async def query(body: Query, caller: ServiceCaller) -> Answer:
         """Runs one statement; it sees the caller's organisation alone and can change nothing."""
-        limit = min(body.limit or most_rows, most_rows)
-        found = await warehouse.query(tenant(caller), body.sql, body.parameters, limit=limit)
+        organisation = tenant(caller)
+        most = settings(organisation).query_rows
+        found = await warehouse.query(organisation, body.sql, body.parameters, limit=min(body.limit or most, most))
         return Answer(columns=found.columns, rows=found.rows, truncated=found.truncated)
 
     @routes.get("/loads/{job}/{output}")

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
+from studio9_common.live import LIVE
 from studio9_common.objects.port import Objects
 from studio9_common.objects.settings import WithObjects
 from studio9_common.warehouse.connect import WarehouseSettings, open_warehouse
@@ -28,7 +29,10 @@ class PegasusSettings(WithObjects):
     warehouse_secret_key: SecretStr | None = Field(None, description="Redshift: secret key for COPY")
     warehouse_region: str | None = Field(None, description="Redshift: region of the bucket, if it is another")
     query_timeout_s: float = Field(30.0, gt=0, le=3600, description="longest run of an analyst's statement")
-    query_rows: int = Field(10_000, ge=1, le=1_000_000, description="most rows of one answer")
+    query_rows: int = Field(10_000, ge=1, le=1_000_000, description="most rows of one answer", json_schema_extra=LIVE)
+    load_rows: int = Field(
+        100_000_000, ge=1, description="most rows of one output; a larger one is refused", json_schema_extra=LIVE
+    )
 
     def open_warehouse(self, objects: Objects) -> Warehouse:
         """The adapter for `warehouse_url`; empty means a DuckDB file in the state folder. Raises BadInput."""

@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
+from studio9_argo import app as argo
+from studio9_argo.settings import ArgoSettings
 from studio9_common.bus import open_bus
 from studio9_common.bus.port import Bus, Queue
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import ObjectRef, State
 from studio9_common.contracts.messages import JobCompleted, JobOutput
 from studio9_common.contracts.predictions import COLUMNS, AttemptManifest, ManifestFile, PredictionsOutput
+from studio9_common.documents.embedded import SqliteDocuments
 from studio9_common.errors import BadInput, NotFound
 from studio9_common.http.client import ServiceClient
 from studio9_common.ids import new_id
@@ -40,6 +46,8 @@ class Platform:
     objects: Objects
     client: ServiceClient
     service: Pegasus
+    configuration: ArgoClient
+    """As an operator writes it."""
 
     async def outputs(self, until: str) -> list[JobOutput]:
         """What Pegasus tells, up to and including the state `until`."""
@@ -57,6 +65,14 @@ class Platform:
         answer = await self.client.request("POST", "/v1/query", organisation=organisation, json={"sql": sql})
         return list(answer.json()["rows"])
 
+    async def seen(self, organisation: str, sql: str, *, rows: int) -> None:
+        """Until an answer has so many rows."""
+        async with asyncio.timeout(20):
+            while True:
+                if len(await self.rows(organisation, sql)) == rows:
+                    return
+                await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def platform(folder: Path) -> AsyncIterator[Platform]:
@@ -65,15 +81,23 @@ async def platform(folder: Path) -> AsyncIterator[Platform]:
     bus = await open_bus(f"sqlite:///{folder}/bus.sqlite", name="test")
     objects = settings.open_objects()
     warehouse = settings.open_warehouse(objects)
-    service = build(settings, bus=bus, objects=objects, warehouse=warehouse, keys=keys)
+    documents = await SqliteDocuments.open(folder / "argo.sqlite")
+    about = ArgoSettings(fernet_keys=SecretStr(Fernet.generate_key().decode()))
+    configuration = argo.build(about, documents=documents, bus=bus, keys=keys)
+    own, operator = (ArgoClient(configuration.asgi, service=name, keys=keys) for name in ("pegasus", "studio9"))
+    service = build(settings, bus=bus, objects=objects, warehouse=warehouse, argo=own, keys=keys)
     await bus.declare(HEARD)
+    await configuration.start()
     await service.start()
     client = ServiceClient(service.asgi, audience="pegasus", service="operator", keys=keys)
     try:
-        yield Platform(bus, objects, client, service)
+        yield Platform(bus, objects, client, service, operator)
     finally:
         await service.stop()
-        await client.close()
+        await configuration.stop()
+        for one in (client, own, operator):
+            await one.close()
+        await documents.close()
         await bus.close()
         await warehouse.close()
         await objects.close()
@@ -197,3 +221,16 @@ async def test_an_answer_has_a_limit(tmp_path: Path) -> None:
         answer = (await on.client.request("POST", "/v1/query", organisation="acme", json=body)).json()
         assert (len(answer["rows"]), answer["truncated"]) == (10, True)
         assert json.dumps(answer["rows"][:3]) == "[[0], [1], [2]]"
+
+
+async def test_its_limits_are_followed_live_for_each_organisation(tmp_path: Path) -> None:
+    async with platform(tmp_path) as on:
+        await on.configuration.save("pegasus", "query_rows", 2, scope="organisation", organisation="acme")
+        await on.configuration.save("pegasus", "load_rows", 4, scope="installation")
+        for organisation, rows in (("acme", 3), ("globex", 3)):
+            await announce(on, await completed(on, organisation=organisation, rows=rows), organisation)
+            await on.outputs("loaded")
+        await on.seen("acme", "SELECT label FROM predictions", rows=2)
+        assert len(await on.rows("globex", "SELECT label FROM predictions")) == 3
+        await announce(on, await completed(on, rows=5))
+        assert "at most 4" in (await on.outputs("failed"))[-1].message

@@ -4,8 +4,10 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from studio9_common.bus.connect import open_bus
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
+from studio9_common.tokens import TokenKeys
 from studio9_worker.app import build
 from studio9_worker.settings import WorkerSettings
 
@@ -19,7 +21,12 @@ async def main() -> None:
         stack.push_async_callback(bus.close)
         objects = settings.open_objects()
         stack.push_async_callback(objects.close)
-        await run_service(build(settings, bus=bus, objects=objects), settings.host, settings.port)
+        argo: ArgoClient | None = None
+        keys = settings.token_keys.get_secret_value()
+        if settings.argo_url and keys:
+            argo = ArgoClient(settings.argo_url, service=settings.service, keys=TokenKeys(keys))
+            stack.push_async_callback(argo.close)
+        await run_service(build(settings, bus=bus, objects=objects, argo=argo), settings.host, settings.port)
 
 
 if __name__ == "__main__":

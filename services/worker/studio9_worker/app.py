@@ -8,9 +8,13 @@ from typing import Any, TextIO
 
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.clients.argo import ArgoClient
+from studio9_common.config import LiveConfig
+from studio9_common.contracts.configuration import Entry
 from studio9_common.errors import Conflict, Studio9Error
 from studio9_common.http.app import create_app
 from studio9_common.ids import new_id
+from studio9_common.live import LiveSettings, live_schemas
 from studio9_common.logs import logger
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
@@ -45,12 +49,19 @@ class WorkerService:
 
     name = "worker"
 
-    def __init__(self, settings: WorkerSettings, bus: Bus, objects: Objects, clock: Clock) -> None:
+    def __init__(
+        self, settings: WorkerSettings, bus: Bus, objects: Objects, argo: ArgoClient | None, clock: Clock
+    ) -> None:
         self.agent: Agent | None = None
         self._settings = settings
         self._bus = bus
         self._objects = objects
         self._clock = clock
+        self._config: LiveConfig | None = None
+        if argo is not None:
+            file = settings.state_dir / "configuration.json"
+            self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=live_schemas(WorkerSettings))
+        self._live = LiveSettings(settings, self._config)
         self._log = logger(self.name)
         self._subscriber: Subscriber | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,6 +100,7 @@ class WorkerService:
             folders=JobFolders(settings.state_dir.absolute() / "jobs"),
             runner=ProcessRunner(settings.command, settings.trainers_python.parent),
             log=self._log.bind(worker=worker),
+            live=self._live,
         )
         context.log.warning("tasks_not_isolated", runner="process", advice="run trusted tasks only on this worker")
         agent = self.agent = Agent(context, cpu_slots(settings.cpu_slots, settings.label_set))
@@ -99,6 +111,7 @@ class WorkerService:
         self._begin(self._announce(beats))
         self._begin(self._forever(beats.run))
         self._begin(self._sweep(context))
+        await self._follow_configuration(cache)
 
     async def stop(self) -> None:
         """Takes no more commands. Tasks go on without the agent, or, if the settings say so, are stopped first."""
@@ -108,6 +121,8 @@ class WorkerService:
             if self._settings.stop_tasks_on_exit:
                 await self.agent.stop_tasks(STOP_WITHIN_S)
             await self.agent.close()
+        if self._config is not None:
+            await self._config.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -129,6 +144,18 @@ class WorkerService:
                 self._log.exception("loop_failed")
                 await asyncio.sleep(1)
 
+    async def _follow_configuration(self, cache: InputCache) -> None:
+        """Last of all: a worker that waits for Argo must beat meanwhile."""
+        if self._config is None:
+            return
+
+        async def resize(_: Entry) -> None:
+            await cache.resize(int(self._live.now().cache_gib * GIB))
+
+        self._config.on_change(resize)
+        await self._config.start()
+        await cache.resize(int(self._live.now().cache_gib * GIB))
+
     async def _announce(self, beats: Beats) -> None:
         """Asks the trainers what they can do; until they tell, beats go without it."""
         while True:
@@ -148,9 +175,12 @@ class WorkerService:
             await asyncio.sleep(self._settings.sweep_s)
 
 
-def build(settings: WorkerSettings, *, bus: Bus, objects: Objects, clock: Clock | None = None) -> WorkerService:
-    """The worker of these settings on these ports; `clock` is given by tests."""
-    return WorkerService(settings, bus, objects, clock or SystemClock())
+def build(
+    settings: WorkerSettings, *, bus: Bus, objects: Objects, argo: ArgoClient | None = None, clock: Clock | None = None
+) -> WorkerService:
+    """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` is given by
+    tests."""
+    return WorkerService(settings, bus, objects, argo, clock or SystemClock())
 
 
 def _hold(path: Path) -> TextIO:

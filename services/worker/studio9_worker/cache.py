@@ -28,6 +28,11 @@ class InputCache:
         self._total = 0
         self._coming: dict[Path, asyncio.Task[None]] = {}
 
+    async def resize(self, limit: int) -> None:
+        """Keeps at most `limit` bytes from now on."""
+        self._limit = limit
+        await self._shrink()
+
     async def open(self) -> None:
         """Finds what an earlier agent left, oldest use first; half downloads are removed."""
         self._sizes = await asyncio.to_thread(self._scan)

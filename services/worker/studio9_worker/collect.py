@@ -76,8 +76,9 @@ class Collector:
     async def _outputs(self, state: TaskState, told: Told) -> tuple[list[ManifestFile], PredictionsOutput | None]:
         context = self._context
         announced = told.artifacts
+        settings = context.settings_for(self._record.organisation)
         files = await take_outputs(
-            context.objects, context.settings, self._folder.outputs, self._prefix, announced.values(), self._patience_s
+            context.objects, settings, self._folder.outputs, self._prefix, announced.values(), self._patience_s
         )
         table = next((one for one in announced.values() if one.name == PREDICTIONS), None)
         if self._record.run.spec.kind != "predict":

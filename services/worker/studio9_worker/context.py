@@ -6,6 +6,7 @@ from typing import Any
 from studio9_common.bus.port import Bus
 from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.messages import Message
+from studio9_common.live import LiveSettings
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
 from studio9_worker.cache import InputCache
@@ -29,6 +30,11 @@ class Context:
     folders: JobFolders
     runner: Runner
     log: Any
+    live: LiveSettings[WorkerSettings] | None = None
+
+    def settings_for(self, organisation: str) -> WorkerSettings:
+        """The settings for work of this organisation, as they are now."""
+        return self.live.now(organisation) if self.live is not None else self.settings
 
     async def publish(self, message: Message, organisation: str, *, id: str | None = None, needed: bool = True) -> None:
         """Sends a message. `needed`: raise Unroutable where no queue takes it. Raises BusUnavailable."""

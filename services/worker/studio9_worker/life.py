@@ -168,7 +168,7 @@ class AttemptLife:
 
     async def _begin(self) -> Ending | None:
         """Stages and starts; the ending if that did not come to a task."""
-        settings, spec = self._context.settings, self.record.run.spec
+        settings, spec = self._context.settings_for(self.record.organisation), self.record.run.spec
         if spec.image is not None and not self._context.runner.isolated:
             return Ending("failed", reason("isolation_required"))
         threads = threads_for(spec.requirements.cpus, settings.threads)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from studio9_common.live import LIVE
 from studio9_common.objects.settings import WithObjects
 
 
@@ -46,16 +47,18 @@ class WorkerSettings(WithObjects):
         900.0, gt=0, description="how long inputs wait for an object storage that is away"
     )
     staging_parallel: int = Field(8, ge=1, le=64, description="downloads at once")
-    cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs")
-    output_gib: float = Field(20.0, gt=0, description="largest single output")
-    outputs_gib: float = Field(50.0, gt=0, description="all outputs of one attempt")
-    outputs_count: int = Field(10_000, ge=1, le=100_000, description="number of outputs of one attempt")
+    cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs", json_schema_extra=LIVE)
+    output_gib: float = Field(20.0, gt=0, description="largest single output", json_schema_extra=LIVE)
+    outputs_gib: float = Field(50.0, gt=0, description="all outputs of one attempt", json_schema_extra=LIVE)
+    outputs_count: int = Field(
+        10_000, ge=1, le=100_000, description="number of outputs of one attempt", json_schema_extra=LIVE
+    )
     upload_patience_s: float = Field(
         7200.0, gt=0, description="how long outputs wait for an object storage that is away"
     )
     rows_per_part: int = Field(200_000, ge=1, description="rows in one part of a prediction table")
     task_memory_gib: float | None = Field(None, gt=0, description="memory of one task; none: no limit")
-    task_log_mib: float = Field(16.0, gt=0, description="output of a task that is kept")
+    task_log_mib: float = Field(16.0, gt=0, description="output of a task that is kept, MiB", json_schema_extra=LIVE)
     task_nice: int = Field(5, ge=0, le=19, description="how far tasks stand back behind the platform")
 
     @property

@@ -13,6 +13,7 @@ import pytest
 
 from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.bus.port import Queue
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Spec
 from studio9_common.contracts.messages import (
@@ -60,6 +61,7 @@ class Platform:
         self._stack = AsyncExitStack()
         self._listener: asyncio.Task[None] | None = None
         self.service: WorkerService | None = None
+        self.argo: ArgoClient | None = None
 
     async def open(self) -> None:
         self.bus = await EmbeddedBus.open(self.folder / "bus.sqlite")
@@ -76,7 +78,8 @@ class Platform:
         await self.objects.close()
 
     async def start_worker(self, **changes: Any) -> WorkerService:
-        self.service = build(worker_settings(self.folder / "worker", **changes), bus=self.bus, objects=self.objects)
+        settings = worker_settings(self.folder / "worker", **changes)
+        self.service = build(settings, bus=self.bus, objects=self.objects, argo=self.argo)
         await self.service.start()
         return self.service
 

@@ -113,7 +113,7 @@ class _Composition:
                 objects=ports.objects,
                 keys=keys,
             ),
-            self._pegasus(),
+            self._pegasus(argo_of("pegasus")),
             taurus.build(
                 TaurusSettings(**self._common("taurus"), buckets_dir=self._state / "buckets"),
                 bus=ports.bus,
@@ -145,15 +145,21 @@ class _Composition:
                 ),
                 bus=ports.bus,
                 objects=ports.objects,
+                argo=argo_of("worker"),
             ),
         ]
 
-    def _pegasus(self) -> Service:
+    def _pegasus(self, argo: ArgoClient) -> Service:
         settings = PegasusSettings(**self._common("pegasus"))
         warehouse = settings.open_warehouse(self._ports.objects)
         self._stack.push_async_callback(warehouse.close)
         return pegasus.build(
-            settings, bus=self._ports.bus, objects=self._ports.objects, warehouse=warehouse, keys=self._keys
+            settings,
+            bus=self._ports.bus,
+            objects=self._ports.objects,
+            warehouse=warehouse,
+            argo=argo,
+            keys=self._keys,
         )
 
     def _common(self, service: str) -> dict[str, Any]:
