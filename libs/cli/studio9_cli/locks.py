@@ -18,6 +18,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "bootstrap": (),
     "platform": ("libs/common", "libs/task", "libs/cli", "services/*"),
     "trainers": ("libs/task", "libs/trainers"),
+    "bench": (),
 }
 HEADER = "# Written by `./studio9 lock` for Python >= 3.11 on every system; do not edit.\n"
 
