@@ -6,7 +6,7 @@ fails half-way because another one came between.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from studio9_baile.bell import Bell
 from studio9_baile.migrations import upgrade
@@ -21,6 +22,9 @@ from studio9_baile.repositories.system import SystemWork
 from studio9_baile.repositories.work import Work
 from studio9_common.errors import BadInput, Conflict, Unavailable
 from studio9_common.times import Clock, SystemClock
+
+CLOSE_LIMIT_S = 5.0
+"""How long a transaction may go on after a stop."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -75,6 +79,8 @@ class Database:
         self._clock = clock or SystemClock()
         self._engine = engine_for(url, pool)
         self._writing = self._engine.execution_options(studio9_write=True)
+        self._closed = False
+        self._open = 0
         self._turn = asyncio.Lock() if self._engine.dialect.name == "sqlite" else None
 
     @property
@@ -126,6 +132,9 @@ class Database:
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
+        if self._closed:
+            raise DatabaseUnavailable
+        self._open += 1
         try:
             yield
         except IntegrityError as error:
@@ -136,6 +145,8 @@ class Database:
             if error.connection_invalidated:
                 raise DatabaseUnavailable from error
             raise
+        finally:
+            self._open -= 1
 
     async def ping(self) -> None:
         """Raises DatabaseUnavailable if the database does not answer."""
@@ -143,4 +154,14 @@ class Database:
             await connection.exec_driver_sql("SELECT 1")
 
     async def close(self) -> None:
+        """Waits for open transactions, at most CLOSE_LIMIT_S, and closes all connections; no transaction can be begun
+        any more: a connection that is made or comes back later would be closed by nobody. The session of a task that
+        was cancelled is closed by a task of its own, hence the look at the pool."""
+        self._closed = True
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                while self._open or pool.checkedout():  # noqa: ASYNC110 - a pool tells nobody when it changes
+                    await asyncio.sleep(0.005)
         await self._engine.dispose()

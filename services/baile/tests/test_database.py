@@ -1,6 +1,8 @@
 """The database: migrations give the models' tables, transactions are whole, organisations apart, events in order."""
 
 import asyncio
+import gc
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,46 @@ async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
     await away.close()
     with pytest.raises(BadInput, match="neither PostgreSQL nor SQLite"):
         Database("mysql://somewhere/else")
+
+
+async def test_closing_waits_for_open_transactions_and_lets_no_other_begin(database: Database) -> None:
+    """A connection that came back after its pool is gone would be closed by nobody."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read() -> Any:
+        async with database.read("a") as work:
+            begun.set()
+            await go_on.wait()
+            return await work.users.all()
+
+    reading = asyncio.create_task(read())
+    await begun.wait()
+    closing = asyncio.create_task(database.close())
+    with pytest.raises(DatabaseUnavailable):
+        while True:  # the task that closes has to have its first turn
+            await asyncio.sleep(0)
+            async with database.read("a"):
+                pass
+    assert not closing.done()
+    go_on.set()
+    assert await reading == []
+    await closing
+
+
+async def test_a_task_cancelled_in_its_statement_leaves_no_connection_to_the_garbage_collector(
+    database: Database,
+) -> None:
+    async def ping() -> None:
+        while True:
+            await database.ping()
+
+    pinging = [asyncio.create_task(ping()) for _ in range(5)]
+    await database.ping()
+    for task in pinging:
+        task.cancel()
+    await database.close()
+    await asyncio.wait(pinging)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(one.message) for one in caught if "before being closed" in str(one.message)] == []
