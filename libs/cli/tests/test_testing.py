@@ -27,6 +27,7 @@ def repository(tmp_path: Path) -> Path:
         "libs/common/tests/test_a.py",
         "libs/task/tests/test_a.py",
         "libs/trainers/tests/test_a.py",
+        "services/baile/tests/test_a.py",
         "services/orion/tests/test_a.py",
         "tests/contract/bus/test_a.py",
         "tests/deploy/test_a.py",
@@ -50,7 +51,8 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["unit", "trainers", "deploy", "contract", "e2e"]
+    assert list(plan) == ["trainers", "baile", "unit", "deploy", "contract", "e2e"]
+    assert plan["baile"].paths == ("services/baile/tests",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
     assert plan["unit"].servers == ("postgresql",)
@@ -59,7 +61,7 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "chaos"
     alone = parts.planned(repository, unit=True, everything=False)
-    assert [(part.name, part.servers) for part in alone] == [("unit", ()), ("trainers", ())]
+    assert [(part.name, part.servers) for part in alone] == [("trainers", ()), ("baile", ()), ("unit", ())]
 
 
 def test_named_paths_go_to_their_environment(repository: Path) -> None:

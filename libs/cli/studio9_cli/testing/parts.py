@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 TRAINERS = ("libs/trainers", "libs/task")
+# Baile's unit tests take as long as all the others together: they are a part of their own.
+BAILE = "services/baile"
 # Suites under tests/, in the order they run; the last ones only when everything is asked for.
 SUITES = ("deploy", "contract", "integration", "simulation", "e2e")
 EXTRA = ("chaos", "bench")
@@ -28,14 +30,17 @@ class Part:
 
 
 def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
-    """The parts of a whole run, in order; suites that are not there are left out."""
+    """The parts of a whole run, those that need no server first; suites that are not there are left out."""
     beside = sorted(
         str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
     )
     trainers = tuple(path for path in beside if path.startswith(TRAINERS))
+    baile = tuple(path for path in beside if path.startswith(BAILE))
+    servers = () if unit else UNIT
     parts = [
-        Part("unit", "platform", tuple(path for path in beside if path not in trainers), () if unit else UNIT),
         Part("trainers", "trainers", trainers),
+        Part("baile", "platform", baile, servers),
+        Part("unit", "platform", tuple(path for path in beside if path not in trainers + baile), servers),
     ]
     if not unit:
         suites = SUITES + (EXTRA if everything else ())

@@ -1,4 +1,4 @@
-"""Runs the parts: two lanes (platform and trainers) beside each other, then what wants the machine for itself."""
+"""Runs the parts: two at a time, in order, then what wants the machine for itself."""
 
 import json
 import os
@@ -43,19 +43,11 @@ class Runner:
             stack.callback(self._processes.close)
             if any(part.servers for part in parts):
                 self._fleet = stack.enter_context(Fleet())
-            beside = [part for part in parts if not part.alone]
-            platform = lanes.submit(self._platform, [p for p in beside if p.environment == "platform"], checks)
-            trainers = lanes.submit(self._trainers, [p for p in beside if p.environment == "trainers"])
-            results = [*platform.result(), *trainers.result()]
+            running = [lanes.submit(self._checks)] if checks else []
+            running += [lanes.submit(self._tests, part) for part in parts if not part.alone]
+            results = [one.result() for one in running]
             results += [self._tests(part) for part in parts if part.alone]
             return results, self._fleet.outcomes() if self._fleet else []
-
-    def _platform(self, parts: Sequence[Part], checks: bool) -> list[Result]:
-        results = [self._checks()] if checks else []
-        return results + [self._tests(part) for part in parts]
-
-    def _trainers(self, parts: Sequence[Part]) -> list[Result]:
-        return [self._tests(part) for part in parts]
 
     def _checks(self) -> Result:
         result = run_checks(self._command)
@@ -117,7 +109,7 @@ class Runner:
         if part.alone:
             environment[TRAINERS_PYTHON] = str(project.environment_python("trainers"))
         if part.environment == "trainers":
-            # Beside the other lane a second thread would slow the training down many times over.
+            # Beside another part a second thread would slow the training down many times over.
             environment["OMP_NUM_THREADS"] = "1"
         return environment
 
