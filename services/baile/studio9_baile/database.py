@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from studio9_baile.bell import Bell
 from studio9_baile.migrations import upgrade
+from studio9_baile.models.base import json_text
 from studio9_baile.repositories.system import SystemWork
 from studio9_baile.repositories.work import Work
 from studio9_common.errors import BadInput, Conflict, Unavailable
@@ -50,9 +51,17 @@ def engine_for(url: str, pool: int = 10) -> AsyncEngine:
             fix="write postgresql://user:password@host/database or sqlite:///file",
         )
     if driver.startswith("postgresql"):
-        return create_async_engine(parsed.set(drivername=driver), pool_size=pool, max_overflow=pool, pool_pre_ping=True)
+        return create_async_engine(
+            parsed.set(drivername=driver),
+            pool_size=pool,
+            max_overflow=pool,
+            pool_pre_ping=True,
+            json_serializer=json_text,
+        )
     Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed.set(drivername=driver), pool_size=pool, max_overflow=pool)
+    engine = create_async_engine(
+        parsed.set(drivername=driver), pool_size=pool, max_overflow=pool, json_serializer=json_text
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from studio9_baile.usecases import label_csv
+
 
 @pytest.fixture
 async def boxes(ana: Any, png: Any) -> str:
@@ -58,8 +60,8 @@ async def test_every_skipped_row_is_named_with_its_reason(ana: Any, boxes: str) 
     assert (report["rows"], report["used"], report["skipped"], report["header"]) == (9, 1, 8, False)
     reasons = {one["line"]: one["reason"] for one in report["skippedRows"]}
     for line, words in (
-        (2, "5 columns"), (3, "label is empty"), (4, "no picture named 'img_009'"), (5, "not numbers"),
-        (6, "leaves the picture of 100 x 80"), (7, "empty"), (9, "finite"), (10, "file name is empty"),
+        (2, "5 columns"), (3, "label is empty"), (4, "no picture named 'img_009'"), (5, "x-min is 'a'; write"),
+        (6, "leaves the picture of 100 x 80"), (7, "empty"), (9, "x-min is 'nan'; write"), (10, "file name is empty"),
     ):  # fmt: skip
         assert words in reasons[line]
     assert (await tags(ana, boxes))["img_002"] == []
@@ -113,3 +115,41 @@ async def test_a_header_after_empty_lines_and_the_order_of_the_report(ana: Any, 
     report = json.loads((await send(ana, boxes, rows)).headers["Studio9-Label-Report"])
     assert report["header"] and [one["line"] for one in report["skippedRows"]] == [4, 5, 6]
     assert "NUL" in report["skippedRows"][2]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("img_001,ship,1_0,0,20,20", "x-min is '1_0'; write a finite number"),
+        ("img_001,ship,0,\u0661\u0662,20,20", "y-min is '\u0661\u0662'; write a finite number"),
+        ("img_001,ship,0,0,Infinity,20", "x-max is 'Infinity'; write a finite number"),
+        ("img_001,ship,0,0,20,1e999", "y-max is '1e999'; write a finite number"),
+        ("img_001,ship,0,0,0x10,20", "x-max is '0x10'; write a finite number"),
+        (
+            "img_001,ship,0,0,1e-300,20",
+            "a box of 1e-300 x 20 pixels is too small; give a width and a height",
+        ),
+    ],
+)
+async def test_numbers_are_plain_and_boxes_can_be_seen(ana: Any, boxes: str, row: str, words: str) -> None:
+    report = json.loads((await send(ana, boxes, row)).headers["Studio9-Label-Report"])
+    assert (report["rows"], report["used"]) == (1, 0)
+    assert report["skippedRows"][0]["reason"].startswith(words)
+
+
+async def test_numbers_in_every_plain_form_are_read(ana: Any, boxes: str) -> None:
+    await send(ana, boxes, "img_001,ship,+1, 2.0 ,.3e2,4.e1\n")
+    assert (await tags(ana, boxes))["img_001"][0]["area"] == {"left": 1, "top": 2, "width": 29, "height": 38}
+
+
+async def test_rows_above_the_limit_of_a_picture_are_skipped(
+    ana: Any, boxes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_csv, "MOST", 2)
+    rows = "".join(f"img_00{1 + n % 2},ship,{n},0,50,50\n" for n in range(5))
+    report = json.loads((await send(ana, boxes, rows)).headers["Studio9-Label-Report"])
+    assert (report["used"], report["skipped"]) == (4, 1)
+    assert report["skippedRows"] == [
+        {"line": 5, "reason": "'img_001' has 2 labels already; give a picture at most so many"}
+    ]
+    assert {name: len(found) for name, found in (await tags(ana, boxes)).items()} == {"img_001": 2, "img_002": 2}

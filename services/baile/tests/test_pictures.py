@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from studio9_baile.usecases import pictures
+
 PICTURE = {"id", "albumId", "filepath", "filename", "filesize", "tags", "predictedTags"}
 
 
@@ -144,6 +146,45 @@ async def test_bad_tags_name_the_tag_and_the_fix(ana: Any, album: str, png: Any,
     error = await ana.refused(400, "PUT", f"/albums/{album}/pictures/{picture['id']}", {"tags": [tag]})
     assert error["errors"][0]["field"] == field and error["errors"][0]["fix"]
     assert (await ana.ok("GET", f"/albums/{album}/tags")) == [{"label": "", "count": 1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ('{"top": 0, "left": 0, "height": 5, "width": 1e-300}', "tags.0.area", "width 1e-300"),
+        ('{"top": true, "left": 0, "height": 5, "width": 5}', "tags.0.area.top", "true"),
+        ('{"top": "1", "left": 0, "height": 5, "width": 5}', "tags.0.area.top", "1"),
+        ('{"top": 0, "left": 0, "height": NaN, "width": 5}', "tags.0.area.height", "NaN"),
+        ('{"top": 0, "left": 0, "height": 5, "width": Infinity}', "tags.0.area.width", "Infinity"),
+        ('{"top": 0, "left": 0, "height": 5, "width": 1e999}', "tags.0.area.width", "Infinity"),
+    ],
+)
+async def test_coordinates_are_numbers_and_boxes_can_be_seen(
+    ana: Any, album: str, png: Any, text: str, field: str, value: str
+) -> None:
+    picture = await ana.upload(album, "p", png(64, 48))
+    content = f'{{"tags": [{{"label": "ship", "area": {text}}}]}}'
+    headers = {"Content-Type": "application/json"}
+    error = await ana.refused(400, "PUT", f"/albums/{album}/pictures/{picture['id']}", content=content, headers=headers)
+    (entry,) = error["errors"]
+    assert entry["field"] == field and value in entry["value"] and entry["fix"]
+    assert field in error["message"] and value in error["message"]
+
+
+async def test_a_page_that_carries_too_much_is_refused_with_a_size_that_will_do(
+    ana: Any, album: str, png: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        picture = await ana.upload(album, f"p{number}", png(64, 48, colour=(number, 0, 0)))
+        body = {"tags": [box("ship", 0, 0, 5, 5)] * 3}
+        await ana.ok("PUT", f"/albums/{album}/pictures/{picture['id']}", body)
+    monkeypatch.setattr(pictures, "MOST_ON_PAGE", 6)
+    monkeypatch.setattr(pictures, "LABELS_AT_ONCE", 3)
+    error = await ana.refused(413, "GET", f"/albums/{album}/pictures?page_size=4")
+    assert error["errors"] == [{"field": "page_size", "value": "4", "fix": "ask for at most 2 pictures at a time"}]
+    page = await ana.ok("GET", f"/albums/{album}/pictures?page_size=2&page=2&order=fileName")
+    assert [one["filename"] for one in page["data"]] == ["p2", "p3"] and page["count"] == 4
+    assert [len(one["tags"]) for one in page["data"]] == [3, 3]
 
 
 async def test_classification_tags_have_no_area(ana: Any, png: Any) -> None:

@@ -1,5 +1,6 @@
 """What all tables share: names of constraints, ids, times in UTC, JSON."""
 
+import json
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -46,6 +47,17 @@ def in_library(name: str, *columns: str) -> Index:
 def json_type() -> TypeEngine[Any]:
     """JSON as the database does it best; None is NULL."""
     return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class JsonText(str):
+    """A value of a JSON column that is JSON already: large ones are written beside the event loop."""
+
+    __slots__ = ()
+
+
+def json_text(value: Any) -> str:
+    """A value of a JSON column as the database gets it."""
+    return value if isinstance(value, JsonText) else json.dumps(value)
 
 
 class Base(DeclarativeBase):

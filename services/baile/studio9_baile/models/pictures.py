@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped, in_library, reference
+from studio9_baile.models.base import Asset, JsonText, Scoped, in_library, json_type, reference
 
 
 class AlbumStatus(StrEnum):
@@ -91,7 +91,7 @@ class LabelRevision(Scoped):
 
     picture: Mapped[str]
     number: Mapped[int]
-    shapes: Mapped[list[Any]]
+    shapes: Mapped[list[Any] | JsonText] = mapped_column(json_type())
     source: Mapped[str]
     author: Mapped[str | None]
     job: Mapped[str | None]

@@ -13,6 +13,8 @@ from studio9_common.errors import NotFound
 
 CHUNK = 500
 """Ids of one IN list; databases limit the number of parameters."""
+ROWS_AT_ONCE = 100
+"""Rows that are made into objects between two turns of the event loop."""
 
 
 Row = TypeVar("Row", bound=Scoped)
@@ -72,12 +74,20 @@ class Repository(Generic[Row]):
         wanted = list(dict.fromkeys(identifiers))
         found: dict[str, Row] = {}
         for start in range(0, len(wanted), CHUNK):
-            rows = await self._session.scalars(self.select(self.row.id.in_(wanted[start : start + CHUNK])))
+            rows = await self.rows(self.select(self.row.id.in_(wanted[start : start + CHUNK])))
             found.update({row.id: row for row in rows})
         return found
 
     async def all(self, *where: ColumnElement[bool]) -> list[Row]:
-        return list(await self._session.scalars(self.select(*where).order_by(self.row.id)))
+        return await self.rows(self.select(*where).order_by(self.row.id))
+
+    async def rows(self, statement: Select[Row]) -> list[Row]:
+        """All rows of a statement, made into objects a few at a time."""
+        found: list[Row] = []
+        result = await self._session.stream_scalars(statement, execution_options={"yield_per": ROWS_AT_ONCE})
+        async for part in result.partitions():
+            found += part
+        return found
 
     async def count(self, *where: ColumnElement[bool]) -> int:
         statement = select(func.count()).select_from(self.row).where(self.mine, *where)
@@ -94,8 +104,8 @@ class Repository(Generic[Row]):
     ) -> tuple[list[Row], int]:
         """One page, and how many rows there are in all."""
         total = await self._session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
-        rows = await self._session.scalars(statement.order_by(*order, self.row.id).offset(page.offset).limit(page.size))
-        return list(rows), total or 0
+        rows = await self.rows(statement.order_by(*order, self.row.id).offset(page.offset).limit(page.size))
+        return rows, total or 0
 
 
 class AssetRepository(Repository[Named]):

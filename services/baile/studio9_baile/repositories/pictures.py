@@ -15,6 +15,9 @@ from studio9_baile.models.pictures import (
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
 from studio9_baile.repositories.paging import Page, like
 
+TEXTS_AT_ONCE = 10
+"""Texts of a megabyte or so that come in between two turns of the event loop."""
+
 
 class Albums(AssetRepository[Album]):
     """Albums."""
@@ -90,7 +93,7 @@ class Pictures(Repository[Picture]):
     async def of_album(self, album: str, after: str = "", limit: int = CHUNK) -> list[Picture]:
         """The next pictures of an album in the order of their ids."""
         statement = self.select(Picture.album == album, Picture.id > after).order_by(Picture.id).limit(limit)
-        return list(await self._session.scalars(statement))
+        return await self.rows(statement)
 
     async def every(self, album: str) -> AsyncIterator[list[Picture]]:
         """All pictures of an album, in chunks."""
@@ -106,7 +109,7 @@ class Pictures(Repository[Picture]):
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
             statement = self.select(Picture.album == album, Picture.filename.in_(chunk)).order_by(Picture.id)
-            for picture in await self._session.scalars(statement):
+            for picture in await self.rows(statement):
                 found.setdefault(picture.filename, []).append(picture)
         return found
 
@@ -135,6 +138,20 @@ class LabelRevisions(Repository[LabelRevision]):
                 numbers[picture] = number
         return numbers
 
+    async def texts(self, identifiers: Collection[str]) -> dict[str, str]:
+        """The shapes of revisions as JSON text, by revision: reading them is left to a thread."""
+        found: dict[str, str] = {}
+        wanted = list(identifiers)
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            statement = select(LabelRevision.id, cast(LabelRevision.shapes, Text))
+            result = await self._session.stream(
+                statement.where(self.mine, LabelRevision.id.in_(chunk)), execution_options={"yield_per": TEXTS_AT_ONCE}
+            )
+            async for part in result.partitions():
+                found.update({row[0]: row[1] for row in part})
+        return found
+
 
 class PictureLabels(Repository[PictureLabel]):
     """Which labels are on which pictures now."""
@@ -159,6 +176,19 @@ class PictureLabels(Repository[PictureLabel]):
         )
         return [(label, int(number)) for label, number in await self._session.execute(statement)]
 
+    async def totals(self, pictures: Collection[str]) -> dict[str, int]:
+        """How many labels these pictures carry, given and predicted ones, by picture; those without are left out."""
+        found: dict[str, int] = {}
+        wanted = list(pictures)
+        for start in range(0, len(wanted), CHUNK):
+            statement = (
+                select(PictureLabel.picture, func.sum(PictureLabel.count))
+                .where(self.mine, PictureLabel.picture.in_(wanted[start : start + CHUNK]))
+                .group_by(PictureLabel.picture)
+            )
+            found.update({row[0]: int(row[1]) for row in await self._session.execute(statement)})
+        return found
+
     async def unlabelled(self, album: str, origins: Collection[bool]) -> int:
         """How many pictures of an album have no label."""
         labelled = exists().where(
@@ -179,14 +209,20 @@ class PredictedShapes(Repository[PredictedShape]):
 
     row = PredictedShape
 
-    async def of(self, pictures: Collection[str]) -> dict[str, list[PredictedShape]]:
-        """The shapes of these pictures (any number), by picture, in the order of their index."""
-        found: dict[str, list[PredictedShape]] = {}
+    async def of(self, pictures: Collection[str]) -> dict[str, list[tuple[str, float]]]:
+        """(shape as JSON text, confidence) of these pictures (any number), by picture, in the order of their index."""
+        found: dict[str, list[tuple[str, float]]] = {}
         wanted = list(pictures)
         for start in range(0, len(wanted), CHUNK):
-            statement = self.select(PredictedShape.picture.in_(wanted[start : start + CHUNK]))
-            for shape in await self._session.scalars(statement.order_by(PredictedShape.index)):
-                found.setdefault(shape.picture, []).append(shape)
+            chunk = wanted[start : start + CHUNK]
+            statement = select(PredictedShape.picture, cast(PredictedShape.shape, Text), PredictedShape.confidence)
+            result = await self._session.stream(
+                statement.where(self.mine, PredictedShape.picture.in_(chunk)).order_by(PredictedShape.index),
+                execution_options={"yield_per": CHUNK},
+            )
+            async for part in result.partitions():
+                for picture, shape, confidence in part:
+                    found.setdefault(picture, []).append((shape, confidence))
         return found
 
 

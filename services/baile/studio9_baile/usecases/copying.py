@@ -9,8 +9,7 @@ from studio9_baile.security.names import asset_name, text
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken, require_active
 from studio9_baile.usecases.changes import Kind, changed, made_from
-from studio9_baile.usecases.revisions import current_shapes, revise
-from studio9_baile.usecases.shapes import SHAPE
+from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
 from studio9_task.shapes import Shape
@@ -107,8 +106,8 @@ async def _labels(work: Work, source: Album, pictures: Sequence[Picture]) -> dic
     labels: dict[str, Sequence[Shape]] = {}
     labels.update(await current_shapes(work, pictures))
     if source.type is not AlbumType.SOURCE:
-        predicted = await work.predicted.of([picture.id for picture in pictures])
-        labels.update({key: [SHAPE.validate_python(one.shape) for one in found] for key, found in predicted.items()})
+        predicted = await predicted_shapes(work, pictures)
+        labels.update({picture: shapes for picture, shapes in predicted.items() if shapes})
     return labels
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,13 +16,15 @@ from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.label_rows import HeaderRow, LabelRow, SkippedRow, read_rows
 from studio9_baile.usecases.pictures import Upload
-from studio9_baile.usecases.revisions import current_shapes, revise
-from studio9_baile.usecases.shapes import SHAPE, area, box_problem
+from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
+from studio9_baile.usecases.shapes import MOST, area, box_problem
 from studio9_common.errors import NotFound
 from studio9_common.ids import new_id
 from studio9_task.shapes import Box, Shape, Tag
 
 ROWS_AT_ONCE = 5_000
+PICTURES_AT_ONCE = 100
+"""Pictures of one chunk of an export."""
 SKIPPED_KEPT = 1_000
 
 
@@ -106,13 +108,23 @@ async def _collect(
         unknown = {row.filename for row in good} - named.keys()
         found = await work.pictures.by_filename(album.id, unknown)
         named.update({name: found.get(name, []) for name in unknown})
-        for row in good:
-            _use(row, named[row.filename], pictures, shapes, report)
+        await asyncio.to_thread(_use_all, good, named, pictures, shapes, report)
     return pictures, shapes
 
 
 def _take(rows: Iterator[LabelRow | SkippedRow | HeaderRow]) -> list[LabelRow | SkippedRow | HeaderRow]:
     return list(islice(rows, ROWS_AT_ONCE))
+
+
+def _use_all(
+    rows: Sequence[LabelRow],
+    named: Mapping[str, Sequence[Picture]],
+    pictures: dict[str, Picture],
+    shapes: dict[str, list[Shape]],
+    report: Report,
+) -> None:
+    for row in rows:
+        _use(row, named[row.filename], pictures, shapes, report)
 
 
 def _use(
@@ -127,6 +139,9 @@ def _use(
         return
     fitting: list[tuple[Picture, Shape]] = []
     for picture in named:
+        if len(shapes.get(picture.id, ())) == MOST:
+            report.skip(row.line, f"{row.filename!r} has {MOST} labels already; give a picture at most so many")
+            return
         if row.box is None:
             fitting.append((picture, Tag(label=row.label)))
             continue
@@ -161,32 +176,31 @@ async def export_labels(core: Core, caller: Caller, album: Album) -> AsyncIterat
     after = ""
     while True:
         async with core.database.read(caller.organisation) as work:
-            pictures = await work.pictures.of_album(album.id, after)
+            pictures = await work.pictures.of_album(album.id, after, limit=PICTURES_AT_ONCE)
             if not pictures:
                 return
             if album.type is AlbumType.SOURCE:
-                given = await current_shapes(work, pictures)
-                marks = {key: [(shape.label, shape) for shape in found] for key, found in given.items()}
+                marks = await current_shapes(work, pictures)
             else:
-                predicted = await work.predicted.of([picture.id for picture in pictures])
-                marks = {
-                    key: [(one.label, SHAPE.validate_python(one.shape)) for one in found]
-                    for key, found in predicted.items()
-                }
-        yield _csv(row for picture in pictures for row in _lines(picture, marks.get(picture.id, []), boxes))
+                marks = await predicted_shapes(work, pictures)
+        yield await asyncio.to_thread(_chunk, pictures, marks, boxes)
         after = pictures[-1].id
 
 
-def _lines(picture: Picture, marks: Sequence[tuple[str, Shape]], boxes: bool) -> Iterator[list[Any]]:
+def _chunk(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], boxes: bool) -> str:
+    return _csv(row for picture in pictures for row in _lines(picture, marks[picture.id], boxes))
+
+
+def _lines(picture: Picture, marks: Sequence[Shape], boxes: bool) -> Iterator[list[Any]]:
     if not boxes:
-        yield [picture.filename, marks[0][0] if marks else ""]
+        yield [picture.filename, marks[0].label if marks else ""]
     elif not marks:
         yield [picture.filename, "", "", "", "", ""]
     else:
-        for label, shape in marks:
+        for shape in marks:
             box = area(shape, picture.width, picture.height)
             right, bottom = box["left"] + box["width"], box["top"] + box["height"]
-            yield [picture.filename, label, box["left"], box["top"], right, bottom]
+            yield [picture.filename, shape.label, box["left"], box["top"], right, bottom]
 
 
 def _csv(rows: Any) -> str:

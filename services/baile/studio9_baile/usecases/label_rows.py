@@ -2,15 +2,21 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio9_baile.models.pictures import LabelMode
 from studio9_common.errors import BadInput
+from studio9_task.problems import shown
 
 HEADER = ({"filename", "file name", "file", "picture", "image"}, {"label", "class", "tag"})
 LONGEST_ROW = 64 * 1024
+COORDINATES = ("x-min", "y-min", "x-max", "y-max")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+"""Python's float() takes more: `1_0`, other scripts' digits, `nan`."""
+LONGEST_NUMBER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +90,19 @@ def _row(line: int, cells: list[str], mode: LabelMode) -> LabelRow | SkippedRow:
         return SkippedRow(line, "the label is longer than 500 characters or holds a NUL")
     if mode is LabelMode.CLASSIFICATION:
         return LabelRow(line, filename, label, None)
-    try:
-        left, top, right, bottom = (float(cell) for cell in cells[2:6])
-    except ValueError:
-        return SkippedRow(line, f"x-min, y-min, x-max, y-max are not numbers: {', '.join(cells[2:6])[:80]}")
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        return SkippedRow(line, "x-min, y-min, x-max, y-max are not finite numbers")
+    numbers: list[float] = []
+    for name, cell in zip(COORDINATES, cells[2:6], strict=True):
+        number = _number(cell.strip())
+        if number is None:
+            return SkippedRow(line, f"{name} is {shown(cell)}; write a finite number in plain digits, as 12 or 12.5")
+        numbers.append(number)
+    left, top, right, bottom = numbers
     return LabelRow(line, filename, label, (left, top, right, bottom))
+
+
+def _number(text: str) -> float | None:
+    """A finite number in ASCII digits; None for everything else."""
+    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -1,20 +1,21 @@
 """Pictures of an album: uploaded, listed, labelled, deleted."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.pictures import Album, AlbumType, Picture, PredictedShape
+from studio9_baile.models.pictures import Album, AlbumType, Picture
 from studio9_baile.repositories.paging import Page
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
-from studio9_baile.usecases.revisions import current_shapes, revise
+from studio9_baile.usecases.revisions import current_shapes, predictions, revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
-from studio9_common.errors import BadInput, NotFound
+from studio9_common.errors import BadInput, NotFound, TooLarge
 from studio9_common.ids import new_id
 from studio9_task.shapes import Shape
 
@@ -22,15 +23,19 @@ AUGMENTATIONS = (
     "ROTATION", "SHEARING", "NOISING", "ZOOM_IN", "ZOOM_OUT", "OCCLUSION", "TRANSLATION", "SALT_PEPPER", "MIRRORING",
     "CROPPING", "BLURRING", "PHOTO_DISTORT",
 )  # fmt: skip
+MOST_ON_PAGE = 1_000_000
+"""Labels that the pictures of one page may carry: about 100 MB of JSON, more than a browser shows."""
+PICTURES_AT_ONCE, LABELS_AT_ONCE = 50, 5_000
+"""What is read of a page between two turns of the event loop (one picture at least)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A picture with all that is on it, and the URL at which a browser finds it."""
+    """A picture with all that is on it (`predicted`: with the confidence), and the URL at which a browser finds it."""
 
     picture: Picture
     shapes: tuple[Shape, ...]
-    predicted: tuple[PredictedShape, ...]
+    predicted: tuple[tuple[Shape, float], ...]
     url: str
 
 
@@ -84,9 +89,9 @@ async def picture_url(core: Core, picture: Picture) -> str:
 async def seen(core: Core, work: Work, pictures: Sequence[Picture]) -> list[Seen]:
     """Pictures with what is on them."""
     shapes = await current_shapes(work, pictures)
-    predicted = await work.predicted.of([picture.id for picture in pictures])
+    predicted = await predictions(work, pictures)
     return [
-        Seen(picture, shapes[picture.id], tuple(predicted.get(picture.id, ())), await picture_url(core, picture))
+        Seen(picture, shapes[picture.id], predicted[picture.id], await picture_url(core, picture))
         for picture in pictures
     ]
 
@@ -111,8 +116,10 @@ async def list_pictures(
     labels: Sequence[str] | None = None,
     augmentations: Sequence[str] | None = None,
     share: str | None = None,
-) -> tuple[Album, list[Seen], int]:
-    """A page of an album's pictures. In `labels` and `augmentations` an empty text stands for "without"."""
+) -> tuple[Album, list[list[Picture]], int]:
+    """A page of an album's pictures, in slices of which each is small enough for `see`, and how many there are in all.
+    In `labels` and `augmentations` an empty text stands for "without". Raises TooLarge for a page that carries more
+    than MOST_ON_PAGE labels."""
     for name in augmentations or ():
         if name and name not in AUGMENTATIONS:
             raise BadInput(
@@ -124,7 +131,41 @@ async def list_pictures(
         found, count = await work.pictures.page(
             album.id, page, labels=labels, origins=origins(album), augmentations=augmentations
         )
-        return album, await seen(core, work, found), count
+        totals = await work.labels.totals([picture.id for picture in found])
+    carried = sum(totals.values())
+    if carried > MOST_ON_PAGE:
+        raise TooLarge(
+            f"The pictures of this page carry {carried} labels",
+            field="page_size",
+            value=page.size,
+            fix=f"ask for at most {max(1, page.size * MOST_ON_PAGE // carried)} pictures at a time",
+        )
+    return album, _slices(found, totals), count
+
+
+def _slices(pictures: Sequence[Picture], totals: Mapping[str, int]) -> list[list[Picture]]:
+    slices: list[list[Picture]] = []
+    carried = 0
+    for picture in pictures:
+        more = totals.get(picture.id, 0)
+        if not slices or len(slices[-1]) == PICTURES_AT_ONCE or carried + more > LABELS_AT_ONCE:
+            slices.append([])
+            carried = 0
+        slices[-1].append(picture)
+        carried += more
+    return slices
+
+
+async def see(core: Core, caller: Caller, slices: Sequence[Sequence[Picture]]) -> AsyncIterator[list[Seen]]:
+    """What is on the pictures of a page, slice by slice."""
+
+    async def one(pictures: Sequence[Picture]) -> list[Seen]:
+        async with core.database.read(caller.organisation) as work:
+            return await seen(core, work, pictures)
+
+    for pictures in slices:
+        # A client that leaves cuts the answer anywhere, but not a transaction.
+        yield await asyncio.shield(one(pictures))
 
 
 async def get_picture(
@@ -154,7 +195,7 @@ async def update_picture(
         if caption is not None:
             picture.caption = text(caption, "caption")
         if tags is not None:
-            shapes = shapes_of(tags, album.label_mode, picture.width, picture.height)
+            shapes = await asyncio.to_thread(shapes_of, tags, album.label_mode, picture.width, picture.height)
             await revise(work, [picture], {picture.id: shapes}, source="human", author=caller.user)
         changed(work, Kind.ALBUM, album.id, "labelled", by=caller)
         await work.flush()

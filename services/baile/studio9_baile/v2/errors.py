@@ -1,5 +1,7 @@
 """Errors as `/v2.0` writes them: `{code, message, errors}`, where code is the HTTP status."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ _MESSAGES = {
     404: "The requested resource could not be found",
     405: "HTTP method not allowed",
 }
+_SECRET = re.compile("password|token|secret|code", re.IGNORECASE)
 _ENTRIES = {400: [_NO_JSON]}
 
 
@@ -33,7 +36,8 @@ def error_response(error: Studio9Error) -> JSONResponse:
     }
     message = error.message
     if error.field is not None and error.fix is not None:
-        message = f"{message} ({error.field}: {error.fix})"
+        where = error.field if error.value is None else f"{error.field} is {str(error.value)[:100]}"
+        message = f"{message} ({where}: {error.fix})"
     elif error.fix is not None:
         message = f"{message}: {error.fix}"
     headers = CHALLENGE if error.status == 401 else {}
@@ -51,9 +55,21 @@ def _body(status: int, message: str, errors: list[Any], headers: dict[str, str] 
 def _invalid_entry(one: Mapping[str, Any]) -> dict[str, str]:
     """Field and fix of one finding of pydantic's."""
     if one["type"] == "json_invalid":
-        return {"field": "body", "fix": f"it is not JSON from character {one['loc'][-1]} on: {one['ctx']['error']}"}
+        where = f" from character {one['loc'][-1]} on" if isinstance(one["loc"][-1], int) else ""
+        return {"field": "body", "fix": f"it is not JSON{where}: {one['ctx']['error']}"}
     parts = [str(part) for part in one["loc"] if part not in ("body", "query", "path")]
-    return {"field": ".".join(parts), "fix": str(one["msg"]).removeprefix("Value error, ")}
+    entry = {"field": ".".join(parts), "fix": str(one["msg"]).removeprefix("Value error, ")}
+    value = one.get("input")
+    # Only what can be shown whole, and never what may be a password or a token.
+    if isinstance(value, (bool, int, float, str)) and not _SECRET.search(entry["field"]):
+        shown = value if isinstance(value, str) else json.dumps(value)
+        entry["value"] = shown[:100].encode(errors="replace").decode()
+    return entry
+
+
+def _sentence(entry: Mapping[str, str]) -> str:
+    where = entry["field"] or "body"
+    return f"{where} is {entry['value']}: {entry['fix']}" if "value" in entry else f"{where}: {entry['fix']}"
 
 
 def install(app: FastAPI) -> None:
@@ -69,9 +85,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         errors = [_invalid_entry(one) for one in error.errors()[:10]]
-        first = errors[0]
-        message = f"The request content was malformed: {first['field'] or 'body'}: {first['fix']}"
-        return _body(400, message, errors)
+        return _body(400, f"The request content was malformed: {_sentence(errors[0])}", errors)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:

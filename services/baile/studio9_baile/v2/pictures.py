@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import PurePath
 from typing import Annotated
 
 from fastapi import Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from studio9_baile.models.pictures import Album
 from studio9_baile.usecases import label_csv, pictures
 from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
-from studio9_baile.v2.receiving import received
+from studio9_baile.v2.receiving import received, received_json
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.wire.albums import AlbumAnswer
 from studio9_baile.v2.wire.base import Listed, Removed
@@ -38,30 +40,41 @@ async def list_pictures(
     augmentations: Items = None,
     share: Shared = None,
 ) -> Response:
-    album, found, count = await pictures.list_pictures(
+    album, slices, count = await pictures.list_pictures(
         core, caller, album_id, page, labels=_items(labels), augmentations=_items(augmentations), share=share
     )
-    # A page may hold hundreds of thousands of boxes: it is put together beside the loop.
-    content = await asyncio.to_thread(_page, album, found, count)
-    return Response(content, media_type="application/json")
+    return StreamingResponse(_page(album, pictures.see(core, caller, slices), count), media_type="application/json")
 
 
-def _page(album: Album, found: list[pictures.Seen], count: int) -> str:
-    listed = Listed[PictureAnswer](data=[PictureAnswer.of(album, one) for one in found], count=count)
-    return listed.model_dump_json(exclude_none=True)
+async def _page(album: Album, slices: AsyncIterator[list[pictures.Seen]], count: int) -> AsyncIterator[str]:
+    """A list as it is read: a page may hold a million boxes, too many for one text."""
+    yield '{"data":['
+    separator = ""
+    async for found in slices:
+        yield separator + await asyncio.to_thread(_joined, album, found)
+        separator = ","
+    yield f'],"count":{count}}}'
 
 
-@routes.get("/albums/{album_id}/pictures/{picture_id}")
-async def get(album_id: str, picture_id: str, core: TheCore, caller: TheCaller, share: Shared = None) -> PictureAnswer:
-    return PictureAnswer.of(*await pictures.get_picture(core, caller, album_id, picture_id, share))
+def _joined(album: Album, found: list[pictures.Seen]) -> str:
+    return ",".join(PictureAnswer.of(album, one).model_dump_json(exclude_none=True) for one in found)
 
 
-@routes.put("/albums/{album_id}/pictures/{picture_id}")
-async def update(album_id: str, picture_id: str, body: PictureBody, core: TheCore, caller: TheCaller) -> PictureAnswer:
-    tags = None if body.tags is None else [tag.given() for tag in body.tags]
-    return PictureAnswer.of(
-        *await pictures.update_picture(core, caller, album_id, picture_id, tags, caption=body.caption)
-    )
+async def _answer(album: Album, seen: pictures.Seen) -> Response:
+    return Response(await asyncio.to_thread(_joined, album, [seen]), media_type="application/json")
+
+
+@routes.get("/albums/{album_id}/pictures/{picture_id}", response_model=PictureAnswer)
+async def get(album_id: str, picture_id: str, core: TheCore, caller: TheCaller, share: Shared = None) -> Response:
+    return await _answer(*await pictures.get_picture(core, caller, album_id, picture_id, share))
+
+
+@routes.put("/albums/{album_id}/pictures/{picture_id}", response_model=PictureAnswer)
+async def update(album_id: str, picture_id: str, request: Request, core: TheCore, caller: TheCaller) -> Response:
+    body = await received_json(request, PictureBody)
+    tags = None if body.tags is None else await asyncio.to_thread(lambda: [tag.given() for tag in body.tags or ()])
+    album, seen = await pictures.update_picture(core, caller, album_id, picture_id, tags, caption=body.caption)
+    return await _answer(album, seen)
 
 
 @routes.delete("/albums/{album_id}/pictures/{picture_id}")

@@ -1,4 +1,5 @@
-"""Uploads: the file of a multipart form, written to a temporary file and hashed as it comes in."""
+"""Bodies that may be large: the file of a multipart form, written to a temporary file and hashed as it comes in, and
+JSON that is read in a thread."""
 
 import asyncio
 import hashlib
@@ -6,19 +7,26 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from studio9_baile.core import Core
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.v2.multipart import BadForm, FormReader
+from studio9_baile.v2.routing import check_texts
+from studio9_baile.v2.wire.base import Body
 from studio9_common.errors import BadInput, TooLarge
 
 FOLDER = "uploads"
 AT_ONCE = 1 << 20
 """Bytes that are gathered before they go to the disk, beside the loop."""
+
+JsonBody = TypeVar("JsonBody", bound=Body)
 
 
 class _Incoming:
@@ -74,3 +82,21 @@ async def received(request: Request, core: Core, *, limit: int) -> AsyncIterator
         if incoming.size == 0:
             raise BadInput("Upload is empty", field="file", fix="choose a file with content")
         yield Upload(Path(file.name), incoming.size, incoming.sha256, form.filename or ""), form.fields
+
+
+async def received_json(request: Request, form: type[JsonBody]) -> JsonBody:
+    """The body as `form`, read beside the event loop. Raises RequestValidationError."""
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400) from None
+    return await asyncio.to_thread(_read, body, form)
+
+
+def _read(body: bytes, form: type[JsonBody]) -> JsonBody:
+    check_texts(body)
+    try:
+        return form.model_validate_json(body)
+    except ValidationError as error:
+        problems = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(problems) from None

@@ -30,7 +30,7 @@ class OmittingRoute(APIRoute):
         async def checked(request: Request) -> Response:
             if self.body_field is not None:
                 try:
-                    _check(await request.body())
+                    check_texts(await request.body())
                 except ClientDisconnect:
                     raise HTTPException(400) from None
             return await handle(request)
@@ -38,7 +38,8 @@ class OmittingRoute(APIRoute):
         return checked
 
 
-def _check(body: bytes) -> None:
+def check_texts(body: bytes) -> None:
+    """Raises RequestValidationError for a JSON body with a text that cannot be stored."""
     if not _SUSPECT.search(body):
         return
     try:

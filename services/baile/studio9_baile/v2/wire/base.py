@@ -1,9 +1,9 @@
 """What all wire models share."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 def _milliseconds(value: datetime) -> str:
@@ -13,6 +13,18 @@ def _milliseconds(value: datetime) -> str:
 
 Moment = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]
 """A time as `/v2.0` writes it: UTC, milliseconds, `Z`."""
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, (bool, str)):
+        raise ValueError("give a whole number, not a text or true or false")
+    return value
+
+
+Number = Annotated[float, Field(strict=True)]
+"""A number of a request: 1 and 1.5, but neither true nor "1"."""
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number of a request: 512 and 512.0, but neither true nor "512"."""
 
 
 class Answer(BaseModel):

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from studio9_baile.models.runs import Experiment, ExperimentStatus
 from studio9_baile.usecases.pipeline import LabelOfInterest, Step
-from studio9_baile.v2.wire.base import Answer, Body, Moment
+from studio9_baile.v2.wire.base import Answer, Body, Moment, Number, Whole
 from studio9_baile.v2.wire.models import CONSUMER_FIELDS
 from studio9_baile.v2.wire.results import ExperimentResult
 
@@ -53,24 +53,24 @@ def _common(experiment: Experiment) -> dict[str, Any]:
 
 class LabelBody(Body):
     label: str
-    threshold: float
+    threshold: Number
 
     def of_interest(self) -> LabelOfInterest:
         return LabelOfInterest(label=self.label, threshold=self.threshold)
 
 
 class SizeBody(Body):
-    width: int
-    height: int
+    width: Whole
+    height: Whole
 
 
 class TrainParamsBody(Body):
     inputSize: SizeBody | None = None
     loi: list[LabelBody] | None = None
-    defaultVisualThreshold: float | None = None
-    iouThreshold: float | None = None
-    featureExtractorLearningRate: float | None = None
-    modelLearningRate: float | None = None
+    defaultVisualThreshold: Number | None = None
+    iouThreshold: Number | None = None
+    featureExtractorLearningRate: Number | None = None
+    modelLearningRate: Number | None = None
 
 
 class ModelTypeBody(Body):
@@ -94,7 +94,7 @@ class ModelTypeBody(Body):
 
 class AugmentationBody(Body):
     augmentations: list[dict[str, Any]] = Field(default_factory=list)
-    bloatFactor: int = Field(default=1, ge=1)
+    bloatFactor: Whole = Field(default=1, ge=1)
     prepareSampleAlbum: bool = False
 
 

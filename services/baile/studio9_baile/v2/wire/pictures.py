@@ -6,8 +6,8 @@ from pydantic import Field
 
 from studio9_baile.models.pictures import Album, LabelMode
 from studio9_baile.usecases.pictures import Seen
-from studio9_baile.usecases.shapes import SHAPE, GivenTag, area
-from studio9_baile.v2.wire.base import Answer, Body
+from studio9_baile.usecases.shapes import GivenTag, area
+from studio9_baile.v2.wire.base import Answer, Body, Number
 from studio9_task.shapes import Shape
 
 
@@ -59,17 +59,17 @@ class PictureAnswer(Answer):
             caption=picture.caption,
             predictedCaption=picture.predicted_caption,
             tags=[tag(shape.label, shape) for shape in seen.shapes],
-            predictedTags=[tag(one.label, SHAPE.validate_python(one.shape), one.confidence) for one in seen.predicted],
+            predictedTags=[tag(shape.label, shape, confidence) for shape, confidence in seen.predicted],
             originalPictureId=picture.original,
             augmentationsApplied=picture.augmentations,
         )
 
 
 class AreaBody(Body):
-    top: float
-    left: float
-    height: float
-    width: float
+    top: Number
+    left: Number
+    height: Number
+    width: Number
 
 
 class TagBody(Body):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from studio9_baile.models.runs import Prediction, PredictionStatus
-from studio9_baile.v2.wire.base import Answer, Body, Moment
+from studio9_baile.v2.wire.base import Answer, Body, Moment, Number
 from studio9_baile.v2.wire.experiments import LabelBody
 from studio9_baile.v2.wire.results import EvaluationTimes, PredictionTimes, Summary
 
@@ -46,8 +46,8 @@ class PredictionAnswer(Answer):
 
 class OptionsBody(Body):
     loi: list[LabelBody] | None = None
-    defaultVisualThreshold: float | None = None
-    iouThreshold: float | None = None
+    defaultVisualThreshold: Number | None = None
+    iouThreshold: Number | None = None
 
 
 class NewPredictionBody(Body):
