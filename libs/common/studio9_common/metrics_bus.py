@@ -27,9 +27,16 @@ class MeasuredBus:
         await self._bus.declare(*queues)
 
     async def publish(self, message: Outgoing) -> None:
-        (outcome,) = await self.publish_many([message])
-        if outcome is not None:
-            raise outcome
+        began, outcome = time.perf_counter(), "failed"
+        try:
+            await self._bus.publish(message)
+            outcome = "confirmed"
+        except Unroutable:
+            outcome = "unroutable"
+            raise
+        finally:
+            self._confirm.observe(time.perf_counter() - began)
+            self._published.labels(_kind(message.routing_key), outcome).inc()
 
     async def publish_many(self, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
         began = time.perf_counter()

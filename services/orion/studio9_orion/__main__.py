@@ -7,6 +7,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 from studio9_orion.app import build
 from studio9_orion.settings import OrionSettings
 
@@ -20,8 +21,9 @@ async def main() -> None:
     objects = settings.open_objects()
     aries = AriesClient(settings.aries_url, service="orion", keys=keys)
     try:
-        orion = build(settings, bus=bus, store=aries, objects=objects, keys=keys)
-        await run_service(orion, settings.host, settings.port)
+        async with open_tracer(settings.otlp_url, "orion", settings.installation) as tracer:
+            orion = build(settings, bus=bus, store=aries, objects=objects, keys=keys, tracer=tracer)
+            await run_service(orion, settings.host, settings.port)
     finally:
         await aries.close()
         await objects.close()

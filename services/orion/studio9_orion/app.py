@@ -3,14 +3,23 @@
 from fastapi import FastAPI
 
 from studio9_common.bus.port import Bus
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
+from studio9_orion import dead_letter_routes, worker_routes
 from studio9_orion.engine import Engine
+from studio9_orion.jobs import Jobs
+from studio9_orion.metrics import OrionMetrics
+from studio9_orion.observing import Observers
 from studio9_orion.routes import router
 from studio9_orion.settings import OrionSettings
 from studio9_orion.store import Store
+from studio9_orion.traces import JobTraces
 
 
 class OrionService(Engine):
@@ -26,16 +35,31 @@ class OrionService(Engine):
         objects: Objects,
         keys: TokenKeys | None,
         clock: Clock,
+        tracer: Tracer,
     ) -> None:
-        super().__init__(settings, bus, store, objects, clock)
+        metrics, alive = Metrics(), Liveness()
+        seen = OrionMetrics(metrics, Jobs(store), clock, settings.policy.lease_s)
+        bus = MeasuredBus(bus, metrics)
+        super().__init__(settings, bus, store, objects, clock, Observers(seen, JobTraces(tracer)))
+        alive.watch(self.ended)
+        measure_queues(metrics, lambda: self.subscribers)
+        metrics.read_counter(
+            "studio9_beats_total", "Beats of workers that were handled.", (), lambda: [((), self.supervisor.heard)]
+        )
         self.asgi: FastAPI = create_app(
             self.name,
             keys=keys,
             checks={"bus": bus.ping, "aries": store.ping},
+            optional={"objects": objects.ping},
+            alive=alive,
+            metrics=metrics,
+            tracer=tracer,
             docs_url=None,
             redoc_url=None,
         )
         self.asgi.include_router(router(self.shell, self.dispatcher))
+        self.asgi.include_router(worker_routes.router(self.shell, bus))
+        self.asgi.include_router(dead_letter_routes.router(bus))
 
 
 def build(
@@ -46,7 +70,8 @@ def build(
     objects: Objects,
     keys: TokenKeys | None = None,
     clock: Clock | None = None,
+    tracer: Tracer | None = None,
 ) -> OrionService:
     """Orion over an open bus, Aries' client (or whatever imitates its three calls) and an object storage. `keys` check
     the callers' tokens of the operators' API."""
-    return OrionService(settings, bus, store, objects, keys, clock or SystemClock())
+    return OrionService(settings, bus, store, objects, keys, clock or SystemClock(), tracer or Tracer())

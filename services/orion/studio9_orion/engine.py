@@ -1,6 +1,7 @@
 """Composition of Orion without its HTTP side: everything that works on the ports. The simulation runs exactly this."""
 
 import asyncio
+from collections.abc import Sequence
 
 from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Outgoing, Queue, QueueGone
 from studio9_common.bus.subscriber import Handler, Subscriber
@@ -15,6 +16,7 @@ from studio9_orion.core.events import DeadLettered
 from studio9_orion.dispatcher import Dispatcher
 from studio9_orion.hearing import Hearing
 from studio9_orion.jobs import Jobs
+from studio9_orion.observing import Observer, Unobserved
 from studio9_orion.orphans import OrphanSweeper
 from studio9_orion.providers.port import Provider
 from studio9_orion.providers.workers import WorkersProvider
@@ -49,13 +51,15 @@ class Engine:
         store: Store,
         objects: Objects,
         clock: Clock,
+        observer: Observer | None = None,
     ) -> None:
+        observer = observer or Unobserved()
         policy = settings.policy
         name = settings.name or new_id()
         self._bus = bus
         jobs, beats, workers = Jobs(store), Beats(store), Workers(store)
         providers: dict[str, Provider] = {"workers": WorkersProvider(bus, beats, workers, clock, policy)}
-        self.shell = Shell(jobs, Sender(bus, providers, policy), clock, policy)
+        self.shell = Shell(jobs, Sender(bus, providers, policy), clock, policy, observer)
         self.dispatcher = Dispatcher(self.shell)
         leader = Leader(store, clock, name=name, stale_s=2 * settings.tick_s)
         self.scheduler = Scheduler(self.shell, workers, leader, limit=settings.organisation_limit)
@@ -76,11 +80,21 @@ class Engine:
             self._subscriber(queues.SCHEDULE, self.scheduler.handle, settings.batch),
         ]
         self._tickers = [
-            Ticker("deadlines", settings.tick_s, self.sweeper.sweep),
-            Ticker("schedule", settings.tick_s, self.scheduler.tick),
-            Ticker("orphans", settings.orphan_tick_s, self.orphans.sweep),
+            Ticker("deadlines", settings.tick_s, self.sweeper.sweep, observer.ticked),
+            Ticker("schedule", settings.tick_s, self.scheduler.tick, observer.ticked),
+            Ticker("orphans", settings.orphan_tick_s, self.orphans.sweep, observer.ticked),
         ]
         self._heard = 0
+
+    @property
+    def subscribers(self) -> Sequence[Subscriber]:
+        """The loops over its queues."""
+        return self._subscribers
+
+    def ended(self) -> list[str]:
+        """The names of the main tasks that have ended although nobody stopped them."""
+        queues_ = [one.queue.name for one in self._subscribers if one.ended]
+        return queues_ + [ticker.name for ticker in self._tickers if ticker.ended]
 
     async def start(self) -> None:
         """Declares the queues and begins to work; what is down is waited for by each loop."""

@@ -17,7 +17,9 @@ from studio9_common.contracts.messages import (
     WorkerRun,
 )
 from studio9_common.times import parse_time
+from studio9_common.tracing import Trace
 from studio9_orion.core import Policy
+from studio9_orion.traces import attempt_trace, job_trace, traceparent_of
 
 MANDATORY = frozenset({WorkerRun.type, WorkerCancel.type, JobClean.type})
 """Messages that somebody must take; nobody needs to listen to a job's events."""
@@ -51,9 +53,17 @@ def outgoing_of(job: Job, command: Command, policy: Policy) -> Outgoing:
         source="orion",
         organisation=job.organisation,
         id=identifier,
+        traceparent=traceparent_of(_trace(job, command)),
         now=parse_time(command.created_at),
         mandatory=command.type in MANDATORY,
     )
+
+
+def _trace(job: Job, command: Command) -> Trace | None:
+    fence = command.data.get("fence")
+    if command.type in {WorkerRun.type, WorkerCancel.type} and fence is not None:
+        return attempt_trace(job, int(fence))
+    return job_trace(job)
 
 
 def _ended(job: Job) -> dict[str, Any]:

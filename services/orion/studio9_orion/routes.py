@@ -1,27 +1,31 @@
-"""The operators' API: jobs, their history, workers, and why each waiting job waits. Service tokens only."""
+"""The operators' API of jobs: each with its history, its last log lines, and why it waits. Service tokens only."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from studio9_common.contracts.collections import JOBS, SCHEDULER, WORKERS, job_of
+from studio9_common.contracts.collections import BEATS, JOBS, SCHEDULER, job_of
 from studio9_common.contracts.envelope import Envelope
 from studio9_common.contracts.job import TERMINAL, Job, Phase, dump
 from studio9_common.contracts.messages import JobCancel, JobRequested
 from studio9_common.documents.port import Where
-from studio9_common.errors import Conflict, Forbidden, NotFound
-from studio9_common.http.app import ServiceCaller
+from studio9_common.errors import Conflict, NotFound
 from studio9_common.ids import new_id
 from studio9_common.times import format_time
 from studio9_common.tokens import Caller
+from studio9_common.tracing import current_traceparent
+from studio9_orion.access import Operator
+from studio9_orion.beats import beat_id
 from studio9_orion.dispatcher import Dispatcher
+from studio9_orion.logs import last_lines
 from studio9_orion.scheduler.loop import SNAPSHOT
 from studio9_orion.scheduler.snapshot import why_waiting
 from studio9_orion.shell import Shell
-from studio9_orion.store import find, get
+from studio9_orion.store import get
 
 SYSTEM = "system"
+HEARD = ("worker", "phase", "progress", "received_at", "lease_until", "detail")
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -44,7 +48,6 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
     store = shell.jobs.store
 
     async def job_for(caller: Caller, id: str) -> Job:
-        _check(caller)
         found = await shell.jobs.load(id)
         if found is None or caller.organisation not in (SYSTEM, found.job.organisation):
             raise NotFound(f"there is no job {id}", field="id", value=id)
@@ -56,7 +59,7 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
 
     @routes.get("/jobs")
     async def jobs(
-        caller: ServiceCaller,
+        caller: Operator,
         state: str | None = None,
         kind: str | None = None,
         organisation: str | None = None,
@@ -65,7 +68,6 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         after: str | None = None,
     ) -> dict[str, Any]:
         """Jobs, the newest first; up to a second behind."""
-        _check(caller)
         given = {"state": state, "kind": kind, "organisation": organisation, "worker": worker}
         equals = {name: value for name, value in given.items() if value is not None}
         if caller.organisation != SYSTEM:
@@ -75,18 +77,25 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         return {"items": [_short(job_of(item.body), taken) for item in page.items], "next": page.next}
 
     @routes.get("/jobs/{id}")
-    async def job(caller: ServiceCaller, id: str) -> dict[str, Any]:
-        """A job with all that is known of it."""
+    async def job(caller: Operator, id: str) -> dict[str, Any]:
+        """A job with all that is known of it. `heard` is the last beat of the attempt that runs."""
         found = await job_for(caller, id)
-        return {**dump(found), "why_waiting": why_waiting(found, await snapshot()) or None}
+        beat = await get(store, BEATS.name, beat_id(id, found.fence)) if found.state not in TERMINAL else None
+        heard = {name: beat.body.get(name) for name in HEARD} if beat else None
+        return {**dump(found), "why_waiting": why_waiting(found, await snapshot()) or None, "heard": heard}
+
+    @routes.get("/jobs/{id}/logs")
+    async def logs(caller: Operator, id: str, lines: Limit = 50, fence: int | None = None) -> dict[str, Any]:
+        """The last log lines of an attempt, by default of the last one."""
+        return {"items": await last_lines(store, await job_for(caller, id), fence=fence, lines=lines)}
 
     @routes.get("/jobs/{id}/events")
-    async def events(caller: ServiceCaller, id: str) -> dict[str, Any]:
+    async def events(caller: Operator, id: str) -> dict[str, Any]:
         """Its life-cycle events."""
         return {"items": dump(await job_for(caller, id))["events"]}
 
     @routes.post("/jobs/{id}/cancel")
-    async def cancel(caller: ServiceCaller, id: str, body: Cancel | None = None) -> dict[str, Any]:
+    async def cancel(caller: Operator, id: str, body: Cancel | None = None) -> dict[str, Any]:
         """Cancels, durably; `answer` is too_late for a job that finished first."""
         found = await job_for(caller, id)
         message = JobCancel(job=id, requested_by=(body or Cancel()).requested_by)
@@ -95,7 +104,7 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         return {"answer": applied.decisions[0].answer, "state": now.state, "phase": now.phase}
 
     @routes.post("/jobs/{id}/retry", status_code=201)
-    async def retry(caller: ServiceCaller, id: str) -> dict[str, Any]:
+    async def retry(caller: Operator, id: str) -> dict[str, Any]:
         """A new job like this one, which goes on from its last checkpoint. Durable when it is answered."""
         old = await job_for(caller, id)
         if old.state not in TERMINAL:
@@ -113,19 +122,9 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         await dispatcher.take([_envelope(shell, old.organisation, request)])
         return {"job": request.job, "retried_from": old.id}
 
-    @routes.get("/workers")
-    async def workers(caller: ServiceCaller) -> dict[str, Any]:
-        """Every worker, the one that was heard last first."""
-        _check(caller)
-        items = [
-            {"id": item.id, **item.body} async for item in find(store, WORKERS.name, Where(), sort=("-last_seen",))
-        ]
-        return {"items": items}
-
     @routes.get("/queue")
-    async def queue(caller: ServiceCaller, limit: Limit = 100) -> dict[str, Any]:
+    async def queue(caller: Operator, limit: Limit = 100) -> dict[str, Any]:
         """The jobs that wait, and why each does."""
-        _check(caller)
         waiting = (Phase.submitted.value, Phase.queued.value, Phase.backing_off.value)
         equals: dict[str, Any] = {"phase": waiting}
         if caller.organisation != SYSTEM:
@@ -137,15 +136,16 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
     return routes
 
 
-def _check(caller: Caller) -> None:
-    if caller.job is not None:
-        raise Forbidden("a worker's token opens nothing here")
-
-
 def _envelope(shell: Shell, organisation: str, data: JobCancel | JobRequested) -> Envelope:
     time = format_time(shell.clock.now())
     return Envelope(
-        id=new_id(), type=data.type, source="/studio9/orion", organisation=organisation, time=time, data=data
+        id=new_id(),
+        type=data.type,
+        source="/studio9/orion",
+        organisation=organisation,
+        time=time,
+        data=data,
+        traceparent=current_traceparent(),
     )
 
 

@@ -17,11 +17,13 @@ from studio9_common.contracts.messages import JobClean, WorkerRun
 from studio9_common.errors import Conflict, Studio9Error, TooLarge
 from studio9_common.logs import logger
 from studio9_common.times import Clock
+from studio9_common.tracing import trace_id_of
 from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.decision import CheckRelated, Reply, TellRelated
 from studio9_orion.core.events import ChildEnded, CoreEvent, DeadLettered, RelatedSeen, Unroutable
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.jobs import Jobs, Versioned
+from studio9_orion.observing import Observer, Unobserved
 from studio9_orion.providers.port import Order
 from studio9_orion.sender import Sender
 
@@ -67,7 +69,10 @@ class _Round:
 class Shell:
     """See the module's docstring. Any number of them may run at once, on the same store."""
 
-    def __init__(self, jobs: Jobs, sender: Sender, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self, jobs: Jobs, sender: Sender, clock: Clock, policy: Policy, observer: Observer | None = None
+    ) -> None:
+        self._observer = observer or Unobserved()
         self.jobs = jobs
         self.clock = clock
         self.policy = policy
@@ -191,8 +196,12 @@ class Shell:
         return round_
 
     def _note(self, job: Job, n: int) -> None:
-        """A line for each new step in a job's life."""
+        """A line for each new step in a job's life, and the observer's turn."""
+        self._observer.stepped(job, n)
         log = self.log.bind(job=job.id, organisation=job.organisation)
+        trace_id = trace_id_of(job.traceparent)
+        if trace_id is not None:
+            log = log.bind(trace_id=trace_id)
         for event in job.events:
             if event.n > n:
                 reason = event.reason.code if event.reason else None

@@ -27,6 +27,7 @@ from studio9_orion.core import decide, lease_for
 from studio9_orion.core.events import Beat, ResultReceived
 from studio9_orion.shell import Shell, Told
 from studio9_orion.store import put_many
+from studio9_orion.traces import job_trace, traceparent_of
 from studio9_orion.workers import Worker, Workers, seen
 
 REMEMBERED = 20_000
@@ -128,7 +129,12 @@ class Supervisor:
             )
             identifier = f"progress:{job.id}:{beat.fence}:{beat.sequence}"
             yield encode(
-                message, source="orion", organisation=job.organisation, id=identifier, now=self._shell.clock.now()
+                message,
+                source="orion",
+                organisation=job.organisation,
+                id=identifier,
+                traceparent=traceparent_of(job_trace(job)),
+                now=self._shell.clock.now(),
             )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 from studio9_common.errors import Studio9Error
@@ -9,15 +10,28 @@ from studio9_common.logs import logger
 
 
 class Ticker:
-    """Calls `work` at once, and again `every_s` seconds after it ended; what fails is logged and tried again then."""
+    """Calls `work` at once, and again `every_s` seconds after it ended; what fails is logged and tried again then.
+    `ticked` is told how long each call took and what it came to, None if it failed."""
 
-    def __init__(self, name: str, every_s: float, work: Callable[[], Awaitable[object]]) -> None:
-        self._name, self._every_s, self._work = name, every_s, work
+    def __init__(
+        self,
+        name: str,
+        every_s: float,
+        work: Callable[[], Awaitable[object]],
+        ticked: Callable[[str, float, object | None], None] = lambda name, seconds, result: None,
+    ) -> None:
+        self.name = name
+        self._every_s, self._work, self._ticked = every_s, work, ticked
         self._task: asyncio.Task[None] | None = None
         self._log = logger("orion").bind(ticker=name)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended although nobody stopped it."""
+        return self._task is not None and self._task.done()
+
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"orion-{self._name}")
+        self._task = asyncio.create_task(self._run(), name=f"orion-{self.name}")
 
     async def stop(self) -> None:
         """Breaks off; what was half done is done by the next sweep, here or elsewhere."""
@@ -29,10 +43,12 @@ class Ticker:
 
     async def _run(self) -> None:
         while True:
+            began, result = time.perf_counter(), None
             try:
-                await self._work()
+                result = await self._work()
             except Studio9Error as error:
                 self._log.warning("tick_failed", reason=str(error))
             except Exception:
                 self._log.exception("tick_failed")
+            self._ticked(self.name, time.perf_counter() - began, result)
             await asyncio.sleep(self._every_s)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from studio9_common.contracts.messages import WorkerCancel, WorkerLease, WorkerResult, WorkerRun
+from studio9_common.contracts.messages import WorkerCancel, WorkerDrain, WorkerLease, WorkerResult, WorkerRun
 from studio9_common.contracts.reasons import reason
 from studio9_worker.admission import Verdict, judge
 from studio9_worker.context import Context
@@ -12,6 +12,8 @@ from studio9_worker.life import AttemptLife
 from studio9_worker.records import AttemptRecord
 from studio9_worker.slots import Slots
 
+DRAIN = "drain"
+"""The fact that holds the last order to drain or resume: its time, and what it says."""
 AGAIN_S = 5.0
 """Before a life that failed through us is begun again from what is written down."""
 
@@ -23,6 +25,8 @@ class Agent:
         self.context = context
         self.slots = slots
         self.leases = Leases()
+        self.draining = False
+        """Told to take no new job; remembered across restarts."""
         self.changed = asyncio.Event()
         self._lives: dict[AttemptKey, AttemptLife] = {}
         self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
@@ -40,13 +44,14 @@ class Agent:
 
     async def recover(self) -> None:
         """Takes up every attempt that an earlier agent left, where it is now."""
+        self.draining = _draining(await self.context.state.fact(DRAIN, lambda old: old or ""))
         for record in await self.context.state.attempts():
             self._begin(record, self.context.settings.lease_s)
             self._log.info("attempt_found_again", job=record.key.job, fence=record.key.fence, phase=record.phase)
 
     # --- what Orion sends ------------------------------------------------------------------------------------------
 
-    async def run(self, message: WorkerRun, organisation: str) -> None:
+    async def run(self, message: WorkerRun, organisation: str, traceparent: str | None = None) -> None:
         """Begins an attempt, or refuses it; either is durable when this returns. Raises BusUnavailable."""
         key = AttemptKey(message.job, message.fence)
         async with self._admitting:
@@ -63,7 +68,7 @@ class Agent:
             if verdict is Verdict.accept and slot is not None:
                 for life in older:
                     await life.stop("superseded")
-                record = AttemptRecord(key, organisation, slot, message, "staging")
+                record = AttemptRecord(key, organisation, slot, message, "staging", traceparent=traceparent)
                 await self.context.state.accept(record, self.context.clock.now())
                 self._begin(record, message.lease_s)
                 self._log.info("attempt_accepted", job=key.job, fence=key.fence, slot=slot, organisation=organisation)
@@ -76,6 +81,8 @@ class Agent:
         for life in older:
             if life.holds_slot:
                 return life.record.slot
+        if self.draining:
+            return None
         free = self.slots.fitting(message.spec.requirements, self.occupied())
         return free.id if free is not None else None
 
@@ -100,6 +107,15 @@ class Agent:
             if key not in self._lives:
                 await self._answer(message, organisation, "cancelled")
         self._log.info("attempt_cancelled", job=key.job, fence=key.fence, here=key in self._lives)
+
+    async def drain(self, message: WorkerDrain) -> None:
+        """Takes no new job from now on, or takes them again; of several orders the latest counts. Durable when this
+        returns."""
+        wish = f"{message.at} {'draining' if message.draining else 'ready'}"
+        kept = await self.context.state.fact(DRAIN, lambda old: max(old or "", wish), keep=False)
+        self.draining = _draining(kept)
+        self._log.info("drain", draining=self.draining)
+        self.changed.set()
 
     async def lease(self, message: WorkerLease) -> None:
         """Applies the answer to a beat."""
@@ -182,3 +198,7 @@ class Agent:
             reason=reason("no_slot") if outcome == "refused" else None,
         )
         await self.context.publish(result, organisation)
+
+
+def _draining(fact: str) -> bool:
+    return fact.endswith(" draining")

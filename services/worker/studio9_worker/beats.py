@@ -91,6 +91,7 @@ class Beats:
             slots=agent.slots.occupied(agent.occupied()),
             labels=agent.slots.labels,
             runners=(agent.context.runner.name,),
+            draining=agent.draining,
             attempts=attempts,
             machine=usage(),
             announcement=self._catalogue if unanswered and not small else None,

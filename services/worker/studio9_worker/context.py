@@ -36,13 +36,22 @@ class Context:
         """The settings for work of this organisation, as they are now."""
         return self.live.now(organisation) if self.live is not None else self.settings
 
-    async def publish(self, message: Message, organisation: str, *, id: str | None = None, needed: bool = True) -> None:
+    async def publish(
+        self,
+        message: Message,
+        organisation: str,
+        *,
+        id: str | None = None,
+        traceparent: str | None = None,
+        needed: bool = True,
+    ) -> None:
         """Sends a message. `needed`: raise Unroutable where no queue takes it. Raises BusUnavailable."""
         outgoing = encode(
             message,
             source=f"worker/{self.worker}",
             organisation=organisation,
             id=id,
+            traceparent=traceparent,
             now=self.clock.now(),
             mandatory=needed,
             expires_s=self.settings.lease_s if message.transient else None,

@@ -3,8 +3,9 @@
 import re
 
 from studio9_common.bus.port import BadMessage, Delivery, Queue
-from studio9_common.contracts.envelope import decode
-from studio9_common.contracts.messages import WorkerCancel, WorkerCommand, WorkerLease, WorkerRun
+from studio9_common.contracts.envelope import Envelope, decode
+from studio9_common.contracts.messages import WorkerCancel, WorkerCommand, WorkerDrain, WorkerLease, WorkerRun
+from studio9_common.tracing import following, trace_of
 from studio9_worker.agent import Agent
 
 EXPIRES_S = 120
@@ -15,7 +16,7 @@ SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def own_queue(worker: str) -> Queue:
     """The queue of one worker. Its commands outlive the broker; leases expire by themselves."""
-    keys = (WorkerRun.routing_key, WorkerCancel.routing_key, WorkerLease.routing_key)
+    keys = tuple(kind.routing_key for kind in (WorkerRun, WorkerCancel, WorkerDrain, WorkerLease))
     return Queue(f"worker.{worker}.v1", tuple(f"{key}.{worker}" for key in keys), expires_s=EXPIRES_S)
 
 
@@ -28,6 +29,10 @@ class Inbox:
     async def handle(self, delivery: Delivery) -> None:
         """Raises Unavailable while the bus is away, BadMessage for what is none."""
         envelope = decode(delivery.body)
+        with following(trace_of(envelope.traceparent)):
+            await self._take(envelope)
+
+    async def _take(self, envelope: Envelope) -> None:
         data = envelope.data
         if not isinstance(data, WorkerCommand) or data.worker != self._agent.context.worker:
             self._agent.context.log.warning("foreign_message", type=envelope.type)
@@ -36,8 +41,10 @@ class Inbox:
             case WorkerRun() | WorkerCancel() if not SAFE.fullmatch(data.job):
                 raise BadMessage(f"{data.job!r} cannot be a job's id: it names a folder here")
             case WorkerRun():
-                await self._agent.run(data, envelope.organisation)
+                await self._agent.run(data, envelope.organisation, envelope.traceparent)
             case WorkerCancel():
                 await self._agent.cancel(data, envelope.organisation)
+            case WorkerDrain():
+                await self._agent.drain(data)
             case WorkerLease():
                 await self._agent.lease(data)

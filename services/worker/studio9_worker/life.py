@@ -14,6 +14,7 @@ from studio9_common.contracts.messages import AttemptBeat, WorkerResult
 from studio9_common.contracts.reasons import reason
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
+from studio9_common.tracing import trace_id_of
 from studio9_task.exits import TaskState
 from studio9_task.tail import EventReader
 from studio9_worker.checkpoints import CheckpointKeeper
@@ -54,6 +55,9 @@ class AttemptLife:
         )
         self._pump = TelemetryPump(context, record)
         self._log = context.log.bind(job=record.key.job, fence=record.key.fence, organisation=record.organisation)
+        trace_id = trace_id_of(record.traceparent)
+        if trace_id is not None:
+            self._log = self._log.bind(trace_id=trace_id)
         if record.stop is not None:
             self._stopping.set()
         if record.phase == "ended":
@@ -219,7 +223,8 @@ class AttemptLife:
         identifier = new_id()
         while not self._confirmed.is_set():
             try:
-                await self._context.publish(result, self.record.organisation, id=identifier)
+                record = self.record
+                await self._context.publish(result, record.organisation, id=identifier, traceparent=record.traceparent)
                 self._published.set()
                 self._on_change()
             except Studio9Error as error:

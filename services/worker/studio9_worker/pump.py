@@ -60,7 +60,9 @@ class TelemetryPump:
         while True:
             try:
                 # Droppable: where nobody takes telemetry, it is not kept for anyone.
-                await self._context.publish(message, self._record.organisation, needed=False)
+                await self._context.publish(
+                    message, self._record.organisation, traceparent=self._record.traceparent, needed=False
+                )
                 return
             except Unavailable:
                 await asyncio.sleep(AGAIN_S)

@@ -35,6 +35,7 @@ class AttemptRecord:
     cursor: Cursor | None = None
     checkpoint: ObjectRef | None = None
     result: WorkerResult | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ class AttemptStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """One worker. `refused` counts runs that were not begun."""
+    """One worker. `draining`: it takes no new job; `refused` counts runs that were not begun."""
 
     worker: str
     slots: tuple[Slot, ...]
     labels: tuple[str, ...]
     attempts: tuple[AttemptStatus, ...]
+    draining: bool
     refused: int
 
 
@@ -55,6 +56,7 @@ def router(agent: Callable[[], Agent | None]) -> APIRouter:
                 AttemptStatus(attempt=life.beat(0), lease=standing(life.record.key), stop=life.record.stop)
                 for life in running.lives
             ),
+            draining=running.draining,
             refused=sum(count for *_, count in refusals),
         )
 

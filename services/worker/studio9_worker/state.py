@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE TABLE IF NOT EXISTS attempts (
   job TEXT NOT NULL, fence INTEGER NOT NULL, organisation TEXT NOT NULL, slot TEXT NOT NULL, run TEXT NOT NULL,
   phase TEXT NOT NULL, stop TEXT, cursor_start INTEGER, cursor_lines INTEGER, checkpoint TEXT, result TEXT,
-  PRIMARY KEY (job, fence)
+  traceparent TEXT, PRIMARY KEY (job, fence)
 );
 CREATE TABLE IF NOT EXISTS refusals (
   job TEXT NOT NULL, fence INTEGER NOT NULL, why TEXT NOT NULL, count INTEGER NOT NULL, last_at TEXT NOT NULL,
@@ -61,6 +61,9 @@ class WorkerState:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         database.executescript(_SCHEMA)
+        columns = {row[1] for row in database.execute("PRAGMA table_info(attempts)")}
+        if "traceparent" not in columns:  # a folder of a version that followed no traces
+            database.execute("ALTER TABLE attempts ADD COLUMN traceparent TEXT")
         self._database = database
 
     async def close(self) -> None:
@@ -95,8 +98,17 @@ class WorkerState:
         def work(database: sqlite3.Connection) -> None:
             _see(database, job, now, highest=fence)
             database.execute(
-                "INSERT INTO attempts (job, fence, organisation, slot, run, phase) VALUES (?, ?, ?, ?, ?, ?)",
-                (job, fence, record.organisation, record.slot, record.run.model_dump_json(), record.phase),
+                "INSERT INTO attempts (job, fence, organisation, slot, run, phase, traceparent)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job,
+                    fence,
+                    record.organisation,
+                    record.slot,
+                    record.run.model_dump_json(),
+                    record.phase,
+                    record.traceparent,
+                ),
             )
 
         await self._do(work)
@@ -121,8 +133,8 @@ class WorkerState:
     async def attempts(self) -> list[AttemptRecord]:
         """All attempts that are not forgotten, oldest job first."""
         rows = await self._all(
-            "SELECT job, fence, organisation, slot, run, phase, stop, cursor_start, cursor_lines, checkpoint, result"
-            " FROM attempts ORDER BY job, fence"
+            "SELECT job, fence, organisation, slot, run, phase, stop, cursor_start, cursor_lines, checkpoint, result,"
+            " traceparent FROM attempts ORDER BY job, fence"
         )
         return [_record(row) for row in rows]
 
@@ -200,7 +212,7 @@ def _see(database: sqlite3.Connection, job: str, now: datetime, *, highest: int 
 
 
 def _record(row: tuple[Any, ...]) -> AttemptRecord:
-    job, fence, organisation, slot, run, phase, stop, start, lines, checkpoint, result = row
+    job, fence, organisation, slot, run, phase, stop, start, lines, checkpoint, result, traceparent = row
     return AttemptRecord(
         key=AttemptKey(job, fence),
         organisation=organisation,
@@ -211,4 +223,5 @@ def _record(row: tuple[Any, ...]) -> AttemptRecord:
         cursor=None if start is None else Cursor(start, lines),
         checkpoint=None if checkpoint is None else _REF.validate_json(checkpoint),
         result=None if result is None else WorkerResult.model_validate_json(result),
+        traceparent=traceparent,
     )

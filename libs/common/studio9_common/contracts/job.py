@@ -183,7 +183,7 @@ class Result:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """See the module's docstring. Times are RFC 3339 text stamped by Orion. `context` is the requester's own small
-    mapping; it comes back in every event about the job and means nothing to Orion."""
+    mapping; it comes back in every event about the job and means nothing to Orion. `traceparent` is the request's."""
 
     id: str
     organisation: str
@@ -201,6 +201,7 @@ class Job:
     price: float | None = None
     cost_limit: float | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
     state: State = State.submitted
     phase: Phase = Phase.submitted

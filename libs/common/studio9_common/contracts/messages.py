@@ -220,6 +220,16 @@ class WorkerCancel(WorkerCommand):
     grace_s: float = 20.0
 
 
+class WorkerDrain(WorkerCommand):
+    """Take no new job, finish what is there (`draining`), or take jobs again. Of two the one with the later `at`
+    counts, in whatever order they come; the worker remembers it across restarts."""
+
+    type = "studio9.worker.drain.v1"
+    routing_key = "worker.drain"
+    draining: bool
+    at: str
+
+
 class Lease(BaseModel):
     """The answer for one attempt. `confirmed`: the result is durable, forget the attempt and remove its files."""
 
@@ -355,8 +365,8 @@ MESSAGES: dict[str, type[Message]] = {
     cls.type: cls
     for cls in (
         JobRequested, JobCancel, JobAccepted, JobQueued, JobStarted, JobProgress, JobCompleted, JobFailed, JobCancelled,
-        JobOutput, JobClean, SchedulerCall, WorkerRun, WorkerCancel, WorkerLease, WorkerBeat, WorkerTelemetry,
-        WorkerResult, ConfigChanged,
+        JobOutput, JobClean, SchedulerCall, WorkerRun, WorkerCancel, WorkerDrain, WorkerLease, WorkerBeat,
+        WorkerTelemetry, WorkerResult, ConfigChanged,
     )
 }  # fmt: skip
 """All messages by type."""
@@ -365,6 +375,6 @@ __all__ = [
     "MAX_MESSAGE", "MESSAGES", "AttemptBeat", "ConfigChanged", "Exit", "Input", "JobAccepted", "JobCancel",
     "JobCancelled", "JobClean", "JobCompleted", "JobEnded", "JobEvent", "JobFailed", "JobOutput", "JobProgress",
     "JobQueued", "JobRequested", "JobStarted", "Lease", "Message", "Requirements", "SchedulerCall", "Slot",
-    "TelemetryItem", "WorkerBeat", "WorkerCancel", "WorkerCommand", "WorkerLease", "WorkerResult", "WorkerRun",
-    "WorkerTelemetry",
+    "TelemetryItem", "WorkerBeat", "WorkerCancel", "WorkerCommand", "WorkerDrain", "WorkerLease", "WorkerResult",
+    "WorkerRun", "WorkerTelemetry",
 ]  # fmt: skip

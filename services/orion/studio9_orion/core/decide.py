@@ -87,6 +87,7 @@ def _unknown(event: CoreEvent, now: datetime, policy: Policy) -> Decision:
             depends_on=event.depends_on,
             retried_from=event.retried_from,
             context=event.context,
+            traceparent=event.traceparent,
             checkpoint=event.checkpoint,
             created_at=time,
             updated_at=time,

@@ -25,6 +25,7 @@ class Requested:
     retried_from: str | None = None
     checkpoint: ObjectRef | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
     @property
     def name(self) -> str:

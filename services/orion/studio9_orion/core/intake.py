@@ -66,6 +66,7 @@ def requested_again(draft: Draft, event: Requested) -> Decision:
             parent=event.parent,
             retried_from=event.retried_from,
             context=event.context,
+            traceparent=event.traceparent,
         )
         if _problem(draft.job, draft.policy.max_request) is not None:
             _shorten(draft)
