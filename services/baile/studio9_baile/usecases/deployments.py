@@ -17,6 +17,7 @@ from studio9_baile.usecases.predictions import OUTPUT_MODES, usable_model, weigh
 from studio9_common.contracts.configuration import StreamConfig
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
+from studio9_task.problems import shown
 
 LONGEST_PREFIX = 900
 
@@ -44,7 +45,7 @@ async def create_deployment(
         if await work.albums.name_taken(caller.user, output_name):
             taken = name_taken("Album", output_name)
             raise BadInput(taken.message, field="options.outputAlbumName", value=output_name, fix=taken.fix)
-        found, version = await usable_model(work, caller, model, "target.id")
+        found, version = await usable_model(work, caller, model, "target.id", "Model of the online job was not found")
         album = add_album(
             work,
             caller.user,
@@ -142,7 +143,10 @@ def _prefix(prefix: str) -> str:
     watched = prefix.lstrip("/")
     if len(watched.encode(errors="replace")) > LONGEST_PREFIX or "\x00" in watched:
         raise BadInput(
-            "Images path is invalid", field="options.inputImagesPath", fix=f"use at most {LONGEST_PREFIX} bytes"
+            "Images path is invalid",
+            field="options.inputImagesPath",
+            value=shown(prefix),
+            fix=f"use at most {LONGEST_PREFIX} bytes, none of them NUL",
         )
     return watched
 

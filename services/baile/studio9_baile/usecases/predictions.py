@@ -41,8 +41,8 @@ class NewPrediction:
     options: dict[str, Any] | None = None
 
 
-def weights(version: ModelVersion) -> ObjectRef:
-    """The object with a model version's weights. Raises BadInput if there is none (yet)."""
+def weights(version: ModelVersion, field: str = "modelId") -> ObjectRef:
+    """The object with a model version's weights. Raises BadInput, naming the field, if there is none (yet)."""
     if (
         version.status is not VersionStatus.ACTIVE
         or version.artifact_key is None
@@ -50,22 +50,27 @@ def weights(version: ModelVersion) -> ObjectRef:
         or version.artifact_size is None
     ):
         raise BadInput(
-            "CV Model provided is not active", field="modelId", value=version.status.value, fix="wait until it is"
+            "CV Model provided is not active", field=field, value=version.status.value, fix="wait until it is"
         )
     return ObjectRef(key=version.artifact_key, sha256=version.artifact_sha256, size=version.artifact_size)
 
 
-async def usable_model(work: Work, caller: Caller, identifier: str, field: str) -> tuple[Model, ModelVersion]:
-    """A model that can be applied, with its newest version. Raises BadInput."""
+async def usable_model(
+    work: Work, caller: Caller, identifier: str, field: str, missing: str
+) -> tuple[Model, ModelVersion]:
+    """A model that can be applied, with its newest version; `missing` says that there is none. Raises BadInput."""
     model = await work.models.find(identifier)
     if model is None:
-        raise BadInput("CV Model not found for cv prediction", field=field, fix="choose one of your models")
+        raise BadInput(missing, field=field, value=identifier[:100], fix="choose one of your models")
     await check_read(work, caller, Kind.CV_MODEL, model)
     version = await work.versions.latest_of(model.id)
-    weights(version)
+    weights(version, field)
     if version.tl_type not in OUTPUT_MODES:
         raise BadInput(
-            "This CV Model can be used only for transfer learning train", field=field, fix="choose another model"
+            "This CV Model can be used only for transfer learning train",
+            field=field,
+            value=identifier[:100],
+            fix="choose another model",
         )
     return model, version
 
@@ -76,7 +81,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
     description = text(new.description, "description")
     async with core.database.read(caller.organisation) as work:
         await _check_name(work, caller, name)
-        model, version = await usable_model(work, caller, new.model, "modelId")
+        model, version = await usable_model(work, caller, new.model, "modelId", "CV Model not found for cv prediction")
         album = await _usable_album(work, caller, new, version)
         known = Thresholds.model_validate(version.parameters.get("thresholds", {}))
     _check_interest(new.labels, version)
@@ -126,7 +131,12 @@ async def _check_name(work: Work, caller: Caller, name: str) -> None:
 async def _usable_album(work: Work, caller: Caller, new: NewPrediction, version: ModelVersion) -> Album:
     album = await work.albums.find(new.input)
     if album is None:
-        raise BadInput("Album not found for creating cv prediction", field="input", fix="choose one of your albums")
+        raise BadInput(
+            "Album not found for creating cv prediction",
+            field="input",
+            value=new.input[:100],
+            fix="choose one of your albums",
+        )
     await check_read(work, caller, Kind.ALBUM, album)
     if album.status is not AlbumStatus.ACTIVE:
         raise BadInput(f"Album {album.name} is not active", field="input", value=album.status.value, fix="wait")
