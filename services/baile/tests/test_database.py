@@ -49,7 +49,11 @@ async def test_the_migrations_make_exactly_the_models_tables(database_url: str) 
 
 async def test_migrating_again_and_twice_at_once_is_harmless(database_url: str) -> None:
     first, second = Database(database_url), Database(database_url)
+    async with first.write("a") as work:
+        work.lineage.add(edge("a", "x"))
     await asyncio.gather(first.migrate(), second.migrate())
+    async with second.read("a") as work:
+        assert await work.lineage.count() == 1, "what was there stays"
     await first.close()
     await second.close()
 

@@ -15,7 +15,7 @@ from studio9_baile.usecases.albums import NewAlbum, add_album, remove_album
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
 from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
-from studio9_baile.usecases.pipeline import TYPE, LabelOfInterest, Plan, Step, plan
+from studio9_baile.usecases.pipeline import STEP, TYPE, LabelOfInterest, Plan, Step, plan
 from studio9_common.contracts.job import Provenance, Requirements, Spec
 from studio9_common.errors import BadInput, Conflict
 from studio9_common.ids import new_id
@@ -45,9 +45,9 @@ async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> E
     async with core.database.read(caller.organisation) as work:
         if await work.experiments.name_taken(caller.user, name):
             raise name_taken("Experiment", name)
-        albums = {"train": await _usable(work, caller, new.step.input, "step1.input", planned)}
+        albums = {"train": await _usable(work, caller, new.step.input, f"{STEP}.input", planned)}
         if new.step.test_input is not None:
-            albums["test"] = await _usable(work, caller, new.step.test_input, "step1.testInput", planned)
+            albums["test"] = await _usable(work, caller, new.step.test_input, f"{STEP}.testInput", planned)
         await _check_labels(work, albums["train"], new.step.labels)
     version = await write_version(core, caller, "train", albums)
     async with core.database.write(caller.organisation) as work:
@@ -77,7 +77,9 @@ async def _usable(work: Work, caller: Caller, identifier: str, field: str, plann
     """An album that can be trained on or tested with."""
     album = await work.albums.find(identifier)
     if album is None:
-        raise BadInput(f"Album {identifier[:100]} not found", field=field, fix="choose one of your albums")
+        raise BadInput(
+            f"Album {identifier[:100]} not found", field=field, value=identifier[:100], fix="choose one of your albums"
+        )
     await check_read(work, caller, Kind.ALBUM, album)
     if album.status is not AlbumStatus.ACTIVE:
         raise BadInput(
@@ -103,7 +105,7 @@ async def _check_labels(work: Work, album: Album, labels: Sequence[LabelOfIntere
         if one.label not in known:
             raise BadInput(
                 f"Label of interest {one.label!r} has no box in the album",
-                field=f"step1.trainParams.loi.{number}.label",
+                field=f"{STEP}.trainParams.loi.{number}.label",
                 value=one.label,
                 fix=f"use one of {', '.join(sorted(known)[:20])}",
             )

@@ -7,15 +7,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio9_baile.models.pictures import LabelMode
+from studio9_baile.usecases.shapes import LONGEST_LABEL
 from studio9_common.errors import BadInput
 from studio9_task.catalogue import Architecture, Catalogue, Head
 from studio9_task.parameters import Rates, Size, Thresholds, TrainParameters
-from studio9_task.problems import Problem
+from studio9_task.problems import Problem, shown
 from studio9_task.validate import validate_pair, validate_parameters
 
 TYPE = "CVTLTrain"
+STEP = "pipeline.step1"
+"""Where a request has what is judged here; refusals name its fields as they were sent."""
 CONSUMERS = {"CLASSIFICATION": "classifier", "LOCALIZATION": "detector", "AUTOENCODER": "decoder"}
 """The catalogue's word for what each of Salsa's types of model needs."""
+HEAD_FIELDS = {"CLASSIFICATION": "classifierType", "LOCALIZATION": "detectorType", "AUTOENCODER": "decoderType"}
+"""Where a request names it."""
+SIZES = range(64, 4096 + 1, 32)
+"""Pixels. Trainers scale a picture's longer side to a multiple of 32, at least 64."""
 LABEL_MODES = {"CLASSIFICATION": LabelMode.CLASSIFICATION, "LOCALIZATION": LabelMode.LOCALIZATION}
 
 
@@ -67,13 +74,13 @@ def plan(step: Step, catalogue: Catalogue) -> Plan:
             raise _not_yet(
                 "featureExtractorModelId", "Training on an existing feature extractor", "give an architecture"
             )
-        raise BadInput("Pipeline parameter: [architecture] not found", field="step1.architecture", fix="choose one")
+        raise BadInput("Pipeline parameter: [architecture] not found", field=f"{STEP}.architecture", fix="choose one")
     if step.augmentations:
         raise _not_yet("augmentationOptions", "Automated augmentation", "leave it out")
     architecture, head = _pair(step, catalogue)
     problems = validate_parameters(
-        architecture.parameters, step.architecture_parameters, "featureExtractorParams."
-    ) + validate_parameters(head.parameters, step.head_parameters, "params.")
+        architecture.parameters, step.architecture_parameters, f"{STEP}.featureExtractorParams."
+    ) + validate_parameters(head.parameters, step.head_parameters, f"{STEP}.params.")
     if problems:
         raise refusal(problems)
     try:
@@ -84,32 +91,33 @@ def plan(step: Step, catalogue: Catalogue) -> Plan:
             head_parameters=_given(step.head_parameters),
             input_size=_size(step),
             rates=_rates(step),
-            thresholds=thresholds(step.threshold, step.iou, step.labels, "step1.trainParams."),
+            thresholds=thresholds(step.threshold, step.iou, step.labels, f"{STEP}.trainParams."),
             # With an architecture the backbone is trained, whatever the flag says: the form always sends it.
             tune_feature_extractor=True,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput("Pipeline parameters are invalid", field=f"step1.{where}", fix=str(first["msg"])) from None
+        raise BadInput("Pipeline parameters are invalid", field=f"{STEP}.{where}", fix=str(first["msg"])) from None
     return Plan(architecture=architecture, head=head, parameters=parameters, label_mode=LABEL_MODES.get(step.tl_type))
 
 
 def _pair(step: Step, catalogue: Catalogue) -> tuple[Architecture, Head]:
     if not catalogue.heads:
         raise BadInput(
-            "Nothing can be trained yet: no worker has told what it can do", field="step1", fix="start a worker"
+            "Nothing can be trained yet: no worker has told what it can do", field=STEP, fix="start a worker"
         )
     assert step.architecture is not None
+    where = {"architecture": f"{STEP}.architecture", "head": f"{STEP}.modelType.{HEAD_FIELDS[step.tl_type]}"}
     problems = validate_pair(catalogue, step.architecture, step.head)
     if problems:
-        raise refusal(problems)
+        raise refusal([one.model_copy(update={"field": where[one.field]}) for one in problems])
     head = next(one for one in catalogue.heads if one.id == step.head)
     if head.consumer != CONSUMERS[step.tl_type]:
         fitting = [one.id for one in catalogue.heads if one.consumer == CONSUMERS[step.tl_type]]
         raise BadInput(
             f"{head.id} is a {head.consumer}",
-            field="step1.modelType",
+            field=where["head"],
             value=head.id,
             fix=f"for {step.tl_type} use {', '.join(fitting) or 'another type, none is offered for this one'}",
         )
@@ -135,6 +143,13 @@ def thresholds(
         if value is not None and not 0 < value < 1:
             raise BadInput("Threshold is out of range", field=f"{prefix}{name}", value=value, fix="0 < value < 1")
     for number, one in enumerate(labels):
+        if not 1 <= len(one.label) <= LONGEST_LABEL:
+            raise BadInput(
+                "Label of interest is invalid",
+                field=f"{prefix}loi.{number}.label",
+                value=shown(one.label),
+                fix=f"give a text of 1 to {LONGEST_LABEL} characters",
+            )
         if not 0 < one.threshold < 1:
             raise BadInput(
                 "Threshold is out of range",
@@ -153,7 +168,7 @@ def refusal(problems: Sequence[Problem]) -> BadInput:
 
 
 def _not_yet(field: str, what: str, fix: str) -> BadInput:
-    return BadInput(f"{what} is not offered yet", field=f"step1.{field}", fix=fix)
+    return BadInput(f"{what} is not offered yet", field=f"{STEP}.{field}", fix=fix)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,11 +178,23 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _size(step: Step) -> Size | None:
     if step.width is None or step.height is None:
         return None
+    where = f"{STEP}.trainParams.inputSize"
     for name, value in (("width", step.width), ("height", step.height)):
-        if not 32 <= value <= 4096:
+        if value not in SIZES:
+            nearest = min(SIZES[-1], max(SIZES[0], -(-value // SIZES.step) * SIZES.step))
             raise BadInput(
-                "Input size is out of range", field=f"step1.trainParams.inputSize.{name}", value=value, fix="32 to 4096"
+                "Input size cannot be used",
+                field=f"{where}.{name}",
+                value=value,
+                fix=f"give a multiple of {SIZES.step} from {SIZES[0]} to {SIZES[-1]}, as {nearest}",
             )
+    if step.width != step.height:
+        raise BadInput(
+            "Input size cannot be used",
+            field=f"{where}.height",
+            value=step.height,
+            fix=f"give {step.width} as the width: pictures are scaled by their longer side and keep their form",
+        )
     return Size(width=step.width, height=step.height)
 
 
@@ -181,7 +208,7 @@ def _rates(step: Step) -> Rates:
             continue
         if not 0 < value <= 1:
             raise BadInput(
-                "Learning rate is out of range", field=f"step1.trainParams.{field}", value=value, fix="0 < value ≤ 1"
+                "Learning rate is out of range", field=f"{STEP}.trainParams.{field}", value=value, fix="0 < value ≤ 1"
             )
         given[name] = value
     return Rates(**given)

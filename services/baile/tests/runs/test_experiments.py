@@ -121,30 +121,36 @@ async def test_output_albums_show_labels_and_predictions(
     ("change", "field", "words"),
     [
         ({"architecture": "VGG99"}, "architecture", "YOLO11N"),
-        ({"modelType": {"tlType": "LOCALIZATION", "detectorType": "RFB"}}, "head", "YOLO_HEAD"),
-        ({"architecture": "VGG16"}, "head", "does not fit on VGG16; use FCN_1LAYER"),
+        ({"modelType": {"tlType": "LOCALIZATION", "detectorType": "RFB"}}, "modelType.detectorType", "YOLO_HEAD"),
+        ({"architecture": "VGG16"}, "modelType.detectorType", "does not fit on VGG16; use FCN_1LAYER"),
         (
             {"architecture": "VGG16", "modelType": {"tlType": "LOCALIZATION", "detectorType": "FCN_1LAYER"}},
-            "step1.modelType",
+            "modelType.detectorType",
             "YOLO_HEAD",
         ),
-        ({"modelType": {"tlType": "LOCALIZATION"}}, "pipeline.step1.modelType", "detectorType"),
+        ({"modelType": {"tlType": "LOCALIZATION"}}, "modelType", "detectorType"),
         ({"params": {"epochs": 0}}, "params.epochs", "from 1 to 3000"),
         ({"params": {"epocs": 5}}, "params.epocs", "epochs"),
         ({"params": {"momentum": 0.9}}, "params.momentum", "optimizer is one of SGD"),
         ({"featureExtractorParams": {"depth": 1}}, "featureExtractorParams.depth", "no such parameter"),
-        ({"trainParams": {"modelLearningRate": 0}}, "step1.trainParams.modelLearningRate", "0 < value"),
-        ({"trainParams": {"defaultVisualThreshold": 1.5}}, "step1.trainParams.defaultVisualThreshold", "0 < value"),
-        ({"trainParams": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "step1.trainParams.loi.0.label", "ship"),
-        ({"trainParams": {"inputSize": {"width": 8, "height": 192}}}, "step1.trainParams.inputSize.width", "32"),
-        ({"input": "nothing"}, "step1.input", "not found"),
-        ({"input": "plain"}, "step1.input", "label some"),
-        ({"input": "empty"}, "step1.input", "no pictures"),
-        ({"testInput": "plain"}, "step1.testInput", "label some"),
-        ({"augmentationOptions": {"augmentations": [{}]}}, "step1.augmentationOptions", "not offered"),
-        ({"architecture": None, "featureExtractorModelId": "x"}, "step1.featureExtractorModelId", "not offered"),
-        ({"architecture": None}, "step1.architecture", "not found"),
-        ({"modelType": None}, "pipeline.step1.modelType", "modelType"),
+        ({"trainParams": {"modelLearningRate": 0}}, "trainParams.modelLearningRate", "0 < value"),
+        ({"trainParams": {"defaultVisualThreshold": 1.5}}, "trainParams.defaultVisualThreshold", "0 < value"),
+        ({"trainParams": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "trainParams.loi.0.label", "ship"),
+        ({"trainParams": {"inputSize": {"width": 8, "height": 192}}}, "trainParams.inputSize.width", "as 64"),
+        ({"trainParams": {"inputSize": {"width": 65, "height": 63}}}, "trainParams.inputSize.width", "as 96"),
+        ({"trainParams": {"inputSize": {"width": 96, "height": 63}}}, "trainParams.inputSize.height", "as 64"),
+        ({"trainParams": {"inputSize": {"width": 96, "height": 64}}}, "trainParams.inputSize.height", "give 96"),
+        ({"trainParams": {"inputSize": {"width": True, "height": 64}}}, "trainParams.inputSize.width", "whole number"),
+        ({"trainParams": {"loi": [{"label": "ship", "threshold": True}]}}, "trainParams.loi.0.threshold", "number"),
+        ({"trainParams": {"loi": [{"label": "", "threshold": 0.5}]}}, "trainParams.loi.0.label", "1 to 500"),
+        ({"input": "nothing"}, "input", "not found"),
+        ({"input": "plain"}, "input", "label some"),
+        ({"input": "empty"}, "input", "no pictures"),
+        ({"testInput": "plain"}, "testInput", "label some"),
+        ({"augmentationOptions": {"augmentations": [{}]}}, "augmentationOptions", "not offered"),
+        ({"architecture": None, "featureExtractorModelId": "x"}, "featureExtractorModelId", "not offered"),
+        ({"architecture": None}, "architecture", "not found"),
+        ({"modelType": None}, "modelType", "modelType"),
     ],
 )  # fmt: skip
 async def test_bad_pipelines_are_refused_and_leave_nothing(
@@ -152,7 +158,8 @@ async def test_bad_pipelines_are_refused_and_leave_nothing(
 ) -> None:
     change = {key: albums.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
     error = await ana.refused(400, "POST", "/experiments", experiment(albums, **change))
-    assert error["errors"][0]["field"] == field
+    assert error["errors"][0]["field"] == f"pipeline.step1.{field}"
+    assert f"pipeline.step1.{field}" in error["message"]
     assert words in json.dumps(error)
     assert (await ana.ok("GET", "/experiments"))["count"] == 0
     assert await workers.take_all(timeout_s=0.1) == []

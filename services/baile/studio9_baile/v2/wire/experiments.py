@@ -5,9 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from studio9_baile.models.runs import Experiment, ExperimentStatus
-from studio9_baile.usecases.pipeline import LabelOfInterest, Step
+from studio9_baile.usecases.pipeline import HEAD_FIELDS, LabelOfInterest, Step
 from studio9_baile.v2.wire.base import Answer, Body, Moment, Number, Whole
-from studio9_baile.v2.wire.models import CONSUMER_FIELDS
 from studio9_baile.v2.wire.results import ExperimentResult
 
 
@@ -82,13 +81,13 @@ class ModelTypeBody(Body):
     @property
     def head(self) -> str | None:
         """The id of the consumer that the type needs."""
-        found: str | None = getattr(self, CONSUMER_FIELDS[self.tlType])
+        found: str | None = getattr(self, HEAD_FIELDS[self.tlType])
         return found
 
     @model_validator(mode="after")
     def _consumer(self) -> "ModelTypeBody":
         if not self.head:
-            raise ValueError(f"{CONSUMER_FIELDS[self.tlType]} is missing; a model of type {self.tlType} needs it")
+            raise ValueError(f"{HEAD_FIELDS[self.tlType]} is missing; a model of type {self.tlType} needs it")
         return self
 
 

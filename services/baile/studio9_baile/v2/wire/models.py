@@ -4,9 +4,9 @@ from typing import Literal
 
 from studio9_baile.models.learned import VersionStatus
 from studio9_baile.usecases.models import SeenModel
+from studio9_baile.usecases.pipeline import HEAD_FIELDS
 from studio9_baile.v2.wire.base import Answer, Body, Moment
 
-CONSUMER_FIELDS = {"CLASSIFICATION": "classifierType", "LOCALIZATION": "detectorType", "AUTOENCODER": "decoderType"}
 LABEL_MODES = {"CLASSIFICATION": "CLASSIFICATION", "LOCALIZATION": "LOCALIZATION"}
 
 
@@ -43,7 +43,7 @@ class ModelAnswer(Answer):
             tlType=version.tl_type,
             architecture=version.architecture,
             labelMode=LABEL_MODES.get(version.tl_type),
-            **{CONSUMER_FIELDS[version.tl_type]: version.head},
+            **{HEAD_FIELDS[version.tl_type]: version.head},
         )
         return cls(
             id=model.id,
