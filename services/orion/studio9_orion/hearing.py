@@ -3,6 +3,9 @@
 Each finished sweep leaves a mark in the store, shared by all Orions. If the last one is too old, or took so long that
 its Orion may have been frozen in the middle, nobody listened for a while: until one full lease from now no silence is
 judged. An Orion that is cut off from the bus leaves no mark and judges nothing.
+
+Beats are stamped by one Orion and judged by another, so their clocks must agree. A mark from the future says that they
+do not: then, too, nothing is judged, until one full lease after the last such mark.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,11 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from studio9_common.contracts.collections import SWEEPS
+from studio9_common.logs import logger
 from studio9_common.times import Clock, format_time, parse_time
 from studio9_orion.store import Store, get, swap
 
 MARK = "deadlines"
 _TRIES = 20
+_SKEW = 1 / 8
+"""How far the clocks of two Orions may be apart, in leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Hearing:
     ) -> None:
         self._store, self._clock, self._name, self._lease_s = store, clock, name, lease_s
         self._can_hear = can_hear
+        self._log = logger("orion")
 
     async def begin(self) -> Ears:
         """What the sweep that begins now may judge. A gap is written down before anything is judged by it."""
@@ -45,9 +52,14 @@ class Hearing:
             document = await get(self._store, SWEEPS.name, MARK)
             detail = document.body["detail"] if document else {}
             deaf_until = detail.get("deaf_until")
-            if not self._gap(document.body["finished_at"] if document else None, detail, started):
+            finished_at = document.body["finished_at"] if document else None
+            ahead = self._ahead(finished_at, started) or self._ahead(deaf_until, started, leases=1)
+            if ahead:
+                self._log.warning("clocks_disagree", mark=finished_at, deaf_until=deaf_until)
+            elif not self._gap(finished_at, detail, started):
                 return Ears(started, deaf_until, True)
-            deaf_until = max(deaf_until or "", format_time(started + timedelta(seconds=self._lease_s)))
+            until = format_time(started + timedelta(seconds=self._lease_s))
+            deaf_until = until if ahead else max(deaf_until or "", until)
             body = self._mark(started, started, deaf_until)
             if await swap(self._store, SWEEPS.name, MARK, body, document.etag if document else None):
                 return Ears(started, deaf_until, True)
@@ -67,6 +79,11 @@ class Hearing:
             body = self._mark(ears.started, finished, deaf_until)
             if await swap(self._store, SWEEPS.name, MARK, body, document.etag if document else None):
                 return
+
+    def _ahead(self, time: str | None, started: datetime, *, leases: int = 0) -> bool:
+        """Whether a time that another Orion wrote lies further in the future than clocks that agree would put it."""
+        limit = timedelta(seconds=self._lease_s * (leases + _SKEW))
+        return time is not None and parse_time(time) - started > limit
 
     def _gap(self, finished_at: str | None, detail: dict[str, Any], started: datetime) -> bool:
         if finished_at is None:

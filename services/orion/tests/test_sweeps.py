@@ -1,6 +1,7 @@
 """Deadline sweeps and orphan sweeps with a clock that only the test moves: deafness, restarts, frozen Orions."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -174,6 +175,32 @@ async def test_deafness_found_by_one_orion_holds_for_all(world: Any, orion: Orio
     world.clock.pass_(4)
     assert (await other.sweeper.sweep()).deaf
     assert (await world.job(id)).phase is Phase.running
+
+
+@pytest.mark.parametrize("ahead_s", [5, 15, 300])
+async def test_clocks_that_disagree_take_nobodys_job(world: Any, orion: OrionService, ahead_s: float) -> None:
+    wrong = type(world.clock)()
+    wrong.time = world.clock.time + timedelta(seconds=ahead_s)
+    other = deaf(world.orion(clock=wrong), hears=True)
+    id = await running(orion)
+    for _ in range(4):
+        for clock in (world.clock, wrong):
+            clock.pass_(4)
+        await heard(orion, id, sequence=int(world.clock.monotonic()))
+        await orion.sweeper.sweep()
+        await other.sweeper.sweep()
+    for clock in (world.clock, wrong):
+        clock.pass_(16)  # still within the lease for the clock that stamped it
+    await orion.sweeper.sweep()
+    await other.sweeper.sweep()
+    assert (await world.job(id)).phase is Phase.running
+    wrong.time = world.clock.time  # once the clock is right again, silence is judged within two leases
+    for _ in range(11):
+        for clock in (world.clock, wrong):
+            clock.pass_(4)
+        await orion.sweeper.sweep()
+        await other.sweeper.sweep()
+    assert (await world.job(id)).phase in {Phase.backing_off, Phase.queued}
 
 
 async def test_a_lost_attempt_that_is_heard_again_goes_on_and_the_next_one_supersedes_it(
