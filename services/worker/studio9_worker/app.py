@@ -25,11 +25,14 @@ from studio9_worker.beats import Beats
 from studio9_worker.cache import InputCache
 from studio9_worker.context import Context
 from studio9_worker.folders import JobFolders
+from studio9_worker.gpus import gpus
 from studio9_worker.inbox import Inbox, own_queue
 from studio9_worker.routes import router
-from studio9_worker.runners.process import ProcessRunner
+from studio9_worker.runners.choosing import choose_runner
+from studio9_worker.runners.container import ContainerRunner
+from studio9_worker.runners.port import Runner
 from studio9_worker.settings import WorkerSettings
-from studio9_worker.slots import cpu_slots
+from studio9_worker.slots import machine_slots
 from studio9_worker.state import WorkerState
 from studio9_worker.sweep import sweep_orphans
 
@@ -50,13 +53,20 @@ class WorkerService:
     name = "worker"
 
     def __init__(
-        self, settings: WorkerSettings, bus: Bus, objects: Objects, argo: ArgoClient | None, clock: Clock
+        self,
+        settings: WorkerSettings,
+        bus: Bus,
+        objects: Objects,
+        argo: ArgoClient | None,
+        clock: Clock,
+        runner: Runner | None,
     ) -> None:
         self.agent: Agent | None = None
         self._settings = settings
         self._bus = bus
         self._objects = objects
         self._clock = clock
+        self._runner = runner
         self._config: LiveConfig | None = None
         if argo is not None:
             file = settings.state_dir / "configuration.json"
@@ -89,6 +99,10 @@ class WorkerService:
         generation = int(await state.fact("generation", lambda old: str(int(old or 0) + 1), keep=False))
         cache = InputCache(settings.state_dir / "cache", int(settings.cache_gib * GIB))
         await cache.open()
+        found = await asyncio.to_thread(gpus) if settings.gpu_slots else ()
+        slots = machine_slots(settings.cpu_slots, found, settings.label_set)
+        if self._runner is None:
+            self._runner = await asyncio.to_thread(choose_runner, settings, worker, len(slots.slots))
         context = Context(
             worker=worker,
             settings=settings,
@@ -98,12 +112,11 @@ class WorkerService:
             state=state,
             cache=cache,
             folders=JobFolders(settings.state_dir.absolute() / "jobs"),
-            runner=ProcessRunner(settings.command, settings.trainers_python.parent),
+            runner=self._runner,
             log=self._log.bind(worker=worker),
             live=self._live,
         )
-        context.log.warning("tasks_not_isolated", runner="process", advice="run trusted tasks only on this worker")
-        agent = self.agent = Agent(context, cpu_slots(settings.cpu_slots, settings.label_set))
+        agent = self.agent = Agent(context, slots)
         await agent.recover()
         subscriber = self._subscriber = Subscriber(self._bus, own_queue(worker), each(Inbox(agent).handle), batch=1)
         await subscriber.start()
@@ -129,6 +142,8 @@ class WorkerService:
             await asyncio.wait(self._tasks)
         if self.agent is not None:
             await self.agent.context.state.close()
+        if isinstance(self._runner, ContainerRunner):
+            await asyncio.to_thread(self._runner.close)
         if self._lock is not None:
             self._lock.close()
 
@@ -176,11 +191,17 @@ class WorkerService:
 
 
 def build(
-    settings: WorkerSettings, *, bus: Bus, objects: Objects, argo: ArgoClient | None = None, clock: Clock | None = None
+    settings: WorkerSettings,
+    *,
+    bus: Bus,
+    objects: Objects,
+    argo: ArgoClient | None = None,
+    clock: Clock | None = None,
+    runner: Runner | None = None,
 ) -> WorkerService:
-    """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` is given by
-    tests."""
-    return WorkerService(settings, bus, objects, argo, clock or SystemClock())
+    """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` and `runner`
+    are given by tests, else the settings name the runner."""
+    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner)
 
 
 def _hold(path: Path) -> TextIO:

@@ -31,6 +31,11 @@ def threads_for(wanted: float, setting: int) -> int:
     return setting or free_cores(wanted, os.getloadavg()[0], cores())
 
 
+def memory_bytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def usage() -> dict[str, float]:
     """What a beat tells of the machine: cores, load (1 min), memory in GiB."""
     figures = {"cores": float(cores()), "load": round(os.getloadavg()[0], 2)}

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,20 @@ class WorkerSettings(WithObjects):
     )
     labels: str = Field("", description="what jobs may ask of this worker, separated by commas")
     cpu_slots: int = Field(1, ge=0, le=64, description="how many tasks run at once on the processor")
+    gpu_slots: bool = Field(True, description="offer a slot for each GPU of this machine")
+    runner: Literal["auto", "process", "container"] = Field(
+        "auto",
+        description="how tasks run; auto: in containers where task_image is set and an engine answers, else as child "
+        "processes, which only trusted tasks may be",
+    )
+    docker_url: str = Field("unix:///var/run/docker.sock", description="address of the Docker Engine")
+    task_image: str = Field(
+        "", description="image of tasks that bring none: name@sha256:…, sha256:… or name:tag of a local one"
+    )
+    mount_trainers: bool = Field(
+        False,
+        description="mount the trainers' environment of this machine into containers; task_image is then any base",
+    )
     trainers_python: Path = Field(
         Path("/opt/trainers/bin/python"), description="interpreter of the trainers' environment, which tasks run in"
     )
@@ -57,8 +71,15 @@ class WorkerSettings(WithObjects):
         7200.0, gt=0, description="how long outputs wait for an object storage that is away"
     )
     rows_per_part: int = Field(200_000, ge=1, description="rows in one part of a prediction table")
-    task_memory_gib: float | None = Field(None, gt=0, description="memory of one task; none: no limit")
+    task_memory_gib: float | None = Field(
+        None, gt=0, description="memory of one task; none: no limit, in a container a slot's share of the machine"
+    )
+    task_disk_gib: float = Field(50.0, gt=0, description="all that one task writes, in a container")
+    task_processes: int = Field(512, ge=16, description="processes and threads of one task, in a container")
+    task_shm_gib: float = Field(1.0, gt=0, description="shared memory of one task, in a container")
+    task_tmp_gib: float = Field(1.0, gt=0, description="/tmp and caches of one task in memory, in a container")
     task_log_mib: float = Field(16.0, gt=0, description="output of a task that is kept, MiB", json_schema_extra=LIVE)
+    task_flood_mib: float = Field(1024.0, gt=0, description="output that ends a task, kept or not, MiB")
     task_nice: int = Field(5, ge=0, le=19, description="how far tasks stand back behind the platform")
 
     @property

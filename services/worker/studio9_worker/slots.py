@@ -1,10 +1,11 @@
 """The worker's slots: each is a place for one task at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from studio9_common.contracts.job import Requirements
 from studio9_common.contracts.messages import Slot
+from studio9_worker.gpus import Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,12 @@ class Slots:
 
     slots: tuple[Slot, ...]
     labels: tuple[str, ...] = ()
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Slot id → the GPU's id."""
+
+    def gpus(self, slot: str) -> tuple[str, ...]:
+        """The GPUs of a slot."""
+        return (self.devices[slot],) if slot in self.devices else ()
 
     def fitting(self, needs: Requirements, taken: Iterable[str]) -> Slot | None:
         """A free slot for these requirements; one without a GPU is preferred where none is asked for.
@@ -38,3 +45,13 @@ class Slots:
 def cpu_slots(count: int, labels: tuple[str, ...] = ()) -> Slots:
     """So many slots on the processor alone."""
     return Slots(tuple(Slot(id=f"cpu-{number}") for number in range(count)), labels)
+
+
+def machine_slots(cpus: int, gpus: tuple[Gpu, ...], labels: tuple[str, ...] = ()) -> Slots:
+    """So many slots on the processor alone, and one for each GPU."""
+    on_gpus = tuple(
+        Slot(id=f"gpu-{number}", kind="gpu", gpu_memory_gib=gpu.memory_gib, gpu_memory_free_gib=gpu.free_gib)
+        for number, gpu in enumerate(gpus)
+    )
+    devices = {slot.id: gpu.uuid for slot, gpu in zip(on_gpus, gpus, strict=True)}
+    return Slots(cpu_slots(cpus).slots + on_gpus, labels, devices)

@@ -1,4 +1,4 @@
-"""What the agent asks of whatever runs its tasks: a child process here, a container later.
+"""What the agent asks of whatever runs its tasks: a child process or a container.
 
 Every runner starts the task under the shim (`studio9_task.shim`), so a task's folder alone says where it stands; a
 runner finds its tasks by folder, lock and record, or by labels (installation, worker, job, fence), never by PID.
@@ -29,7 +29,8 @@ class ImageMissing(RunnerError):
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One task to start. `image` is a digest, None for the trainers' environment; `gpus` are device ids; times are
-    seconds, sizes bytes. `threads` is set in the environment before anything of the task runs."""
+    seconds, sizes bytes. `threads` is set in the environment before anything of the task runs. Of its output
+    `log_bytes` are kept, and `flood_bytes` end it; `disk_bytes` limit all that it writes together."""
 
     key: AttemptKey
     folder: TaskFolder
@@ -43,13 +44,15 @@ class Launch:
     file_bytes: int | None
     log_bytes: int
     nice: int
+    flood_bytes: int | None = None
+    disk_bytes: int | None = None
 
 
 class Runner(Protocol):
     """See the module's docstring. Every method may be repeated; none waits for the task."""
 
     name: ClassVar[str]
-    """As beats announce it: process, docker."""
+    """As beats announce it: process, container."""
     isolated: ClassVar[bool]
     """Whether a task that nobody trusts may run here."""
 

@@ -16,17 +16,7 @@ from studio9_task.layout import TaskFolder
 from studio9_task.shim_task import Limits
 from studio9_worker.lease import AttemptKey
 from studio9_worker.runners.port import Launch, RunnerError
-
-MORE_THREAD_VARIABLES = (
-    "BLIS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-    "RAYON_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "VIPS_CONCURRENCY",
-)
-"""Libraries that make their own threads, beside those that every task's environment names."""
+from studio9_worker.runners.threads import thread_variables
 
 
 class ProcessRunner:
@@ -52,6 +42,7 @@ class ProcessRunner:
             memory_bytes=given.memory_bytes,
             file_bytes=given.file_bytes,
             log_bytes=given.log_bytes,
+            flood_bytes=given.flood_bytes,
             nice=given.nice,
         )
         environment = process_environment(given, self._binaries)
@@ -83,7 +74,7 @@ class ProcessRunner:
 def process_environment(given: Launch, binaries: Path) -> dict[str, str]:
     """The whole environment of a task: nothing of the agent's own, no GPU but its slot's."""
     environment = task_environment(given.folder, given.threads, binaries)
-    environment |= dict.fromkeys(MORE_THREAD_VARIABLES, str(given.threads))
+    environment |= thread_variables(given.threads)
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(given.gpus)
     # A user without an entry in the system's table has no name, and some libraries insist on one.
     environment["USER"] = environment["LOGNAME"] = f"studio9-{os.getuid()}"

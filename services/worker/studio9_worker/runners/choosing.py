@@ -1,0 +1,74 @@
+"""Which runner a worker has, from its settings and what this machine can do. Blocks."""
+
+import os
+
+from studio9_common.errors import BadInput
+from studio9_common.logs import logger
+from studio9_worker.machine import memory_bytes
+from studio9_worker.runners.container import ContainerRunner, Owner
+from studio9_worker.runners.engine import Engine, Image
+from studio9_worker.runners.mounted import mounted_program
+from studio9_worker.runners.port import Runner, RunnerError
+from studio9_worker.runners.process import ProcessRunner
+from studio9_worker.runners.sealing import Program, Room
+from studio9_worker.settings import WorkerSettings
+
+TASK_USER = (10001, 10001)
+"""Of tasks where the agent is root; elsewhere they are the agent's own user."""
+MEMORY_SHARE = 0.8
+"""Of the machine's memory, for all slots together, where no limit is set."""
+
+
+def choose_runner(settings: WorkerSettings, worker: str, slots: int) -> Runner:
+    """The runner that the settings name. `auto`: containers where an engine answers and `task_image` is set.
+
+    Raises BadInput and RunnerError for containers that cannot be had.
+    """
+    if settings.runner == "process" or (settings.runner == "auto" and not settings.task_image):
+        return _processes(settings)
+    try:
+        return _containers(settings, worker, slots)
+    except RunnerError as error:
+        if settings.runner == "container":
+            raise
+        logger("worker").warning("no_containers", reason=error.message)
+        return _processes(settings)
+
+
+def _processes(settings: WorkerSettings) -> Runner:
+    logger("worker").warning("tasks_not_isolated", runner="process", advice="run trusted tasks only on this worker")
+    return ProcessRunner(settings.command, settings.trainers_python.parent)
+
+
+def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
+    if not settings.task_image:
+        raise BadInput("Containers need an image for tasks that bring none.", field="task_image")
+    engine = Engine(settings.docker_url)
+    image = _image(engine, settings.task_image)
+    program = mounted_program(settings.trainers_python) if settings.mount_trainers else Program()
+    memory = int(memory_bytes() * MEMORY_SHARE / max(1, slots))
+    user = TASK_USER if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    room = Room(
+        user=user,
+        memory_bytes=memory,
+        processes=settings.task_processes,
+        shm_bytes=int(settings.task_shm_gib * (1 << 30)),
+        tmp_bytes=int(settings.task_tmp_gib * (1 << 30)),
+    )
+    logger("worker").info(
+        "tasks_in_containers",
+        engine=engine.version(),
+        image=image.id,
+        trainers="mounted" if settings.mount_trainers else "in the image",
+        disk="file size and usage polling",
+    )
+    return ContainerRunner(engine, image, program, room, Owner(settings.installation, worker))
+
+
+def _image(engine: Engine, reference: str) -> Image:
+    """The operator's image, fixed by its id from now on; a name may have a tag, but not the moving one."""
+    if reference.endswith(":latest") or ":" not in reference.rpartition("/")[2]:
+        raise BadInput(
+            f"{reference!r} may be another image tomorrow.", field="task_image", fix="name a digest, an id or a tag"
+        )
+    return engine.image(reference) if "sha256:" in reference else engine.local_image(reference)

@@ -1,0 +1,183 @@
+"""The Docker Engine, as far as a runner of tasks needs it. Every call blocks: make it in a thread."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import requests
+from docker import errors
+
+from studio9_worker.runners.port import ImageMissing, RunnerError
+
+PINNED = re.compile(r"(?:[^\s@]+@)?sha256:[0-9a-f]{64}")
+"""A registry's digest (`name@sha256:…`), or the id of an image that exists on this machine only (`sha256:…`)."""
+TIMEOUT_S = 60.0
+OUTPUT_LINES = 50
+
+
+class EngineAway(RunnerError):
+    """The Docker Engine does not answer; start it, or correct docker_url."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image on this machine. `volumes` are the places that it wants to be written to."""
+
+    id: str
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the engine sees it. `status`: created, running, paused, restarting, removing, exited or dead."""
+
+    id: str
+    status: str
+    labels: Mapping[str, str]
+    exit_code: int
+    out_of_memory: bool
+    started: str
+    ended: str
+    error: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether its first process lives."""
+        return self.status in ("running", "paused", "restarting")
+
+
+class Engine:
+    """One engine at an address (`unix:///var/run/docker.sock`). Everything raises EngineAway when it does not answer
+    and RunnerError, in the engine's own words, when it refuses."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Any = None
+
+    def close(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def version(self) -> str:
+        """The engine's version."""
+        with _answers():
+            return str(self._api.version()["Version"])
+
+    def image(self, reference: str) -> Image:
+        """An image by digest or id, pulled if it is not here and has a digest. Raises ImageMissing."""
+        if PINNED.fullmatch(reference) is None:
+            raise ImageMissing(f"{reference!r} names no fixed image: give name@sha256:…, or sha256:… of a local one.")
+        try:
+            return self.local_image(reference)
+        except ImageMissing:
+            if "@" not in reference:
+                raise
+        self._pull(reference)
+        return self.local_image(reference)
+
+    def local_image(self, reference: str) -> Image:
+        """An image that is here, by any reference. Raises ImageMissing."""
+        with _answers():
+            try:
+                found = self._api.inspect_image(reference)
+            except errors.ImageNotFound:
+                raise ImageMissing(f"The image {reference} is not on this machine.") from None
+        return Image(found["Id"], tuple((found.get("Config") or {}).get("Volumes") or ()))
+
+    def _pull(self, reference: str) -> None:
+        name, _, digest = reference.rpartition("@")
+        try:
+            self._api.pull(name, tag=digest)
+        except (errors.APIError, requests.RequestException) as error:
+            raise ImageMissing(f"The image {reference} cannot be pulled: {_words(error)}") from None
+
+    def create(self, name: str, body: Mapping[str, Any]) -> None:
+        """Makes a container from a body in the Engine API's terms; one of this name that is there stays as it is."""
+        with _answers():
+            try:
+                self._api.create_container_from_config(dict(body), name)
+            except errors.ImageNotFound as error:
+                raise ImageMissing(_words(error)) from None
+            except errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+
+    def start(self, name: str) -> None:
+        """Starts a container; one that runs already goes on."""
+        with _answers():
+            self._api.start(name)
+
+    def find(self, name: str) -> Container | None:
+        """The container of this name."""
+        with _answers():
+            try:
+                found = self._api.inspect_container(name)
+            except errors.NotFound:
+                return None
+        state = found["State"]
+        return Container(
+            id=found["Id"],
+            status=state["Status"],
+            labels=found["Config"]["Labels"] or {},
+            exit_code=state["ExitCode"],
+            out_of_memory=state["OOMKilled"],
+            started=state["StartedAt"],
+            ended=state["FinishedAt"],
+            error=state.get("Error", ""),
+        )
+
+    def labelled(self, labels: Mapping[str, str]) -> list[Mapping[str, str]]:
+        """The labels of every container, ended or not, that carries these."""
+        wanted = [f"{key}={value}" for key, value in labels.items()]
+        with _answers():
+            found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": wanted})
+        return [one["Labels"] for one in found]
+
+    def output(self, name: str) -> str:
+        """The last lines that the container's first process wrote."""
+        with _answers():
+            content: bytes = self._api.logs(name, stdout=True, stderr=True, tail=OUTPUT_LINES)
+        return content.decode(errors="replace")
+
+    def kill(self, name: str) -> None:
+        """Kills all that runs in a container; one that has ended or is gone is left alone."""
+        with _answers():
+            try:
+                self._api.kill(name)
+            except errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def remove(self, name: str) -> None:
+        """Removes a container and its volumes, killing what runs; one that is gone is left alone."""
+        with _answers():
+            try:
+                self._api.remove_container(name, v=True, force=True)
+            except errors.APIError as error:
+                if error.status_code not in (404, 409):  # 409: it is being removed already
+                    raise
+
+    @property
+    def _api(self) -> Any:
+        if self._client is None:
+            self._client = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_S)
+        return self._client
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    try:
+        yield
+    except errors.APIError as error:
+        raise RunnerError(f"The Docker Engine refused: {_words(error)}") from None
+    except (errors.DockerException, requests.RequestException, OSError) as error:
+        raise EngineAway(f"The Docker Engine does not answer: {error}") from None
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)
