@@ -1,6 +1,8 @@
 """Every suite below may ask for a real server by name."""
 
 from studio9_cli.pytest_servers import (
+    docker_image,
+    docker_url,
     elasticsearch_url,
     postgresql_url,
     rabbitmq_management_url,
@@ -13,6 +15,8 @@ from studio9_cli.pytest_servers import (
 )
 
 __all__ = [
+    "docker_image",
+    "docker_url",
     "elasticsearch_url",
     "postgresql_url",
     "rabbitmq_management_url",

@@ -74,6 +74,18 @@ def redshift_url() -> str:
 
 
 @pytest.fixture(scope="session")
+def docker_url() -> str:
+    """Address of a Docker Engine."""
+    return address("STUDIO9_TEST_DOCKER_URL")
+
+
+@pytest.fixture(scope="session")
+def docker_image() -> str:
+    """Id of a small Debian image in that engine."""
+    return address("STUDIO9_TEST_DOCKER_IMAGE")
+
+
+@pytest.fixture(scope="session")
 def trainers_python() -> Path:
     """The trainers environment's interpreter; `studio9-task` lies beside it."""
     return Path(address(TRAINERS_PYTHON))

@@ -11,6 +11,8 @@ what is not set, `./studio9 test` starts, and sets for the tests it runs:
     STUDIO9_TEST_SQS_URL                  http://ACCESS_KEY:SECRET_KEY@HOST:PORT
     STUDIO9_TEST_SNS_URL                  http://ACCESS_KEY:SECRET_KEY@HOST:PORT
     STUDIO9_TEST_REDSHIFT_URL             redshift://USER:PASSWORD@HOST:PORT/DATABASE (no TLS: ssl=False)
+    STUDIO9_TEST_DOCKER_URL               unix:///SOCKET of a Docker Engine
+    STUDIO9_TEST_DOCKER_IMAGE             sha256:… of a small Debian image in it
 
 The region is us-east-1. SNS stands beside an SQS and an S3 of the same simulated account, for S3 → SNS → SQS at low
 volume. Redshift's COPY reads the S3 server of STUDIO9_TEST_S3_URL.

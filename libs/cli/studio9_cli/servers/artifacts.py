@@ -82,6 +82,11 @@ def maven_classpath(processes: Processes, name: str, group: str, artifact: str, 
     return _make(name, fetch, f"fetching {group}:{artifact}:{version} with Maven")
 
 
+def folder_of(name: str, fill: Callable[[Path], None], announcement: str) -> Path:
+    """The cached folder `name`, filled once by whatever makes it; other runs that want it wait meanwhile."""
+    return _make(name, fill, announcement)
+
+
 def _maven(processes: Processes, folder: Path, *arguments: str) -> None:
     command = ["mvn", "-q", "-B", *arguments]
     processes.run("mvn", command, within_s=MAVEN_LIMIT_S, environment=os.environ, folder=folder)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from studio9_cli.servers.docker import Docker
 from studio9_cli.servers.elasticmq import ElasticMq
 from studio9_cli.servers.elasticsearch import Elasticsearch
 from studio9_cli.servers.moto import Moto
@@ -28,7 +29,7 @@ from studio9_cli.servers.server import Missing, Place, Server
 
 def servers() -> tuple[Server, ...]:
     """One of each kind, in the order of reports."""
-    return (RabbitMq(), Elasticsearch(), PostgreSql(), S3(), ElasticMq(), Moto(), Redshift())
+    return (RabbitMq(), Elasticsearch(), PostgreSql(), S3(), ElasticMq(), Moto(), Redshift(), Docker())
 
 
 @dataclass(frozen=True, slots=True)
