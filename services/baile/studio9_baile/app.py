@@ -18,7 +18,7 @@ from studio9_baile.usecases import users
 from studio9_baile.usecases.catalogue import CatalogueKeeper
 from studio9_baile.v1 import albums, bootstrap, events, jobs
 from studio9_baile.v2.app import EXPOSED, METHODS, v2_app
-from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody
+from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody, too_large_problem
 from studio9_baile.watching import EventWatch
 from studio9_common.bus.port import Bus
 from studio9_common.clients.argo import ArgoClient
@@ -120,7 +120,7 @@ def _asgi(core: Core, bus: Bus) -> FastAPI:
         app.include_router(local_http.router(core.objects), prefix="/objects")
     if settings.ui_dir is not None:
         app.mount("/", BuiltUi(settings.ui_dir))
-    app.add_middleware(LimitBody, usual=settings.max_body, uploads={OWN_LIMITS: 1 << 62})
+    app.add_middleware(LimitBody, usual=settings.max_body, uploads={OWN_LIMITS: 1 << 62}, refuse=too_large_problem)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -3,6 +3,7 @@
 `/health`, `/ready` and `/metrics` are the same in every service: see `http/operating.py`.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from studio9_common.errors import Studio9Error, Unauthenticated
+from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
 from studio9_common.health import Check, Liveness, Readiness
 from studio9_common.http.observing import Observing
 from studio9_common.http.operating import loop_lag, operating_routes
@@ -24,6 +25,7 @@ from studio9_common.tracing import Tracer
 
 PROBLEM = "application/problem+json"
 QUIET_S = 10.0
+_SECRET = re.compile("password|token|secret", re.IGNORECASE)
 
 
 def create_app(
@@ -68,16 +70,8 @@ def create_app(
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "body")
-        body = {
-            "type": "urn:studio9:problem:bad_input",
-            "title": "bad input",
-            "status": 422,
-            "detail": f"{field}: {first['msg']}",
-            "field": field,
-        }
-        return JSONResponse(body, 422, None, PROBLEM)
+        refusal = _bad_input(error.errors()[0])
+        return JSONResponse(refusal.problem(), refusal.status, None, PROBLEM)
 
     @app.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> JSONResponse:
@@ -93,6 +87,16 @@ def create_app(
     served = metrics if serves_metrics else None
     app.include_router(operating_routes(service, alive or Liveness(), readiness, metrics, served))
     return app
+
+
+def _bad_input(finding: Mapping[str, Any]) -> BadInput:
+    """What pydantic has found, as any other bad input. A value that may be a secret is not shown."""
+    field = ".".join(str(part) for part in finding["loc"] if part not in ("body", "query", "path", "header")) or "body"
+    fix = str(finding["msg"]).removeprefix("Value error, ")
+    value = finding.get("input")
+    if not isinstance(value, (bool, int, float, str)) or _SECRET.search(field):
+        value = None
+    return BadInput(f"{field}: {fix}", field=field, value=value, fix=fix)
 
 
 class _Failures:

@@ -57,7 +57,7 @@ async def update_model(
 async def save_model(
     core: Core, caller: Caller, identifier: str, name: str | None, description: str | None
 ) -> SeenModel:
-    """Puts a trained model into the library."""
+    """Puts a trained model into the library, under a name that must be given."""
     async with core.database.write(caller.organisation) as work:
         model = await _own(work, caller, identifier)
         version = await work.versions.latest_of(model.id)
@@ -68,7 +68,7 @@ async def save_model(
         if model.in_library:
             raise BadInput("This model has already been saved in library", field="id", fix="rename it instead")
         model.in_library = True
-        await _rename(work, caller, model, name if name is not None else model.name)
+        await _rename(work, caller, model, name)
         if description is not None:
             model.description = text(description, "description")
         model.updated_at = work.now
@@ -102,7 +102,7 @@ async def _own(work: Work, caller: Caller, identifier: str) -> Model:
     return model
 
 
-async def _rename(work: Work, caller: Caller, model: Model, name: str) -> None:
+async def _rename(work: Work, caller: Caller, model: Model, name: str | None) -> None:
     wanted = asset_name(name, "Model")
     if await work.models.name_taken(caller.user, wanted, other_than=model.id):
         raise Conflict("Provided model name is already taken", field="name", value=wanted, fix="choose another name")

@@ -21,7 +21,7 @@ from studio9_baile.v2 import (
     session,
     users,
 )
-from studio9_baile.v2.middleware import LimitBody, RefuseNul
+from studio9_baile.v2.middleware import LimitBody, RefuseNul, too_large
 
 TOPICS = (
     session, users, config, albums, pictures, models, experiments, predictions, online, processes, projects, empty,
@@ -49,6 +49,7 @@ def v2_app(core: Core, **state: Any) -> FastAPI:
     app.add_middleware(RefuseNul)
     app.add_middleware(
         LimitBody,
+        refuse=too_large,
         usual=settings.max_body,
         uploads={r"/uploadPicture$": settings.max_picture, r"/uploadLabels$": settings.max_labels_csv},
     )

@@ -1,12 +1,15 @@
 """What happens to a request of `/v2.0` before it reaches a route: a trailing slash goes, and its body is limited."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from studio9_common.errors import TooLarge
+from studio9_common.http.app import PROBLEM
 
 MULTIPART_OVERHEAD = 64 * 1024
 """Bytes that the other parts of a multipart body may take beside the file."""
@@ -20,11 +23,26 @@ class BodyTooLarge(HTTPException):
         super().__init__(413, f"The body is larger than the {limit} bytes that this route accepts; send less")
 
 
+def too_large(limit: int) -> Response:
+    """The refusal as `/v2.0` writes it."""
+    refusal = BodyTooLarge(limit)
+    content = {"code": 413, "message": refusal.detail, "errors": refusal.errors}
+    return JSONResponse(content, 413, {"Connection": "close"})
+
+
+def too_large_problem(limit: int) -> Response:
+    """The refusal as problem details."""
+    refusal = TooLarge(field="body", fix=f"send at most {limit} bytes")
+    return JSONResponse(refusal.problem(), 413, {"Connection": "close"}, PROBLEM)
+
+
 class LimitBody:
     """Stops a body that is larger than its route allows, by its announced length or as it comes in."""
 
-    def __init__(self, app: ASGIApp, *, usual: int, uploads: Mapping[str, int]) -> None:
-        self._app, self._usual = app, usual
+    def __init__(
+        self, app: ASGIApp, *, usual: int, uploads: Mapping[str, int], refuse: Callable[[int], Response]
+    ) -> None:
+        self._app, self._usual, self._refuse = app, usual, refuse
         self._uploads = [(re.compile(pattern), limit + MULTIPART_OVERHEAD) for pattern, limit in uploads.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,9 +54,7 @@ class LimitBody:
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > limit:
             # Raised here it would pass the error handlers by: they stand further in.
-            refusal = BodyTooLarge(limit)
-            content = {"code": 413, "message": refusal.detail, "errors": refusal.errors}
-            await JSONResponse(content, 413, {"Connection": "close"})(scope, receive, send)
+            await self._refuse(limit)(scope, receive, send)
             return
         received = 0
 

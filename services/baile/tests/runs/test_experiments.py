@@ -280,6 +280,16 @@ async def test_renaming(ana: Any, workers: Any, albums: dict[str, str], experime
     await ana.refused(400, "PUT", f"/experiments/{made['id']}", {"name": " "})
 
 
+async def test_saving_needs_a_name(ana: Any, workers: Any, albums: dict[str, str], experiment: Any, until: Any) -> None:
+    made = await ana.ok("POST", "/experiments", experiment(albums))
+    await workers.complete(await workers.take())
+    step = (await finished(ana, until, f"/experiments/{made['id']}", "COMPLETED"))["result"]["step1"]
+    for path in (f"/cv-models/{step['cvModelId']}", f"/albums/{step['output']}"):
+        error = await ana.refused(400, "POST", f"{path}/save", {})
+        assert (error["errors"][0]["field"], error["errors"][0]["fix"]) == ("name", "give a name")
+        assert (await ana.ok("GET", path))["inLibrary"] is False
+
+
 async def test_models_are_saved_renamed_and_named_once(ana: Any, model: str) -> None:
     error = await ana.refused(400, "POST", f"/cv-models/{model}/save", {"name": "Again"})
     assert error["message"].startswith("This model has already been saved")
