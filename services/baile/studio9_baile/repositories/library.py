@@ -72,6 +72,10 @@ class Shares(Repository[Share]):
     async def received(self, user: str, email: str) -> list[Share]:
         return await self.all((Share.recipient == user) | (Share.recipient_email == email))
 
+    async def given(self, kind: str, asset: str, user: str) -> bool:
+        """Whether an asset is shared with a user."""
+        return await self.exists(Share.kind == kind, Share.asset == asset, Share.recipient == user)
+
     async def drop(self, kind: str, asset: str) -> None:
         """Ends all shares of an asset."""
         await self._session.execute(delete(Share).where(self.mine, Share.kind == kind, Share.asset == asset))

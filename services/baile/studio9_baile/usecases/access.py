@@ -2,7 +2,9 @@
 
 from studio9_baile.core import Caller
 from studio9_baile.models.base import Asset
+from studio9_baile.models.jobs import Process
 from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.changes import Kind
 from studio9_common.errors import Forbidden
 
 
@@ -25,3 +27,11 @@ async def check_read(work: Work, caller: Caller, kind: str, asset: Asset, share:
     found = await work.shares.find(share) if share else None
     if found is None or (found.kind, found.asset, found.recipient) != (kind, asset.id, caller.user):
         raise AccessDenied
+
+
+async def may_see_job(work: Work, caller: Caller, process: Process) -> bool:
+    """Whether a job is shown: to its owner, to administrators, to those with whom its asset is shared, and a stream's
+    to all, as everybody in the organisation manages online jobs."""
+    if caller.admin or process.owner == caller.user or process.target == Kind.ONLINE_JOB:
+        return True
+    return await work.shares.given(process.target, process.target_id, caller.user)

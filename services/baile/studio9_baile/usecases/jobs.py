@@ -8,6 +8,7 @@ from studio9_baile.core import Caller, Core
 from studio9_baile.jobs.news import ENDED, Ended
 from studio9_baile.jobs.results import Result, read_manifest, read_result
 from studio9_baile.models.jobs import Process
+from studio9_baile.usecases.access import may_see_job
 from studio9_common.contracts.job import Job, State
 from studio9_common.contracts.messages import TelemetryItem
 from studio9_common.documents.port import Where
@@ -18,7 +19,7 @@ MOST_METRICS = 100_000
 
 
 class JobMissing(NotFound):
-    """There is no such job in your organisation; check its id."""
+    """There is no such job that you may see; check its id, or ask its owner to share the asset that it works on."""
 
     code = "job_missing"
 
@@ -43,7 +44,7 @@ class KnownJob:
 
 
 async def get_job(core: Core, caller: Caller, identifier: str) -> KnownJob:
-    """A job of the caller's organisation. Raises JobMissing, Unavailable."""
+    """A job that the caller may see. Raises JobMissing, Unavailable."""
     process = await _process(core, caller, identifier)
     found = (await core.aries.get_jobs([process.id], organisation=caller.organisation))[0]
     return KnownJob(process, None if found is None else found[0])
@@ -84,6 +85,6 @@ async def _telemetry(core: Core, process: Process) -> AsyncIterator[TelemetryIte
 async def _process(core: Core, caller: Caller, identifier: str) -> Process:
     async with core.database.read(caller.organisation) as work:
         process = await work.processes.find(identifier)
-    if process is None:
-        raise JobMissing
+        if process is None or not await may_see_job(work, caller, process):
+            raise JobMissing
     return process

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from studio9_baile.models.library import Share
+from studio9_baile.usecases.changes import Kind
 from studio9_common.contracts.job import Attempt, Event, Exit, Job, ObjectRef, Phase, Spec, State
 from studio9_common.contracts.messages import JobCompleted
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.contracts.reasons import reason
+from studio9_common.ids import new_id
 from studio9_task.results import RESULT
 
 TIME = "2026-11-21T10:00:00.000000Z"
@@ -146,6 +149,50 @@ async def test_nobody_else_learns_that_there_is_a_job(installation: Any, ana: An
     installation.stand_ins.away = True
     away = await ana.send("GET", f"/v1/jobs/{process.id}")
     assert away.status_code == 503 and away.headers["retry-after"]
+
+
+async def test_a_job_is_shown_to_those_who_see_its_asset(installation: Any, ana: Any, asked: Any) -> None:
+    users = {}
+    for name in ("cy", "di"):
+        body = {"username": name, "email": f"{name}@lab.test", "password": "Correct-horse-9", "firstName": name.title(),
+                "lastName": "Oz"}  # fmt: skip
+        users[name] = (await ana.ok("POST", "/users", body))["id"]
+    cy, di = await installation.sign_in("cy"), await installation.sign_in("di")
+    process = await asked(cy)
+    stream = await asked(cy, target=Kind.ONLINE_JOB)
+    paths = [f"/v1/jobs/{process.id}", f"/v1/jobs/{process.id}/metrics"]
+    for path in paths:
+        assert (await di.send("GET", path)).status_code == 404
+        await cy.ok("GET", path)
+        await ana.ok("GET", path)
+    assert (await di.ok("GET", f"/v1/jobs/{stream.id}"))["target"] == "ONLINE_JOB"
+    async with installation.baile.core.database.write(process.organisation) as work:
+        given = {"id": new_id(), "organisation": process.organisation, "created_at": work.now, "updated_at": work.now}
+        asset = {"kind": process.target, "asset": process.target_id, "owner": users["cy"], "recipient": users["di"]}
+        work.shares.add(Share(**given, **asset))
+    for path in paths:
+        await di.ok("GET", path)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"token": 5}, "token"), ({"token": "x", "organisation": 7}, "organisation"), ({"x": 1, "token": "t"}, "x")],
+)
+async def test_bad_input_is_a_problem_with_status_400(installation: Any, body: Any, field: str) -> None:
+    whole = dict.fromkeys(("token", "organisation", "username", "email", "password", "firstName", "lastName"), "a")
+    refused = await installation.http().post("/v1/bootstrap", json={**whole, **body})
+    assert refused.status_code == 400 and refused.headers["content-type"] == "application/problem+json"
+    problem = refused.json()
+    assert (problem["type"], problem["status"], problem["field"]) == ("urn:studio9:problem:bad_input", 400, field)
+    assert problem["fix"] and problem["detail"].startswith(f"{field}: ")
+    assert problem.get("value") == (None if field == "token" else str(body[field]))
+
+
+async def test_a_body_above_the_limit_is_a_problem(installation: Any) -> None:
+    large = b" " * (installation.settings.max_body + 1)
+    refused = await installation.http().post("/v1/bootstrap", content=large)
+    assert refused.status_code == 413 and refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["fix"] == f"send at most {installation.settings.max_body} bytes"
 
 
 async def test_baile_is_ready_when_its_dependencies_are(installation: Any) -> None:
