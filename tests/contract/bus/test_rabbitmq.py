@@ -10,10 +10,14 @@ import aio_pika
 import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
+from aiormq.channel import Channel
 from yarl import URL
 
 from studio9_common.bus import BadMessage, BusUnavailable, Queue, QueueGone, Subscriber, open_bus
 from studio9_common.bus.rabbitmq import BusForbidden, publisher, topology
+from studio9_common.bus.rabbitmq.silence import TRIES
+
+from .conftest import Names
 
 
 class Wire:
@@ -444,3 +448,49 @@ async def test_many_declarations_of_an_expiring_queue_keep_their_type(bus, names
     }
     await bus.declare(queue)
     await bus.declare(queue)
+
+
+async def test_a_queue_that_never_answers_is_made_anew(
+    rabbitmq_url: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that was killed in a bad moment has a queue without a leader: it does not answer to a consumer."""
+    bus = await open_bus(rabbitmq_url, name="silence")
+    queue = names.spec("silent")
+    await bus.declare(queue)
+    await bus.publish(names.message(mandatory=True))
+
+    async def no_answer(self: Channel, *_: object, **__: object) -> None:
+        raise TimeoutError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Channel, "basic_consume", no_answer)
+        for _ in range(TRIES):
+            await bus.declare(queue)
+            assert await bus.depth(queue.name) == 1
+            with pytest.raises(BusUnavailable):
+                async with bus.consume(queue.name):
+                    pass
+    await bus.declare(queue)
+    assert await bus.depth(queue.name) == 0
+    await bus.publish(names.message(b"again", mandatory=True))
+    async with bus.consume(queue.name) as consumer:
+        (delivery,) = await consumer.get(1)
+        assert delivery.body == b"again"
+        await delivery.ack()
+    await bus.delete(queue.name)
+    await bus.close()
+
+
+async def test_a_queue_that_refuses_has_answered(rabbitmq_url: str, names: Names) -> None:
+    bus = await open_bus(rabbitmq_url, name="silence")
+    queue = names.spec("refusing")
+    await bus.declare(queue)
+    await bus.publish(names.message(mandatory=True))
+    for _ in range(TRIES + 1):
+        with pytest.raises(QueueGone):
+            async with bus.consume(names.queue("none")):
+                pass
+    await bus.declare(queue)
+    assert await bus.depth(queue.name) == 1
+    await bus.delete(queue.name)
+    await bus.close()

@@ -14,7 +14,9 @@ from studio9_common.bus.rabbitmq.dead import DeadLetters
 from studio9_common.bus.rabbitmq.failures import BusForbidden
 from studio9_common.bus.rabbitmq.link import Link, channel_of
 from studio9_common.bus.rabbitmq.publisher import Publisher
+from studio9_common.bus.rabbitmq.silence import Silence
 from studio9_common.errors import Studio9Error
+from studio9_common.logs import logger
 
 Topology = Literal["own", "given"]
 """`own`: exchanges, ladder and dead letters are declared with every new connection. `given`: they exist already, and
@@ -32,11 +34,15 @@ class RabbitBus:
         self._queues: dict[str, Queue] = {}
         self._link = Link(url, name, self._prepare)
         self._publisher = Publisher(self._link)
+        self._silence = Silence()
         self._dead = DeadLetters(self._link, self._publisher)
 
     async def declare(self, *queues: Queue) -> None:
         connection = await self._link.connection()
         for queue in queues:
+            if self._silence.given_up(queue.name):
+                logger("bus").error("queue_made_anew", queue=queue.name)
+                await self._delete(queue.name)
             await self._declare(connection, queue)
             known = self._queues.get(queue.name, queue)
             self._queues[queue.name] = known.with_bindings(queue.bindings)
@@ -59,10 +65,13 @@ class RabbitBus:
         return outcomes
 
     def consume(self, queue: str, *, prefetch: int = 64) -> Consumer:
-        return RabbitConsumer(self._link, self._publisher, queue, prefetch)
+        return RabbitConsumer(self._link, self._publisher, self._silence, queue, prefetch)
 
     async def delete(self, queue: str) -> None:
         self._queues.pop(queue, None)
+        await self._delete(queue)
+
+    async def _delete(self, queue: str) -> None:
         async with self._link.channel(f"the queue {queue}") as channel:
             # A quorum queue answers `if_unused` and `if_empty` by closing the connection.
             await channel.queue_delete(queue, if_unused=False, if_empty=False)

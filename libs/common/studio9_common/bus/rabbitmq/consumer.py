@@ -17,18 +17,20 @@ from studio9_common.bus.rabbitmq.delivery import RabbitDelivery
 from studio9_common.bus.rabbitmq.failures import translate, translated
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
 from studio9_common.bus.rabbitmq.publisher import Publisher
+from studio9_common.bus.rabbitmq.silence import Silence
 from studio9_common.errors import Studio9Error
 
 
 class RabbitConsumer:
     """See `studio9_common.bus.port.Consumer`."""
 
-    def __init__(self, link: Link, publisher: Publisher, queue: str, prefetch: int) -> None:
+    def __init__(self, link: Link, publisher: Publisher, silence: Silence, queue: str, prefetch: int) -> None:
         self.queue = queue
         self.publisher = publisher
         self.left = False
         self.lost: Studio9Error | None = None
         self._link = link
+        self._silence = silence
         self._prefetch = max(1, min(prefetch, 65535))
         self._buffer: deque[DeliveredMessage] = deque()
         self._arrival: asyncio.Future[None] | None = None
@@ -46,7 +48,7 @@ class RabbitConsumer:
                 channel.on_consumer_cancel_callbacks.add(self._on_cancel)
                 try:
                     await channel.basic_qos(prefetch_count=self._prefetch)
-                    await channel.basic_consume(self.queue, self._on_message)
+                    await self._begin(channel)
                 except BaseException:
                     await close_channel(self._wrapper)
                     raise
@@ -62,6 +64,14 @@ class RabbitConsumer:
                 await self._acks.flush()
         if self._wrapper is not None:
             await close_channel(self._wrapper)
+
+    async def _begin(self, channel: Channel) -> None:
+        try:
+            await channel.basic_consume(self.queue, self._on_message)
+        except BaseException as error:
+            self._silence.failed(self.queue, error)
+            raise
+        self._silence.broken(self.queue)
 
     async def get(self, limit: int = 1, timeout_s: float | None = None) -> list[Delivery]:
         if not self._buffer and self.lost is None:
