@@ -33,6 +33,7 @@ def repository(tmp_path: Path) -> Path:
         "tests/deploy/test_a.py",
         "tests/e2e/test_a.py",
         "tests/chaos/test_a.py",
+        "tests/bench/test_a.py",
     ):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).touch()
@@ -51,15 +52,15 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["trainers", "baile", "unit", "deploy", "contract", "e2e"]
+    assert list(plan) == ["trainers", "baile", "unit", "deploy", "contract", "e2e", "chaos"]
     assert plan["baile"].paths == ("services/baile/tests",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
     assert plan["unit"].servers == ("postgresql",)
     assert [name for name, part in plan.items() if part.servers == parts.EVERY] == ["contract", "e2e"]
-    assert [name for name, part in plan.items() if part.alone] == ["e2e"]
+    assert [name for name, part in plan.items() if part.alone] == ["e2e", "chaos"]
     everything = parts.planned(repository, unit=False, everything=True)
-    assert [part.name for part in everything][-1] == "chaos"
+    assert [part.name for part in everything][-1] == "bench"
     alone = parts.planned(repository, unit=True, everything=False)
     assert [(part.name, part.servers) for part in alone] == [("trainers", ()), ("baile", ()), ("unit", ())]
 

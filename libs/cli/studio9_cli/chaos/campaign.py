@@ -93,11 +93,13 @@ class _Run:
             left=left,
         )
         cuts = cut_queues(self._platform.broker_log)
+        dead = await self._platform.bus.dead_letters()
         return {
             "evidence": evidence,
             "findings": judge(evidence),
             "recoveries": self._recoveries,
             "settled_s": settled_s,
+            "dead_letters": [f"{one.queue}: {one.reason}" for one in dead],
             "delivery_timeout": {**held, "consumers_cut_later": cuts},
         }
 
@@ -130,7 +132,8 @@ class _Run:
         undisturbed = alone and begun == self._begun
         took = None if ended is None else round(ended - repaired, 2)
         self._recoveries.append(Recovery(fault, took, undisturbed))
-        self._tell(f"       … {fault.kind} {fault.target}: a new job ran through after {took} s")
+        at = asyncio.get_running_loop().time() - self._since
+        self._tell(f"{at:6.1f} s … {fault.kind} {fault.target}: a new job ran through {took} s after its end")
 
     def _left(self) -> int:
         seen = self._asker.seen

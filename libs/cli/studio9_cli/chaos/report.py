@@ -14,7 +14,7 @@ from studio9_cli.chaos.checker import SORTS, Evidence, Finding
 from studio9_cli.chaos.plan import Fault, Plan
 from studio9_cli.chaos.platform import Platform
 from studio9_common.contracts.job import Job, State
-from studio9_common.times import format_time
+from studio9_common.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from studio9_cli.chaos.campaign import Options
@@ -43,6 +43,7 @@ def report_of(
     findings: Sequence[Finding],
     recoveries: Sequence[Recovery],
     settled_s: float | None,
+    dead_letters: Sequence[str],
     delivery_timeout: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The report: small, and all that the ledger needs."""
@@ -68,6 +69,8 @@ def report_of(
         "attempts_lost": lost["lost"],
         "resumed": sum(1 for job in jobs if job.result and job.result.summary.get("resumed_from")),
         "failed_by_reason": _reasons(jobs),
+        "cancel_s": _cancels(evidence),
+        "dead_letters": list(dead_letters),
         "settled_s": settled_s,
         "faults": len(recoveries),
         "recovery": _by_kind(recoveries),
@@ -80,6 +83,19 @@ def report_of(
 def _reasons(jobs: Iterable[Job]) -> dict[str, int]:
     codes = (job.reason.code for job in jobs if job.state is State.failed and job.reason is not None)
     return dict(sorted(Counter(codes).items()))
+
+
+def _cancels(evidence: Evidence) -> dict[str, Any]:
+    """Seconds from a cancel that the broker had confirmed until the job's end, faults or not."""
+    ends = {id: evidence.jobs[id].ended_at for id in evidence.cancels if id in evidence.jobs}
+    found = sorted(
+        max(0.0, parse_time(end).timestamp() - evidence.cancels[id]) for id, end in ends.items() if end is not None
+    )
+    return {
+        "cancels": len(found),
+        "median_s": round(statistics.median(found), 2) if found else None,
+        "max_s": round(found[-1], 2) if found else None,
+    }
 
 
 def _by_kind(recoveries: Iterable[Recovery]) -> dict[str, Any]:

@@ -9,13 +9,13 @@ TRAINERS = ("libs/trainers", "libs/task")
 # Baile's unit tests take as long as all the others together: they are a part of their own.
 BAILE = "services/baile"
 # Suites under tests/, in the order they run; the last ones only when everything is asked for.
-SUITES = ("deploy", "contract", "integration", "simulation", "containers", "e2e")
-EXTRA = ("chaos", "bench")
+SUITES = ("deploy", "contract", "integration", "simulation", "containers", "e2e", "chaos")
+EXTRA = ("bench",)
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
-ALONE = frozenset({"containers", "e2e", "chaos", "bench"})
+ALONE = frozenset({"simulation", "containers", "e2e", "chaos", "bench"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,5 @@ def _suite(name: str) -> Part:
 def _needs(name: str) -> tuple[str, ...]:
     if name == "containers":
         return ("docker",)
-    return () if name in ("deploy", "simulation") else EVERY
+    # Chaos kills its servers, so it has its own.
+    return () if name in ("deploy", "simulation", "chaos") else EVERY
