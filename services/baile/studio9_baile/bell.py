@@ -7,6 +7,7 @@ from collections import defaultdict
 OUTBOX = "outbox"
 CONFIG = "config"
 RESULTS = "results"
+MERGES = "merges"
 EVENTS = "events"
 
 

@@ -99,7 +99,7 @@ async def test_a_copy_shares_bytes_and_has_labels_of_its_own(ana: Any, png: Any)
     await ana.refused(400, "POST", f"/albums/{clone['id']}/copy", {})
 
 
-async def test_merging(ana: Any, bo: Any, png: Any) -> None:
+async def test_merging(ana: Any, bo: Any, png: Any, until: Any) -> None:
     one, two = await album(ana, "one"), await album(ana, "two")
     other, foreign = await album(ana, "other", "CLASSIFICATION"), await album(bo, "foreign")
 
@@ -117,7 +117,17 @@ async def test_merging(ana: Any, bo: Any, png: Any) -> None:
     await ana.upload(one["id"], "p", png())
     await ana.upload(two["id"], "q", png())
     merged = await ana.ok("POST", "/albums", body(one["id"], two["id"]))
+    assert merged["status"] == "UPLOADING"
+
+    async def active() -> bool:
+        return bool((await ana.ok("GET", f"/albums/{merged['id']}"))["status"] == "ACTIVE")
+
+    await until(active)
     assert (await ana.ok("GET", f"/albums/{merged['id']}/pictures"))["count"] == 2
+    process = await ana.ok("GET", f"/albums/{merged['id']}/process")
+    assert (process["jobType"], process["target"], process["targetId"]) == ("MERGE_ALBUM", "ALBUM", merged["id"])
+    assert (process["status"], process["progress"]) == ("COMPLETED", 1.0)
+    assert process["started"] <= process["completed"]
 
 
 async def test_a_deleted_album_is_gone_with_its_pictures(ana: Any, png: Any) -> None:

@@ -10,7 +10,7 @@ SQL = ("models", "repositories", "alembic", "database.py", "migrations.py")
 OVER_ALL = {
     "usecases/signing_in.py", "usecases/users.py", "usecases/catalogue.py", "usecases/deployments.py",
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
-    "jobs/running.py", "jobs/streams.py", "watching.py",
+    "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "watching.py",
 }  # fmt: skip
 """Who signs in has no organisation yet; buckets and the catalogue belong to none; background work is for all."""
 

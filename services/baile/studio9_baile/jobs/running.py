@@ -3,13 +3,14 @@
 import asyncio
 import shutil
 
-from studio9_baile.bell import CONFIG, EVENTS, OUTBOX, RESULTS
+from studio9_baile.bell import CONFIG, EVENTS, MERGES, OUTBOX, RESULTS
 from studio9_baile.core import Core
 from studio9_baile.jobs.config import ConfigWriter
 from studio9_baile.jobs.finishing import Finisher
 from studio9_baile.jobs.forgetting import Forgetter
 from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE, Hearing
 from studio9_baile.jobs.loop import Loop
+from studio9_baile.jobs.merging import Merger
 from studio9_baile.jobs.outbox import Publisher
 from studio9_baile.jobs.rereading import Rereader
 from studio9_baile.jobs.streams import StreamFinder
@@ -33,6 +34,7 @@ class Background:
             Loop(OUTBOX, Publisher(core, bus).step, every_s=1.0, bell=bell),
             Loop(CONFIG, ConfigWriter(core).step, every_s=1.0, bell=bell),
             Loop(RESULTS, Finisher(core).step, every_s=1.0, bell=bell),
+            Loop(MERGES, Merger(core).step, every_s=1.0, bell=bell),
             Loop(EVENTS, core.watch.step, every_s=1.0, bell=bell),
             Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),

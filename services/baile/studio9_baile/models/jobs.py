@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from studio9_baile.models.base import Base, Scoped, reference
 
+MERGE = "merge"
+"""The kind of the one process that Baile works off by itself: no job of Orion's stands behind it."""
+
 
 class ProcessStatus(StrEnum):
     """COMPLETED once the job has completed and its result is in the assets."""

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from studio9_baile.models.identity import BootstrapToken, Organisation, SignIn, SignInFailures, User
-from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ResultState
+from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
 from studio9_baile.models.records import BucketRow, KnownCatalogue
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
@@ -115,13 +115,14 @@ class SystemWork:
         statement = select(Organisation.id, Organisation.next_event).where(Organisation.id.in_(organisations))
         return {row[0]: row[1] for row in await self._session.execute(statement)}
 
-    async def claim_result(self, lease: timedelta) -> Scope | None:
-        """A process whose result waits to be brought into the assets, the oldest first; nobody else gets it until the
-        lease has passed."""
+    async def claim_result(self, lease: timedelta, *, merges: bool = False) -> Scope | None:
+        """A process whose result waits to be brought into the assets (or a merge that is not done), the oldest first;
+        nobody else gets it until the lease has passed."""
         waiting = (
             select(Process)
             .where(
                 Process.result_state == ResultState.pending,
+                Process.kind == MERGE if merges else Process.kind != MERGE,
                 or_(Process.fill_after.is_(None), Process.fill_after <= self.now),
             )
             .order_by(Process.ended_at, Process.id)

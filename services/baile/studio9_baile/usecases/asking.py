@@ -1,12 +1,13 @@
 """Asking for a job: its process and its message, in the transaction of the assets that it works on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio9_baile.bell import OUTBOX
+from studio9_baile.bell import MERGES, OUTBOX
 from studio9_baile.jobs.limits import Limits
-from studio9_baile.models.jobs import OutboxMessage, Process, ProcessStatus, ResultState
+from studio9_baile.models.jobs import MERGE, OutboxMessage, Process, ProcessStatus, ResultState
+from studio9_baile.models.pictures import Album
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
 from studio9_common.contracts.envelope import encode
@@ -68,13 +69,41 @@ def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
 
 
 def ask_cancel(work: Work, process: Process, by: str) -> None:
-    """Asks for a job's end. Nothing changes here until Orion tells that it has ended."""
-    if process.cancel_requested_at is None:
-        process.cancel_requested_at = work.now
+    """Asks for a job's end. Nothing changes here until Orion tells that it has ended; a merge ends here."""
+    if process.cancel_requested_at is not None:
+        return
+    process.cancel_requested_at = work.now
+    if process.kind == MERGE:
+        work.rings.add(MERGES)
+    else:
         post(work, process.id, JobCancel(job=process.id, requested_by=by))
 
 
 def post(work: Work, job: str, message: Message) -> None:
+def begin_merge(work: Work, album: Album, sources: Sequence[str], *, only_labelled: bool) -> Process:
+    """Adds the process of a merge; from the commit on it is carried out, also after a restart."""
+    work.rings.add(MERGES)
+    return work.processes.add(
+        Process(
+            id=new_job(),
+            organisation=work.organisation,
+            created_at=work.now,
+            owner=album.owner,
+            kind=MERGE,
+            job_type="MERGE_ALBUM",
+            target=Kind.ALBUM.value,
+            target_id=album.id,
+            listed=True,
+            context={"sources": list(sources), "only_labelled": only_labelled},
+            status=ProcessStatus.QUEUED,
+            progress=0.0,
+            attempt=0,
+            result_state=ResultState.pending,
+            fill_failures=0,
+        )
+    )
+
+
     """Puts a message into the outbox."""
     outgoing = encode(message, source=SOURCE, organisation=work.organisation, now=work.now)
     work.outbox.add(

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.pictures import Album, AlbumType, LabelMode, Picture
+from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode, Picture
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import asset_name, text
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken, require_active
+from studio9_baile.usecases.asking import begin_merge
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_common.errors import BadInput
@@ -49,7 +50,7 @@ async def merge_albums(
     description: str | None = None,
     only_labelled: bool = False,
 ) -> Album:
-    """A source album with the pictures of several albums of one label mode."""
+    """A source album for the pictures of several albums of one label mode: a process brings them in."""
     wanted = asset_name(name, "Album")
     if not sources:
         raise BadInput("At least one album to merge required", field="copyPicturesFrom", fix="name one or more albums")
@@ -62,44 +63,66 @@ async def merge_albums(
             raise BadInput("Label Mode of merging albums does not match", field="labelMode", fix="merge like with like")
         for album in albums:
             require_active(album)
-        merged = await _new(work, caller, wanted, label_mode, text(description, "description"))
-        copied = 0
-        for album in albums:
-            copied += await _copy_pictures(work, album, merged, None, only_labelled)
-            made_from(work, Kind.ALBUM, merged.id, Kind.ALBUM, album.id, "merge")
-        if copied == 0:
+        if not await _some(work, albums, only_labelled):
             raise BadInput("Selected albums have no pictures", field="copyPicturesFrom", fix="upload pictures first")
+        described = text(description, "description")
+        merged = await _new(work, caller, wanted, label_mode, described, AlbumStatus.UPLOADING)
+        for album in albums:
+            made_from(work, Kind.ALBUM, merged.id, Kind.ALBUM, album.id, "merge")
+        begin_merge(work, merged, [album.id for album in albums], only_labelled=only_labelled)
     return merged
 
 
-async def _new(work: Work, caller: Caller, name: str, mode: LabelMode, description: str | None) -> Album:
+async def _some(work: Work, albums: Sequence[Album], only_labelled: bool) -> bool:
+    """Whether there is any picture to be copied."""
+    for album in albums:
+        count = await work.pictures.count(work.pictures.row.album == album.id)
+        if only_labelled:
+            count -= await work.labels.unlabelled(album.id, [False, True])
+        if count:
+            return True
+    return False
+
+
+async def _new(
+    work: Work,
+    caller: Caller,
+    name: str,
+    mode: LabelMode,
+    description: str | None,
+    status: AlbumStatus = AlbumStatus.ACTIVE,
+) -> Album:
     if await work.albums.name_taken(caller.user, name):
         raise name_taken("Album", name)
-    album = add_album(work, caller.user, NewAlbum(name=name, label_mode=mode, description=description))
-    changed(work, Kind.ALBUM, album.id, "created", by=caller)
+    new = NewAlbum(name=name, label_mode=mode, description=description, status=status)
+    album = add_album(work, caller.user, new)
+    changed(work, Kind.ALBUM, album.id, "created", by=caller, status="" if status is AlbumStatus.ACTIVE else status)
     await work.flush()
     return album
 
 
 async def _copy_pictures(
     work: Work, source: Album, target: Album, only: Collection[str] | None, only_labelled: bool
-) -> int:
+) -> None:
     wanted = None if only is None else set(only)
-    origin = "human" if source.type is AlbumType.SOURCE else "model"
-    copied = 0
     async for chunk in work.pictures.every(source.id):
         chosen = [picture for picture in chunk if wanted is None or picture.id in wanted]
-        labels = await _labels(work, source, chosen)
-        if only_labelled:
-            chosen = [picture for picture in chosen if labels[picture.id]]
-        copies = {picture.id: _copy(work, picture, target.id) for picture in chosen}
-        work.pictures.add_all(copies.values())
-        await work.flush()
-        labelled = [picture for picture in chosen if labels[picture.id]]
-        shapes = {copies[picture.id].id: labels[picture.id] for picture in labelled}
-        await revise(work, [copies[picture.id] for picture in labelled], shapes, source=origin)
-        copied += len(chosen)
-    return copied
+        await copy_some(work, source, target, chosen, only_labelled=only_labelled)
+
+
+async def copy_some(
+    work: Work, source: Album, target: Album, pictures: Sequence[Picture], *, only_labelled: bool
+) -> None:
+    """Copies these pictures of `source` with their labels into `target`."""
+    labels = await _labels(work, source, pictures)
+    chosen = [picture for picture in pictures if labels[picture.id] or not only_labelled]
+    copies = {picture.id: _copy(work, picture, target.id) for picture in chosen}
+    work.pictures.add_all(copies.values())
+    await work.flush()
+    labelled = [picture for picture in chosen if labels[picture.id]]
+    shapes = {copies[picture.id].id: labels[picture.id] for picture in labelled}
+    origin = "human" if source.type is AlbumType.SOURCE else "model"
+    await revise(work, [copies[picture.id] for picture in labelled], shapes, source=origin)
 
 
 async def _labels(work: Work, source: Album, pictures: Sequence[Picture]) -> dict[str, Sequence[Shape]]:
