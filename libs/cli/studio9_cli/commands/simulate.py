@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=100, help="how many seeds; each is one run (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--processes", type=int, default=1, help="how many runs at once (default 1)")
+    parser.add_argument("--within", type=float, metavar="S", help="begin nothing new after so many seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
     parser.add_argument(
         "--plant", metavar="NAME", help="find a planted bug, or `all` of them, instead; `list` names them"
@@ -38,12 +39,12 @@ def run(args: argparse.Namespace) -> int:
         report: dict[str, Any] = {"seed": args.seed, "plants": found}
         good = all(one["found"] for one in found)
     else:
-        report = simulate(args.runs, args.seed, tell=_say, processes=args.processes)
+        report = simulate(args.runs, args.seed, tell=_say, processes=args.processes, within_s=args.within)
         good = not report["failures"]
         told = ", ".join(f"{name} {report[name]}" for name in ("lost", "doubled", "stuck", "leaked", "broken"))
         print(
             f"{report['runs']} runs, {report['simulated_hours']} simulated hours in {report['seconds']} s: {told};"
-            f" {report['pairs_reached']} pairs of state and event"
+            f" {report['legal_pairs_reached']} of {report['legal_pairs']} legal pairs of state and event"
         )
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

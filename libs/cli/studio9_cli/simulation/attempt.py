@@ -1,4 +1,4 @@
-"""What stands in for the file-bound parts of an attempt's life: staging, outputs, telemetry, patience."""
+"""What stands in for the file-bound parts of an attempt's life: staging, outputs, patience."""
 
 import asyncio
 import random
@@ -62,19 +62,6 @@ class Staging:
             raise StagingFailed(reason("staging_error", str(error))) from error
 
 
-class Pump:
-    """Stands in for `studio9_worker.pump.TelemetryPump`: telemetry decides nothing."""
-
-    def __init__(self, context: Context, record: AttemptRecord) -> None:
-        self._ended = asyncio.Event()
-
-    def end(self) -> None:
-        self._ended.set()
-
-    async def run(self) -> None:
-        await self._ended.wait()
-
-
 class Collector:
     """Stands in for `studio9_worker.collect.Collector`: outputs, then the manifest, then the result."""
 
@@ -118,4 +105,4 @@ def epoch_of(resume: ObjectRef | None) -> int:
     return 0 if resume is None else int(resume.key.rpartition("/")[2].partition("-")[0])
 
 
-__all__ = ["Collector", "Folder", "Pump", "Staging", "epoch_of", "patiently", "put_output"]
+__all__ = ["Collector", "Folder", "Staging", "epoch_of", "patiently", "put_output"]

@@ -81,6 +81,7 @@ class Broker:
         """The connections of a node end (None: all), as both sides see at once."""
         for line in self.lines.values():
             for consumer in [one for one in line.consumers if which in {None, one.node}]:
+                self.weather.effects["connections"] += 1
                 consumer.fail()
                 self.leave(line, consumer)
 
@@ -115,11 +116,11 @@ class Broker:
         for line in lines:
             ttl = min(line.spec.message_ttl_s or math.inf, message.expires_s or math.inf)
             letter = Letter(message, self.loop.now + ttl)
-            if weather.delays and rng.random() < weather.delays:
+            if weather.delays and weather.strikes("delays", rng):
                 self.loop.after(rng.uniform(0, weather.delay_s), self.put, line, letter)
             else:
                 self.put(line, letter)
-            if weather.duplicates and rng.random() < weather.duplicates:
+            if weather.duplicates and weather.strikes("duplicates", rng):
                 again = Letter(message, letter.expires)
                 self.loop.after(rng.choice((0.0, 0.05, 1.0, 40.0)) * rng.random(), self.put, line, again)
         return bool(lines)
@@ -127,7 +128,7 @@ class Broker:
     def put(self, line: Line, letter: Letter) -> None:
         if line.gone:
             return
-        if self.weather.reordering and line.ready and self.rng.random() < self.weather.reordering:
+        if self.weather.reordering and line.ready and self.weather.strikes("reordering", self.rng):
             line.ready.insert(self.rng.randrange(len(line.ready)), letter)
         else:
             line.ready.append(letter)

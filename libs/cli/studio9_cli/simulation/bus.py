@@ -204,7 +204,7 @@ class SimBus:
         if not messages:
             return []
         loop, weather, rng = self.broker.loop, self.broker.weather, self._rng
-        if not weather.reaches(self.node, "bus") or "bus" in weather.full_disks:
+        if not weather.reaches(self.node, "bus") or (weather.full_disks and weather.full("bus")):
             waiter = future(loop)
             loop.after(rng.uniform(0.01, 5.0), _set, waiter)
             await waiter
@@ -222,10 +222,10 @@ class SimBus:
         weather, rng = self.broker.weather, self._rng
         if not weather.reaches(self.node, "bus"):
             return BusUnavailable()
-        if weather.loss_before_confirm and rng.random() < weather.loss_before_confirm:
+        if weather.loss_before_confirm and weather.strikes("loss_before_confirm", rng):
             return BusUnavailable()
         routed = self.broker.route(message)
-        if weather.confirm_lost and rng.random() < weather.confirm_lost:
+        if weather.confirm_lost and weather.strikes("confirm_lost", rng):
             return BusUnavailable()
         return None if routed or not message.mandatory else Unroutable()
 

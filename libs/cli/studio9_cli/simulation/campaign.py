@@ -1,11 +1,13 @@
 """Many runs: their counts, their failures with a shrunk trace, and whether each planted bug is found."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
@@ -14,6 +16,7 @@ from studio9_cli.simulation.plan import plan_of
 from studio9_cli.simulation.plants.catalogue import plants
 from studio9_cli.simulation.shrinking import shrink, story
 from studio9_cli.simulation.world import Run, World
+from studio9_orion.core.table import TABLE
 
 SORTS = ("lost", "doubled", "stuck", "leaked", "broken")
 BATCH = 50
@@ -22,6 +25,9 @@ SHOWN = 2
 """Failures of a batch that are shrunk and told in full; the others give their seed."""
 PLANT_SEEDS = 400
 """Seeds that are tried for one planted bug."""
+
+LEGAL = frozenset((str(phase), event) for phase, row in TABLE.items() for event in row)
+"""Pairs of a job's phase and an event that may lead somewhere; any other event in a phase changes nothing there."""
 
 Told = Callable[[str], None]
 
@@ -32,12 +38,16 @@ class Batch:
 
     counts: Counter[str] = field(default_factory=Counter)
     pairs: set[tuple[str, str]] = field(default_factory=set)
+    injected: Counter[str] = field(default_factory=Counter)
+    took_effect: Counter[str] = field(default_factory=Counter)
     simulated_s: float = 0.0
     failures: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, other: "Batch") -> None:
         self.counts += other.counts
         self.pairs |= other.pairs
+        self.injected += other.injected
+        self.took_effect += other.took_effect
         self.simulated_s += other.simulated_s
         self.failures += other.failures
 
@@ -48,6 +58,8 @@ def run_batch(seeds: range) -> Batch:
     for seed in seeds:
         run = World(plan_of(seed)).run()
         batch.pairs |= run.pairs
+        batch.injected.update(run.injected)
+        batch.took_effect.update(run.took_effect)
         batch.simulated_s += run.simulated_s
         batch.counts.update(problem.sort for problem in run.problems)
         if run.problems:
@@ -55,26 +67,42 @@ def run_batch(seeds: range) -> Batch:
     return batch
 
 
-def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1) -> dict[str, Any]:
-    """Runs seeds `seed` to `seed + runs - 1` and reports. What is reported does not depend on `processes`."""
+def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1, within_s: float | None = None) -> dict[str, Any]:
+    """Runs seeds `seed` to `seed + runs - 1` and reports. What is reported does not depend on `processes`.
+
+    After `within_s` seconds nothing new is begun: `runs` in the report says how many there were.
+    """
     began = time.monotonic()
-    parts = [range(start, min(start + BATCH, seed + runs)) for start in range(seed, seed + runs, BATCH)]
+    parts = iter([range(start, min(start + BATCH, seed + runs)) for start in range(seed, seed + runs, BATCH)])
     total = Batch()
-    with _pool(processes) as pool:
-        for seeds, batch in zip(parts, pool.map(run_batch, parts) if pool else map(run_batch, parts), strict=True):
+    done = 0
+    with _lanes(processes) as begin:
+        working = deque((seeds, begin(seeds)) for seeds in islice(parts, max(1, processes)))
+        while working:
+            seeds, answer = working.popleft()
+            batch = answer()
+            if within_s is None or time.monotonic() - began < within_s:
+                working.extend((seeds, begin(seeds)) for seeds in islice(parts, 1))
             total.add(batch)
+            done += len(seeds)
             for one in batch.failures:
                 tell("\n".join(_lines(one)))
-            done = seeds.stop - seed
             tell(f"{done} runs, {len(total.failures)} failed, {time.monotonic() - began:.0f} s")
     return {
         "commit": project.commit(),
         "seed": seed,
-        "runs": runs,
+        "runs": done,
         **{sort: total.counts[sort] for sort in SORTS},
         "simulated_hours": round(total.simulated_s / 3600, 2),
         "pairs_reached": len(total.pairs),
-        "state_event_pairs": sorted(f"{phase} × {event}" for phase, event in total.pairs),
+        "legal_pairs": len(LEGAL),
+        "legal_pairs_reached": len(LEGAL & total.pairs),
+        "legal_pairs_missed": _named(LEGAL - total.pairs),
+        "state_event_pairs": _named(total.pairs),
+        "faults": {
+            name: {"injected": count, "took_effect": total.took_effect[name]}
+            for name, count in sorted(total.injected.items())
+        },
         "seconds": round(time.monotonic() - began, 2),
         "processes": processes,
         "failures": total.failures,
@@ -82,12 +110,13 @@ def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1) -> dict[st
 
 
 @contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+def _lanes(processes: int) -> Iterator[Callable[[range], Callable[[], Batch]]]:
+    """What begins a batch, and gives what waits for it."""
     if processes <= 1:
-        yield None
+        yield lambda seeds: partial(run_batch, seeds)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield pool
+        yield lambda seeds: pool.submit(run_batch, seeds).result
 
 
 def failure(run: Run, *, shrinks: bool = True) -> dict[str, Any]:
@@ -123,6 +152,10 @@ def find_plant(name: str, seed: int, *, seeds: int = PLANT_SEEDS) -> dict[str, A
             problem = run.problems[0]
             return {"name": name, "found": True, "seed": number, "problem": f"{problem.sort}: {problem.what}"}
     return {"name": name, "found": False, "seed": None, "problem": None}
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted(f"{phase} × {event}" for phase, event in pairs)
 
 
 def _problems(run: Run) -> list[str]:

@@ -15,8 +15,12 @@ class NodeClock:
     def __init__(self, loop: VirtualLoop, skew_s: float = 0.0) -> None:
         self._loop = loop
         self.skew_s = skew_s
+        self.misled = 0
+        """How often somebody was told a wrong time."""
 
     def now(self) -> datetime:
+        if self.skew_s:
+            self.misled += 1
         return EPOCH + timedelta(seconds=self._loop.now + self.skew_s)
 
     def monotonic(self) -> float:

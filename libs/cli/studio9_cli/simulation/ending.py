@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from studio9_cli.simulation.plan import Wish
 from studio9_common.contracts.job import TERMINAL, Attempt, Job, Phase, State
 from studio9_common.contracts.reasons import ReasonClass
+from studio9_common.times import parse_time
 from studio9_orion.core import fold
 from studio9_orion.core.fold import BrokenHistory
 from studio9_orion.core.keeping import kept_fences
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from studio9_cli.simulation.world import World
 
 RETRIES = 3
+CLOCKS_S = 200.0
+"""How far times of two Orions may be apart."""
 
 
 def unsettled(world: "World") -> list["tuple[Sort, str, str]"]:
@@ -22,7 +25,11 @@ def unsettled(world: "World") -> list["tuple[Sort, str, str]"]:
     found: list[tuple[Sort, str, str]] = []
     for wish in world.plan.wishes:
         job = world.job(wish.id)
-        if job is None:
+        if job is None and wish.retry_of is not None and wish.id not in world.requester.asked:
+            old = world.job(wish.retry_of)
+            if old is None or old.state is not State.completed:
+                found.append(("stuck", "was not asked for again, though the first try failed", wish.id))
+        elif job is None:
             found.append(("lost", "was asked for, and is not there", wish.id))
         elif job.state not in TERMINAL:
             found.append(("stuck", f"is {job.phase}", wish.id))
@@ -69,8 +76,11 @@ def wrong_ends(world: "World") -> Iterator["tuple[Sort, str, str]"]:
                 yield "broken", f"its history says {folded.state}, {folded.phase}", job.id
         except BrokenHistory as error:
             yield "broken", error.message, job.id
+        if world.oracle.priorities.get(job.id, job.priority) != job.priority:
+            yield "lost", f"has priority {job.priority}, and was moved to {world.oracle.priorities[job.id]}", job.id
         match job.state:
             case State.completed:
+                yield from _child_ignored(world, job)
                 yield from _completed(world, wish, job)
             case State.cancelled:
                 yield from _cancelled(world, wish, job)
@@ -93,6 +103,19 @@ def _completed(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, st
         yield "lost", "its predictions were not loaded", job.id
 
 
+def _child_ignored(world: "World", job: Job) -> Iterator["tuple[Sort, str, str]"]:
+    """A parent that wants to fail with its children, and completed long after one of them had failed and was clean."""
+    if job.spec.child_failure != "fail" or job.ended_at is None:
+        return
+    for wish in world.plan.wishes:
+        child = world.job(wish.id) if wish.parent == job.id else None
+        if child is None or child.state is not State.failed or child.phase is not Phase.clean:
+            continue
+        cleaned = next((event.time for event in child.events if event.type == "cleaned"), child.updated_at)
+        if (parse_time(job.ended_at) - parse_time(cleaned)).total_seconds() > CLOCKS_S:
+            yield "lost", f"completed, though {world.name_of(child.id)}, a part of it, had failed", job.id
+
+
 def _cancelled(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, str, str]"]:
     if world.warehouse.loaded.get(job.id):
         yield "doubled", "was cancelled, but its predictions are loaded", job.id
@@ -112,6 +135,10 @@ def _unjustified(world: "World", wish: Wish, job: Job) -> str:
         others = [world.job(name) for name in job.depends_on]
         ended = any(other is not None and other.state in {State.failed, State.cancelled} for other in others)
         return "" if ended else "what it depends on did not fail"
+    if why.code == "child_failed":
+        children = [world.job(one.id) for one in world.plan.wishes if one.parent == job.id]
+        ended = any(child is not None and child.state in {State.failed, State.cancelled} for child in children)
+        return "" if ended and job.spec.child_failure == "fail" else "no child of it failed"
     if why.class_ is ReasonClass.user:
         if len([one for one in job.attempts if one.reason and one.reason.code == why.code]) > 1:
             return "an error of the user was tried again"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from studio9_cli.simulation.loop import VirtualLoop
 from studio9_common.contracts.job import ObjectRef
 from studio9_common.contracts.messages import WorkerResult, WorkerRun
-from studio9_task.events import Artifact, Checkpoint, Event, Failed, Progress, Result
+from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Progress, Result
 from studio9_task.exits import EXIT_USER, ExitRecord, TaskState
 from studio9_worker.lease import AttemptKey
 from studio9_worker.records import AttemptPhase, AttemptRecord, Cursor, Seen, StopCause
@@ -233,6 +233,25 @@ class Events:
         return found
 
 
+class Lines:
+    """Stands in for the `EventReader` of telemetry: one metric for each finished epoch, at its own place."""
+
+    def __init__(self, folder: Folder, offset: int = 0) -> None:
+        self._folder, self.offset = folder, offset
+
+    def read(self, limit: int = 1000) -> list[Event]:
+        task = self._folder.machine.tasks.get(self._folder.key)
+        if task is None:
+            return []
+        done = task.done(self._folder.machine.loop.now)
+        found: list[Event] = []
+        while len(found) < limit and task.epoch + self.offset < done:
+            self.offset += 1
+            epoch = task.epoch + self.offset
+            found.append(Metric.model_construct(**_NO_TIME, key="loss", value=1.0 / epoch, step=epoch, split="none"))
+        return found
+
+
 @lru_cache(10_000)
 def content(key: AttemptKey, epoch: int) -> str:
     """The sha256 of what an attempt writes; no two attempts write the same."""
@@ -260,6 +279,15 @@ class SimState:
         written = self._loop.create_future()
         self._loop.after(self._rng.uniform(0.0005, 0.003), _write, work, written)
         await written
+
+    async def fact(self, name: str, make: Callable[[str | None], str], *, keep: bool = True) -> str:
+        old = self._disk.facts.get(name)
+        if old is not None and keep:
+            return old
+        new = make(old)
+        if new != old:
+            await self._synced(lambda: self._disk.facts.__setitem__(name, new))
+        return new
 
     async def seen(self, job: str) -> Seen:
         return self._disk.seen.get(job, Seen())

@@ -14,19 +14,23 @@ from studio9_cli.simulation.objects import SimObjects
 from studio9_cli.simulation.recorder import Recorder
 from studio9_cli.simulation.store import SimStore
 from studio9_common.bus.subscriber import Subscriber, each
-from studio9_common.contracts.messages import WorkerRun
+from studio9_common.contracts.messages import Slot, WorkerRun
+from studio9_orion.core import Answer
+from studio9_orion.core.events import PriorityChanged
 from studio9_orion.engine import Engine
 from studio9_worker.agent import Agent
 from studio9_worker.beats import Beats
 from studio9_worker.context import Context
 from studio9_worker.inbox import Inbox, own_queue
 from studio9_worker.lease import AttemptKey
-from studio9_worker.slots import cpu_slots
+from studio9_worker.slots import Slots, cpu_slots
 from studio9_worker.sweep import sweep_orphans
 
 if TYPE_CHECKING:
     from studio9_cli.simulation.world import World
 
+AGAIN_S = 10.0
+"""After so long a process that could not begin is begun again."""
 HEARTBEAT_S = 60.0
 """After so long a broker takes a silent connection for lost."""
 
@@ -56,7 +60,7 @@ class Process(ABC):
         self.node = Node(self.name)
         self.world.nodes.append(self.node)
         self.bus = SimBus(self.world.broker, self.name, self.rng)
-        self.world.loop.spawn(self.node, self._main())
+        self.world.loop.spawn(self.node, self._guarded())
 
     def crash(self) -> None:
         """Ends at once, with nothing put in order; its connections break."""
@@ -80,6 +84,19 @@ class Process(ABC):
         if self.up and self.node.paused:
             self.world.loop.wake(self.node)
 
+    async def _guarded(self) -> None:
+        """As whoever keeps processes running does: one that ends by itself is begun again."""
+        try:
+            await self._main()
+        except Exception as error:
+            self.world.on_exception(self.name, error)
+            self.world.loop.after(AGAIN_S, self._again, self.node)
+
+    def _again(self, node: Node) -> None:
+        if self.node is node:
+            self.crash()
+            self.start()
+
     @abstractmethod
     async def _main(self) -> None:
         """What the process does."""
@@ -88,29 +105,45 @@ class Process(ABC):
 class OrionProcess(Process):
     """One Orion: the real engine on this node's ports."""
 
-    engine: Engine
+    engine: Engine | None = None
+
+    async def move(self, job: str, priority: int) -> bool:
+        """Changes a job's priority, as an operator's request to this Orion does; whether it counts."""
+        engine = self.engine
+        if engine is None:
+            return False
+        found = await engine.shell.jobs.load(job)
+        if found is None:
+            return False
+        event = PriorityChanged(organisation=found.job.organisation, priority=priority, requested_by="ana")
+        applied = await engine.shell.apply([(job, event)])
+        return applied.decisions[0].answer in {Answer.applied, Answer.unchanged}
 
     async def _main(self) -> None:
         world = self.world
         settings = world.orion_settings.model_copy(update={"name": f"{self.name}-{self.starts}"})
         store: Any = SimStore(world.database, self.name, self.rng)
         objects: Any = SimObjects(world.bucket, self.name, self.rng)
-        self.engine = Engine(settings, self.bus, store, objects, self.clock)
-        await self.engine.start()
+        engine = self.engine = Engine(settings, self.bus, store, objects, self.clock)
+        await engine.start()
 
 
 class WorkerProcess(Process):
     """One worker: the real agent on this node's ports, its tasks on a machine that outlives it."""
 
-    def __init__(self, world: "World", name: str, slots: int) -> None:
+    def __init__(self, world: "World", name: str, cpus: int, gpus: tuple[float, ...]) -> None:
         super().__init__(world, name)
-        self.slots = slots
+        cards = (
+            Slot(id=f"gpu-{number}", kind="gpu", gpu_memory_gib=gib, gpu_memory_free_gib=gib)
+            for number, gib in enumerate(gpus)
+        )
+        self.slots = Slots((*cpu_slots(cpus).slots, *cards))
         self.machine, self.disk = Machine(world.loop), Disk()
         self.agent: Agent | None = None
 
     async def _main(self) -> None:
         world = self.world
-        state: Any = SimState(self.disk, world.loop, self.rng, lambda: self.name in world.weather.full_disks)
+        state: Any = SimState(self.disk, world.loop, self.rng, lambda: world.weather.full(self.name))
         objects: Any = SimObjects(world.bucket, self.name, self.rng)
         folders: Any = Folders(self.machine)
         context = Context(
@@ -122,10 +155,10 @@ class WorkerProcess(Process):
             state=state,
             cache=folders,
             folders=folders,
-            runner=SimRunner(self.machine, self._run_of, world.oracle.begun),
+            runner=SimRunner(self.machine, self._run_of, self._begun),
             log=Recorder(world.on_exception),
         )
-        agent = self.agent = Agent(context, cpu_slots(self.slots))
+        agent = self.agent = Agent(context, self.slots)
         await agent.recover()
         subscriber = Subscriber(self.bus, own_queue(self.name), each(Inbox(agent).handle), batch=1)
         await subscriber.start()
@@ -137,6 +170,12 @@ class WorkerProcess(Process):
     def _run_of(self, key: AttemptKey) -> tuple[WorkerRun, int]:
         run = self.disk.attempts[key].run
         return run, min(epoch_of(run.resume), run.spec.parameters["epochs"] - 1)
+
+    def _begun(self, key: AttemptKey) -> None:
+        """A task is about to begin."""
+        slot = self.disk.attempts[key].slot
+        beside = [one for one in self.machine.running() if one != key and self.disk.attempts[one].slot == slot]
+        self.world.oracle.begun(key, next(one for one in self.slots.slots if one.id == slot), beside)
 
     async def _forever(self, beats: Beats) -> None:
         while True:

@@ -73,7 +73,7 @@ class SimObjects:
         loop, weather, rng = self._bucket.loop, self._bucket.weather, self._rng
         answer: asyncio.Future[Answer] = loop.create_future()
         reached = weather.reaches(self._node, "objects")
-        lost = reached and weather.objects_reply_lost > 0 and rng.random() < weather.objects_reply_lost
+        lost = reached and weather.objects_reply_lost > 0 and weather.strikes("objects_reply_lost", rng)
         delay = rng.uniform(0.005, 0.05) if reached else rng.uniform(0.1, 10.0)
         loop.after(delay, self._arrive, work if reached else None, answer, lost)
         return await answer

@@ -10,6 +10,7 @@ from studio9_cli.simulation.clock import EPOCH
 from studio9_cli.simulation.ending import leaks, unsettled, wrong_ends
 from studio9_cli.simulation.plan import WORKERS
 from studio9_common.contracts.job import TERMINAL, Job, Phase, State
+from studio9_common.contracts.messages import Slot
 from studio9_common.times import parse_time
 from studio9_orion.core.keeping import fence_of
 from studio9_worker.lease import AttemptKey
@@ -41,6 +42,8 @@ class Oracle:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.problems: list[Problem] = []
+        self.priorities: dict[str, int] = {}
+        """The last priority that was confirmed to an operator, by job."""
         self._seen: set[tuple[str, str, str]] = set()
         self._begun: set[AttemptKey] = set()
         self._unwanted: dict[AttemptKey, float] = {}
@@ -58,6 +61,7 @@ class Oracle:
     def written(self, before: Job | None, after: Job) -> None:
         """A job's document has changed."""
         if before is None:
+            self._created(after)
             return
         if before.state in TERMINAL and (after.state is not before.state or after.ended_at != before.ended_at):
             self.problem("doubled", f"was {before.state} and became {after.state}", after.id)
@@ -77,6 +81,13 @@ class Oracle:
                 self._lost(after)
             elif last.type == "attempt_failed" and last.reason.code == "worker_lost":
                 self.problem("lost", "was given up by its worker before the grace was over", after.id)
+
+    def _created(self, job: Job) -> None:
+        old = self._world.job(job.retried_from) if job.retried_from else None
+        if job.retried_from and (old is None or old.state not in TERMINAL):
+            self.problem("broken", "is the retry of a job that has not ended", job.id)
+        if old is not None and job.checkpoint != old.checkpoint:
+            self.problem("lost", "does not go on from where the job that it retries was", job.id)
 
     def _assigned(self, before: Job, after: Job) -> None:
         if before.phase is not Phase.queued:
@@ -99,11 +110,20 @@ class Oracle:
         if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, sure=sure):
             self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
 
-    def begun(self, key: AttemptKey) -> None:
-        """A task begins; no attempt begins twice."""
+    def begun(self, key: AttemptKey, slot: Slot, beside: list[AttemptKey]) -> None:
+        """A task begins in a slot; no attempt begins twice, no slot holds two, and each is what its task needs."""
         if key in self._begun:
             self.problem("doubled", f"fence {key.fence} began twice", key.job)
         self._begun.add(key)
+        for other in beside:
+            self.problem("doubled", f"fence {key.fence} shares its slot with {self._world.name_of(other.job)}", key.job)
+        needs = self._world.wish(key.job).spec.requirements
+        if needs.gpus and (slot.kind != "gpu" or slot.gpu_memory_gib < needs.gpu_memory_gib):
+            self.problem("broken", f"began in {slot.id}, which has not the GPU that it needs", key.job)
+
+    def moved(self, job: str, priority: int) -> None:
+        """A new priority was confirmed."""
+        self.priorities[job] = priority
 
     def cancelled(self, job: str) -> None:
         """A cancel is confirmed: it must end within its time, once broker, store and Orion are there for it."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio9_cli.simulation.nodes import Process
-from studio9_cli.simulation.plan import Wish
+from studio9_cli.simulation.plan import ORIONS, Wish
 from studio9_cli.simulation.store import SimStore
 from studio9_cli.simulation.substitutes import light_decode, light_encode
 from studio9_common.bus.port import Delivery, Queue
 from studio9_common.bus.subscriber import Subscriber, each
 from studio9_common.contracts.collections import JOBS
-from studio9_common.contracts.job import TERMINAL
+from studio9_common.contracts.job import TERMINAL, State
 from studio9_common.contracts.messages import (
     JobAccepted,
     JobCancel,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EVENTS = Queue("baile.jobs.v1", ("job.accepted", "job.completed", "job.failed", "job.cancelled"))
 LOADS = Queue("pegasus.loads.v1", ("job.completed",))
-ASK_AGAIN_S, LOOK_S, CANCEL_AGAIN_S = 20.0, 60.0, 240.0
+ASK_AGAIN_S, LOOK_S, CANCEL_AGAIN_S, ANSWER_S = 20.0, 60.0, 240.0, 60.0
 
 
 class Requester(Process):
@@ -40,11 +40,13 @@ class Requester(Process):
         self.told: dict[str, set[str]] = {}
         self.over: set[str] = set()
         self.asked: set[str] = set()
+        self._ends: dict[str, asyncio.Event] = {}
 
     async def _main(self) -> None:
         subscriber = Subscriber(self.bus, EVENTS, self._hear, batch=64)
         await subscriber.start()
         work = [self._ask(wish) for wish in self.world.plan.wishes]
+        work += [self._move(wish, *wish.move) for wish in self.world.plan.wishes if wish.move is not None]
         work += [self._cancel(wish) for wish in self.world.plan.wishes if wish.cancel_at is not None]
         tasks = [asyncio.create_task(one) for one in [*work, self._look()]]
         await asyncio.wait(tasks)
@@ -59,6 +61,8 @@ class Requester(Process):
 
     async def _ask(self, wish: Wish) -> None:
         await asyncio.sleep(wish.at - self.world.loop.now)
+        if wish.retry_of is not None and not await self._ended_badly(wish.retry_of):
+            return
         request = JobRequested.model_construct(
             job=wish.id,
             owner="ana",
@@ -68,12 +72,32 @@ class Requester(Process):
             priority_class="cpu",
             parent=wish.parent,
             depends_on=wish.depends_on,
-            retried_from=None,
+            retried_from=wish.retry_of,
             context={},
         )
         self.asked.add(wish.id)
         while wish.id not in self.accepted:
             await self._send(request, wish)
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _ended_badly(self, job: str) -> bool:
+        """Waits for a job's end; whether it has something to be tried again."""
+        if job not in self.over:
+            await self._ends.setdefault(job, asyncio.Event()).wait()
+        ended = self.world.job(job)
+        return ended is not None and ended.state is not State.completed
+
+    async def _move(self, wish: Wish, at: float, priority: int) -> None:
+        """Asks one Orion after the other, until one has done it."""
+        await asyncio.sleep(at - self.world.loop.now)
+        while wish.id not in self.over:
+            orion = self.world.orions[self.rng.choice(ORIONS)]
+            if orion.up:
+                moving = self.world.loop.spawn(orion.node, orion.move(wish.id, priority))
+                await asyncio.wait([moving], timeout=ANSWER_S)
+                if moving.done() and moving.exception() is None and moving.result():
+                    self.world.oracle.moved(wish.id, priority)
+                    return
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _cancel(self, wish: Wish) -> None:
@@ -108,6 +132,8 @@ class Requester(Process):
                         self.world.oracle.problem("lost", "was accepted, but is not in the store", id)
                 elif document.body["job"].state in TERMINAL:
                     self.over.add(id)
+                    if id in self._ends:
+                        self._ends[id].set()
 
 
 class Warehouse(Process):

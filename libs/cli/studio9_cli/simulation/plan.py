@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from studio9_cli.simulation.clock import EPOCH_MS
@@ -11,8 +11,11 @@ from studio9_common.ids import new_id
 
 HOUR_S = 3600.0
 ORIONS = ("orion-a", "orion-b")
-WORKERS = {"w1": 2, "w2": 2, "w3": 1}
-"""Slots by worker."""
+CLIENTS = ("baile", "pegasus")
+WORKERS: dict[str, tuple[int, tuple[float, ...]]] = {"w1": (2, ()), "w2": (1, (24.0,)), "w3": (0, (16.0,))}
+"""By worker: how many slots without a GPU, and the memory (GiB) of each GPU."""
+LEASE_S = 80.0
+"""The lease of every run."""
 JOBS, FAULTS = (20, 24), (10, 13)
 LONG = 0.08
 """How many runs have an hour's outage among their faults."""
@@ -31,6 +34,10 @@ class Wish:
     cancel_at: float | None = None
     depends_on: tuple[str, ...] = ()
     parent: str | None = None
+    retry_of: str | None = None
+    """Asked for once this job has ended otherwise than completed; never, if it completes."""
+    move: tuple[float, int] | None = None
+    """When somebody changes its priority, and to what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +86,12 @@ def plan_of(seed: int) -> Plan:
 def _wishes(rng: random.Random) -> list[Wish]:
     wishes: list[Wish] = []
     for _ in range(rng.randint(*JOBS)):
-        at = rng.uniform(1, 2600)
+        at = rng.uniform(1, 2900)
         made = new_id(now_ms=EPOCH_MS + int(at * 1000), entropy=rng.randbytes(10))
         kind = rng.choices(("train", "predict", "evaluate"), (5, 3, 2))[0]
         ending = rng.choices(("ok", "user_error", "crash,ok", "crash"), (16, 2, 1, 1))[0]
         parameters: dict[str, Any] = {
-            "epochs": rng.randint(3, 12) if kind == "train" else 1,
+            "epochs": rng.randint(3, 10) if kind == "train" else 1,
             "epoch_s": rng.uniform(10, 50)
             if kind == "train"
             else rng.choice((0.01, rng.uniform(5, 60), rng.uniform(5, 120))),
@@ -92,7 +99,13 @@ def _wishes(rng: random.Random) -> list[Wish]:
             "fails_at": rng.uniform(0.05, 0.95),
             "stubborn": rng.random() < 0.2,
         }
-        spec = Spec(kind=kind, parameters=parameters, requirements=Requirements(), max_run_s=20_000.0)
+        spec = Spec(
+            kind=kind,
+            parameters=parameters,
+            requirements=_requirements(rng, kind),
+            max_run_s=20_000.0,
+            child_failure=rng.choice(("go_on", "go_on", "fail")),
+        )
         earlier = [wish for wish in wishes if wish.at < at]
         depends = tuple(one.id for one in rng.sample(earlier, min(len(earlier), rng.choice((0, 0, 0, 0, 1, 2)))))
         wishes.append(
@@ -103,12 +116,31 @@ def _wishes(rng: random.Random) -> list[Wish]:
                 spec=spec,
                 ending=ending,
                 priority=rng.choice((0, 0, 5)),
+                move=(at + rng.uniform(0, 100), rng.randint(1, 9)) if rng.random() < 0.15 else None,
                 cancel_at=_cancel_at(rng, at, parameters) if rng.random() < 0.3 else None,
                 depends_on=depends,
                 parent=rng.choice(earlier).id if earlier and not depends and rng.random() < 0.12 else None,
             )
         )
-    return [_in_one_house(wish, wishes) for wish in wishes]
+    wishes = [_in_one_house(wish, wishes) for wish in wishes]
+    return wishes + [_again(rng, wish) for wish in wishes if _may_fail(wish) and rng.random() < 0.4]
+
+
+def _requirements(rng: random.Random, kind: str) -> Requirements:
+    if kind != "train" or rng.random() < 0.6:
+        return Requirements()
+    return Requirements(gpus=1, gpu_memory_gib=rng.choice((8.0, 8.0, 20.0)))
+
+
+def _may_fail(wish: Wish) -> bool:
+    return wish.ending in {"user_error", "crash"} or wish.cancel_at is not None
+
+
+def _again(rng: random.Random, wish: Wish) -> Wish:
+    """Somebody corrects what was wrong, and wants the job again, from where it was."""
+    made = new_id(now_ms=EPOCH_MS + int(wish.at * 1000), entropy=rng.randbytes(10))
+    spec = replace(wish.spec, parameters={**wish.spec.parameters, "endings": ("ok",)})
+    return Wish(made, wish.at, wish.organisation, spec, "ok", wish.priority, retry_of=wish.id)
 
 
 def _cancel_at(rng: random.Random, at: float, parameters: Mapping[str, Any]) -> float:
@@ -124,9 +156,7 @@ def _in_one_house(wish: Wish, wishes: list[Wish]) -> Wish:
     organisations = {"acme"} if wish.depends_on or wish.parent else {wish.organisation}
     related = any(wish.id in one.depends_on or wish.id == one.parent for one in by_id.values())
     house = "acme" if related else organisations.pop()
-    return Wish(
-        wish.id, wish.at, house, wish.spec, wish.ending, wish.priority, wish.cancel_at, wish.depends_on, wish.parent
-    )
+    return replace(wish, organisation=house)
 
 
 KINDS: dict[str, int] = {
@@ -134,7 +164,7 @@ KINDS: dict[str, int] = {
     "pause_orion": 3, "pause_worker": 2, "cut": 4, "outage": 3, "broker_restart": 2, "delete_queues": 2,
     "duplicates": 2, "reordering": 1, "delays": 1, "loss_before_confirm": 2, "confirm_lost": 2,
     "reply_lost": 2, "objects_reply_lost": 1, "partial_failures": 2, "conflicts": 1, "search_lag": 1, "slow_store": 1,
-    "clock_skew": 2, "disk_full": 2,
+    "clock_skew": 2, "disk_full": 2, "gpu_taken": 1, "crash_client": 1,
 }  # fmt: skip
 """Kinds of faults and how often each comes."""
 
@@ -148,7 +178,12 @@ def _moment(rng: random.Random, wishes: list[Wish], faults: list[Fault]) -> floa
             return max(1.0, rng.choice(times) + rng.uniform(-15.0, 1.0))
         case "fault" if faults:
             return rng.choice(faults).at + rng.uniform(0.0, 20.0)
-    return rng.uniform(30, 3000)
+    return rng.uniform(30, 3300)
+
+
+def _skew(rng: random.Random) -> float:
+    """A little, as clocks that are kept go; or about a lease, which is where it would hurt."""
+    return rng.choice((rng.uniform(-2, 2), rng.choice((-1, 1)) * LEASE_S * rng.uniform(0.3, 1.2)))
 
 
 def _fault(rng: random.Random, at: float) -> Fault:
@@ -177,9 +212,13 @@ def _fault(rng: random.Random, at: float) -> Fault:
         case "slow_store":
             amount = rng.uniform(0.5, 6)
         case "clock_skew":
-            target, amount = rng.choice((*ORIONS, *workers)), rng.uniform(-2, 2)
+            target, amount = rng.choice((*ORIONS, *workers)), _skew(rng)
             if target in WORKERS:
                 amount *= 1000
         case "disk_full":
             target = rng.choice((*workers, "bus", "store"))
+        case "gpu_taken":
+            target = rng.choice([name for name, (_, gpus) in WORKERS.items() if gpus])
+        case "crash_client":
+            target = rng.choice(CLIENTS)
     return Fault(kind, at, target, lasts, amount)

@@ -114,9 +114,9 @@ class SimStore:
 
     def _write(self, collection: str, item: BulkItem) -> BulkOutcome:
         weather, rng = self._database.weather, self._rng
-        if weather.partial_failures and rng.random() < weather.partial_failures:
+        if weather.partial_failures and weather.strikes("partial_failures", rng):
             return _AWAY
-        if weather.conflicts and item.action == "replace" and rng.random() < weather.conflicts:
+        if weather.conflicts and item.action == "replace" and weather.strikes("conflicts", rng):
             return _CONFLICT
         return self._database.write(collection, item)
 
@@ -136,8 +136,11 @@ class SimStore:
         self, collection: str, where: Where, sort: Sequence[str], limit: int, after: str | None, fresh: bool
     ) -> Documents:
         table, now = self._database.table(collection), self._database.loop.now
-        if table.dirty and (fresh or now - table.refreshed_at >= self._database.weather.search_lag_s):
-            table.refresh(now)
+        if table.dirty:
+            if fresh or now - table.refreshed_at >= self._database.weather.search_lag_s:
+                table.refresh(now)
+            else:
+                self._database.weather.effects["search_lag"] += 1
         meets = condition(where)
         hits = [one for one in table.visible.values() if meets(one.body)]
         hits.sort(key=lambda one: one.id)
@@ -164,13 +167,14 @@ class SimStore:
         delay = rng.uniform(0.0005, 0.004)
         if weather.slow_s:
             delay += rng.uniform(0, weather.slow_s)
-        lost = weather.reply_lost > 0 and rng.random() < weather.reply_lost
+            weather.effects["slow_s"] += 1
+        lost = weather.reply_lost > 0 and weather.strikes("reply_lost", rng)
         loop.after(delay, self._arrive, work, answer, writes, lost)
         return await answer
 
     def _arrive(self, work: Callable[[], Answer], answer: "asyncio.Future[Answer]", writes: bool, lost: bool) -> None:
         weather = self._database.weather
-        if not weather.reaches(self._node, "store") or (writes and "store" in weather.full_disks):
+        if not weather.reaches(self._node, "store") or (writes and weather.full_disks and weather.full("store")):
             _fail(answer)
             return
         if lost and writes and self._rng.random() < 0.3:

@@ -24,14 +24,17 @@ import studio9_orion.rendering
 import studio9_orion.scheduler.loop
 import studio9_orion.store
 import studio9_orion.supervisor
+import studio9_orion.telemetry
 import studio9_worker.beats
 import studio9_worker.checkpoints
 import studio9_worker.context
 import studio9_worker.inbox
 import studio9_worker.life
-from studio9_cli.simulation.attempt import Collector, Pump, Staging, patiently, put_output
+import studio9_worker.pump
+import studio9_worker.telemetry
+from studio9_cli.simulation.attempt import Collector, Staging, patiently, put_output
 from studio9_cli.simulation.clock import EPOCH_MS
-from studio9_cli.simulation.machine import Events
+from studio9_cli.simulation.machine import Events, Lines
 from studio9_cli.simulation.recorder import Recorder
 from studio9_cli.simulation.store import LightItem
 from studio9_common.bus.port import Outgoing
@@ -98,6 +101,7 @@ def substitutes(
         studio9_orion.cleaner,
         studio9_orion.scheduler.loop,
         studio9_orion.engine,
+        studio9_orion.telemetry,
         studio9_worker.inbox,
     )
     return [
@@ -111,7 +115,10 @@ def substitutes(
         (structlog, "get_logger", lambda *_: recorder),
         (studio9_worker.life, "new_id", next_id),
         (studio9_worker.life, "EventReader", Events),
-        (studio9_worker.life, "TelemetryPump", Pump),
+        (studio9_worker.telemetry, "EventReader", Lines),
+        (studio9_worker.telemetry, "now", str),
+        (studio9_worker.pump, "EVERY_S", 15.0),
+        (studio9_worker.beats, "SOON_S", 2.0),
         (studio9_worker.life, "Collector", Collector),
         (studio9_worker.life, "stage", Staging(random.Random(f"staging:{seed}"), on_missing)),
         (studio9_worker.life, "threads_for", lambda *_: 1),

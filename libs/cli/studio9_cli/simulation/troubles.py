@@ -1,9 +1,11 @@
 """What may be blamed on the faults: which worker could not be heard when, and when the ground itself was shaky."""
 
-from studio9_cli.simulation.plan import ORIONS, WORKERS, Fault
+from studio9_cli.simulation.plan import LEASE_S, ORIONS, WORKERS, Fault
 
 RECOVERY_S = 45.0
 """After a fault of the ground everything may take a moment to find its way back (back-off, reconnecting)."""
+OF_OTHERS = frozenset({"crash_client", "gpu_taken"})
+"""Faults that nothing of Orion's can be blamed on."""
 OF_WORKERS = frozenset({"crash_agent", "crash_machine", "pause_worker", "kill_task"})
 DEAFENING = frozenset({"delays", "loss_before_confirm"})
 """Windows in which beats of any worker may be lost."""
@@ -28,7 +30,10 @@ class Troubles:
                     self._workers[name].append(span)
             elif fault.kind == "crash_orion" and name in ORIONS:
                 down[name].append(span)
-            elif fault.kind not in OF_WORKERS:
+            elif fault.kind == "clock_skew" and name in ORIONS:
+                # Deadlines that a wrong clock set stay wrong, and nobody judges silence by clocks that differ.
+                self._shaky.append((span[0], span[1] + RECOVERY_S + abs(fault.amount) + LEASE_S))
+            elif fault.kind not in OF_WORKERS | OF_OTHERS:
                 self._shaky.append((span[0], span[1] + RECOVERY_S))
             if fault.kind in DEAFENING:
                 self._deaf.append(span)

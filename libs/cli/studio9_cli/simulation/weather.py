@@ -1,5 +1,7 @@
 """What is broken right now. Faults switch things on and off here; the ports look and behave accordingly."""
 
+import random
+from collections import Counter
 from dataclasses import dataclass, field
 
 PARTS = ("bus", "store", "objects")
@@ -16,6 +18,9 @@ class Weather:
     full_disks: set[str] = field(default_factory=set)
     """Workers whose disk takes nothing more; `bus` and `store` stand for those of the servers."""
 
+    effects: Counter[str] = field(default_factory=Counter)
+    """What really went wrong so far, by cause: a fault that met nobody proves nothing."""
+
     duplicates: float = 0.0
     reordering: float = 0.0
     delays: float = 0.0
@@ -31,4 +36,25 @@ class Weather:
 
     def reaches(self, node: str, part: str) -> bool:
         """Whether a node can talk to a part."""
-        return part not in self.down and (node, part) not in self.cut
+        if part in self.down:
+            self.effects[f"down:{part}"] += 1
+            return False
+        if (node, part) in self.cut:
+            self.effects[f"cut:{node}:{part}"] += 1
+            return False
+        return True
+
+    def full(self, disk: str) -> bool:
+        """Whether a disk takes nothing more."""
+        if disk in self.full_disks:
+            self.effects[f"disk_full:{disk}"] += 1
+            return True
+        return False
+
+    def strikes(self, kind: str, rng: random.Random) -> bool:
+        """Whether what happens with a probability happens now."""
+        chance: float = getattr(self, kind)
+        if chance and rng.random() < chance:
+            self.effects[kind] += 1
+            return True
+        return False

@@ -4,20 +4,20 @@ import gc
 import hashlib
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from studio9_cli.simulation import faults
 from studio9_cli.simulation.broker import Broker
+from studio9_cli.simulation.faults import Faults
 from studio9_cli.simulation.loop import Node, VirtualLoop
 from studio9_cli.simulation.nodes import OrionProcess, Process, WorkerProcess
 from studio9_cli.simulation.objects import Bucket
 from studio9_cli.simulation.oracle import Oracle, Problem
 from studio9_cli.simulation.people import Requester, Warehouse
-from studio9_cli.simulation.plan import ORIONS, WORKERS, Plan
+from studio9_cli.simulation.plan import HOUR_S, LEASE_S, ORIONS, WORKERS, Plan, Wish
 from studio9_cli.simulation.store import Database
 from studio9_cli.simulation.substitutes import Substitute, replaced, substitutes
 from studio9_cli.simulation.troubles import Troubles
@@ -30,7 +30,7 @@ from studio9_orion.core.table import allowed
 from studio9_orion.settings import OrionSettings
 from studio9_worker.settings import WorkerSettings
 
-PACE = 4.0
+PACE = LEASE_S / 20.0
 """Beats, sweeps and what is counted in them are so many times slower than by default: an hour costs less then."""
 SETTLE_S = 1800.0
 """How long after the last fault everything may take to end and to be cleaned."""
@@ -46,6 +46,9 @@ class Run:
     pairs: frozenset[tuple[str, str]]
     simulated_s: float
     steps: int
+    injected: Mapping[str, int]
+    took_effect: Mapping[str, int]
+    """Faults by their label: how many there were, and how many met somebody."""
     digest: str
     trace: tuple[str, ...]
 
@@ -66,15 +69,18 @@ class World:
         self.bucket = Bucket(self.loop, self.weather)
         self.oracle = Oracle(self)
         self.requester, self.warehouse = Requester(self), Warehouse(self)
-        self.workers = {name: WorkerProcess(self, name, slots) for name, slots in WORKERS.items()}
+        self.workers = {name: WorkerProcess(self, name, *slots) for name, slots in WORKERS.items()}
+        self.orions = {name: OrionProcess(self, name) for name in ORIONS}
         self.processes: dict[str, Process] = {
-            **{name: OrionProcess(self, name) for name in ORIONS},
+            **self.orions,
             **self.workers,
             "baile": self.requester,
             "pegasus": self.warehouse,
         }
+        self._wishes = {wish.id: wish for wish in plan.wishes}
         self._jobs = self.database.table("jobs").documents
         self.troubles = Troubles(plan.faults)
+        self.faults = Faults(self)
 
     # --- running ---------------------------------------------------------------------------------------------------
 
@@ -100,6 +106,8 @@ class World:
             frozenset(self.pairs),
             self.loop.now,
             self.loop.steps,
+            dict(self.faults.injected),
+            dict(self.faults.took_effect),
             digest,
             tuple(self.trace),
         )
@@ -108,14 +116,15 @@ class World:
         for process in self.processes.values():
             process.start()
         for fault in self.plan.faults:
-            self.loop.after(fault.at, faults.begin, self, fault)
-            self.loop.after(fault.at + fault.lasts, faults.end, self, fault)
+            self.loop.after(fault.at, self.faults.begin, fault)
+            self.loop.after(fault.at + fault.lasts, self.faults.end, fault)
         self.loop.after(LOOK_S, self.oracle.look)
         last = max((fault.at + fault.lasts for fault in self.plan.faults), default=0.0)
         wished = max((max(wish.at, wish.cancel_at or 0.0) for wish in self.plan.wishes), default=0.0)
         start = max(last, wished) + 1.0
         self.loop.run_to(start)
         end = max(self.plan.until, start) + SETTLE_S
+        self.loop.run_to(HOUR_S)
         while self.loop.now < end and not self.oracle.settled():
             self.loop.run_to(self.loop.now + LOOK_S)
 
@@ -142,6 +151,10 @@ class World:
 
     def name_of(self, job: str) -> str:
         return self.plan.names.get(job, job)
+
+    def wish(self, id: str) -> Wish:
+        """What somebody wanted of a job."""
+        return self._wishes[id]
 
     def job(self, id: str) -> Job | None:
         """A job as it is in the store."""

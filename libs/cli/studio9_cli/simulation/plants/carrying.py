@@ -191,7 +191,27 @@ def run_command_lost() -> list[Substitute]:
     return [(Sender, "send", send)]
 
 
+def child_failure_not_told() -> list[Substitute]:
+    """A parent that wants to fail with its children never hears of their failure."""
+
+    async def tell_related(self: Shell, ended: Any) -> None:
+        await self.check_related(await self.jobs.related_to([one.job for one in ended]))
+
+    return [(Shell, "tell_related", tell_related)]
+
+
+def retried_from_nothing() -> list[Substitute]:
+    """A job that is tried again begins anew instead of going on from the last checkpoint."""
+
+    async def checkpoints(self: Dispatcher, requests: Any) -> dict[str, Any]:
+        return {}
+
+    return [(Dispatcher, "_checkpoints", checkpoints)]
+
+
 PLANTS = (
+    child_failure_not_told,
+    retried_from_nothing,
     result_failure_swallowed,
     acknowledged_before_the_effect,
     no_supervision_after_restart,

@@ -1,0 +1,45 @@
+"""The campaign: as many runs as five minutes on two cores allow, at most two thousand; far more where time is given."""
+
+import os
+from typing import Any
+
+import pytest
+
+from studio9_cli.simulation.campaign import SORTS, find_plants, simulate
+from studio9_cli.simulation.plants.catalogue import plants
+
+RUNS, WITHIN_S = 2_000, 290.0
+LEAST = 150
+"""So many runs any machine makes in that time."""
+MORE = 6_000
+
+
+def held(report: dict[str, Any]) -> None:
+    assert report["failures"] == []
+    assert {report[name] for name in SORTS} == {0}
+    assert report["simulated_hours"] >= report["runs"]
+
+
+def test_nothing_is_lost_doubled_stuck_or_leaked() -> None:
+    cores = len(os.sched_getaffinity(0))
+    report = simulate(RUNS, 0, tell=print, processes=min(cores, 8), within_s=WITHIN_S)
+    print(f"{report['runs']} runs in {report['seconds']} s; never reached: {report['legal_pairs_missed']}")
+    held(report)
+    assert report["runs"] >= LEAST
+    assert report["legal_pairs_reached"] > 0.85 * report["legal_pairs"]
+
+
+def test_a_campaign_ends_when_its_time_is_over() -> None:
+    report = simulate(1_000, 0, tell=print, within_s=0.0)
+    held(report)
+    assert report["runs"] == 50
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_in_many_runs() -> None:
+    held(simulate(MORE, 1_000_000, tell=print, processes=min(len(os.sched_getaffinity(0)), 8)))
+
+
+@pytest.mark.slow
+def test_every_planted_bug_is_found() -> None:
+    assert [one["name"] for one in find_plants(plants(), 0, tell=print) if not one["found"]] == []
