@@ -55,7 +55,7 @@ async def settled(installation: Any, process: Any) -> bool:
 async def test_killed_between_confirm_and_write_it_is_only_repeated(
     installation: Any, ana: Any, orion: Any, asked: Any
 ) -> None:
-    await installation.baile.stop()
+    await installation.baile._background.stop()
     process = await asked(ana)
     core = installation.baile.core
     with pytest.raises(Killed):
@@ -70,7 +70,7 @@ async def test_killed_between_confirm_and_write_it_is_only_repeated(
 
 
 async def test_nothing_is_lost_while_the_bus_is_away(installation: Any, ana: Any, orion: Any, asked: Any) -> None:
-    await installation.baile.stop()
+    await installation.baile._background.stop()
     process = await asked(ana)
     core = installation.baile.core
     away = Between(installation.bus, BusUnavailable(), before=True)
@@ -125,7 +125,7 @@ def organisation_of(installation: Any, api: Any) -> str:
 
 
 async def test_the_latest_value_of_a_key_wins_and_waits_for_argo(installation: Any, ana: Any) -> None:
-    await installation.baile.stop()
+    await installation.baile._background.stop()
     lab, stand_ins, core = organisation_of(installation, ana), installation.stand_ins, installation.baile.core
     stand_ins.away = True
     await write(installation, lab, "stream_a", {"v": 1}, {"v": 2})
@@ -144,7 +144,7 @@ async def test_the_latest_value_of_a_key_wins_and_waits_for_argo(installation: A
 
 
 async def test_a_slow_instance_cannot_leave_an_old_value_behind(installation: Any, ana: Any) -> None:
-    await installation.baile.stop()
+    await installation.baile._background.stop()
     lab, core = organisation_of(installation, ana), installation.baile.core
     await write(installation, lab, "stream_a", {"v": 1})
     async with core.database.system(writing=False) as work:
