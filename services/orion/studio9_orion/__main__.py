@@ -3,6 +3,7 @@
 import asyncio
 
 from studio9_common.bus import open_bus
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
@@ -20,11 +21,14 @@ async def main() -> None:
     bus = await open_bus(settings.bus_url, name="orion")
     objects = settings.open_objects()
     aries = AriesClient(settings.aries_url, service="orion", keys=keys)
+    argo = ArgoClient(settings.argo_url, service="orion", keys=keys, retry_s=1) if settings.argo_url else None
     try:
         async with open_tracer(settings.otlp_url, "orion", settings.installation) as tracer:
-            orion = build(settings, bus=bus, store=aries, objects=objects, keys=keys, tracer=tracer)
+            orion = build(settings, bus=bus, store=aries, objects=objects, keys=keys, tracer=tracer, argo=argo)
             await run_service(orion, settings.host, settings.port)
     finally:
+        if argo is not None:
+            await argo.close()
         await aries.close()
         await objects.close()
         await bus.close()

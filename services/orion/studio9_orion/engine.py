@@ -20,8 +20,10 @@ from studio9_orion.observing import Observer, Unobserved
 from studio9_orion.orphans import OrphanSweeper
 from studio9_orion.providers.port import Provider
 from studio9_orion.providers.workers import WorkersProvider
+from studio9_orion.rendering import scheduler_call
 from studio9_orion.scheduler.leader import Leader
 from studio9_orion.scheduler.loop import Scheduler
+from studio9_orion.scheduler.rules import Rules
 from studio9_orion.sender import Sender
 from studio9_orion.settings import OrionSettings
 from studio9_orion.shell import Shell
@@ -35,6 +37,9 @@ from studio9_orion.workers import Workers
 _ECHO = Outgoing("orion.echo", b"{}", "echo", mandatory=False, persistent=False)
 """What nobody listens to: that the broker confirms it says that workers can send their beats."""
 
+
+LEAD_SHARE = 0.4
+"""Ticks between two calls to the scheduler that leads: one that was killed is replaced after so long."""
 
 STOP_LIMIT_S = 3.0
 """How long a handler may go on after a stop: it may be waiting for an Aries that is away, and the outboxes, which are
@@ -56,13 +61,22 @@ class Engine:
         observer = observer or Unobserved()
         policy = settings.policy
         name = settings.name or new_id()
-        self._bus = bus
+        self._bus, self._name = bus, name
         jobs, beats, workers = Jobs(store), Beats(store), Workers(store)
         providers: dict[str, Provider] = {"workers": WorkersProvider(bus, beats, workers, clock, policy)}
         self.shell = Shell(jobs, Sender(bus, providers, policy), clock, policy, observer)
         self.dispatcher = Dispatcher(self.shell)
         leader = Leader(store, clock, name=name, stale_s=2 * settings.tick_s)
-        self.scheduler = Scheduler(self.shell, workers, leader, limit=settings.organisation_limit)
+        self.rules = Rules(limit=settings.organisation_limit)
+        self.scheduler = Scheduler(
+            self.shell,
+            workers,
+            leader,
+            rules=lambda: self.rules,
+            call=self._call_scheduler,
+            full_read_s=settings.full_read_s,
+            tick_s=settings.tick_s,
+        )
         self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
         self.telemetry = Telemetry(store, jobs)
         self.cleaner = Cleaner(self.shell, objects, beats)
@@ -82,6 +96,7 @@ class Engine:
         self._tickers = [
             Ticker("deadlines", settings.tick_s, self.sweeper.sweep, observer.ticked),
             Ticker("schedule", settings.tick_s, self.scheduler.tick, observer.ticked),
+            Ticker("lead", LEAD_SHARE * settings.tick_s, self.scheduler.call_upon, observer.ticked),
             Ticker("orphans", settings.orphan_tick_s, self.orphans.sweep, observer.ticked),
         ]
         self._heard = 0
@@ -125,6 +140,9 @@ class Engine:
         except (BusUnavailable, QueueGone):
             return False
         return waiting == 0 or self.supervisor.heard > heard
+
+    async def _call_scheduler(self) -> None:
+        await self._bus.publish(scheduler_call(self._name))
 
     def _subscriber(self, queue: Queue, handler: Handler, batch: int) -> Subscriber:
         return Subscriber(

@@ -10,6 +10,7 @@ from studio9_common.contracts.messages import (
     JobOutput,
     JobQueued,
     JobRequested,
+    SchedulerCall,
     WorkerBeat,
     WorkerResult,
     WorkerTelemetry,
@@ -21,7 +22,13 @@ TELEMETRY = Queue("orion.telemetry.v1", (WorkerTelemetry.routing_key,))
 CLEAN = Queue("orion.clean.v1", (JobClean.routing_key,))
 SCHEDULE = Queue(
     "orion.schedule.v1",
-    (JobQueued.routing_key, JobCompleted.routing_key, JobFailed.routing_key, JobCancelled.routing_key),
+    (
+        JobQueued.routing_key,
+        JobCompleted.routing_key,
+        JobFailed.routing_key,
+        JobCancelled.routing_key,
+        SchedulerCall.routing_key,
+    ),
     transient=True,
     message_ttl_s=20,
     single_active=True,

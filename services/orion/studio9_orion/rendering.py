@@ -3,7 +3,7 @@
 from typing import Any
 
 from studio9_common.bus.port import Outgoing
-from studio9_common.contracts.envelope import encode
+from studio9_common.contracts.envelope import SYSTEM, encode
 from studio9_common.contracts.job import Command, Job
 from studio9_common.contracts.messages import (
     MESSAGES,
@@ -13,6 +13,7 @@ from studio9_common.contracts.messages import (
     JobEvent,
     JobQueued,
     Message,
+    SchedulerCall,
     WorkerCancel,
     WorkerRun,
 )
@@ -57,6 +58,11 @@ def outgoing_of(job: Job, command: Command, policy: Policy) -> Outgoing:
         now=parse_time(command.created_at),
         mandatory=command.type in MANDATORY,
     )
+
+
+def scheduler_call(orion: str) -> Outgoing:
+    """The bus message by which one Orion calls the one that schedules."""
+    return encode(SchedulerCall(orion=orion), source="orion", organisation=SYSTEM)
 
 
 def _trace(job: Job, command: Command) -> Trace | None:

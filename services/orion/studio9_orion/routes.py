@@ -9,6 +9,7 @@ from studio9_common.contracts.collections import BEATS, JOBS, SCHEDULER, job_of
 from studio9_common.contracts.envelope import Envelope
 from studio9_common.contracts.job import TERMINAL, Job, Phase, dump
 from studio9_common.contracts.messages import JobCancel, JobRequested
+from studio9_common.contracts.waiting import SNAPSHOT, why_waiting
 from studio9_common.documents.port import Where
 from studio9_common.errors import Conflict, NotFound
 from studio9_common.ids import new_id
@@ -19,8 +20,6 @@ from studio9_orion.access import Operator
 from studio9_orion.beats import beat_id
 from studio9_orion.dispatcher import Dispatcher
 from studio9_orion.logs import last_lines
-from studio9_orion.scheduler.loop import SNAPSHOT
-from studio9_orion.scheduler.snapshot import why_waiting
 from studio9_orion.shell import Shell
 from studio9_orion.store import get
 

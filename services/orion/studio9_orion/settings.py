@@ -16,6 +16,7 @@ class OrionSettings(WithObjects):
     name: str = Field("", max_length=128, description="this Orion's name in marks and epochs; empty: a new id")
     lease_s: float = Field(20.0, ge=1, description="how long a beat holds")
     tick_s: float = Field(5.0, gt=0, description="time between two sweeps of deadlines, and two passes at the least")
+    full_read_s: float = Field(60.0, gt=0, description="time between two looks of the scheduler at all that waits")
     orphan_tick_s: float = Field(60.0, gt=0, description="time between two sweeps for what jobs left behind")
 
     assigned_s: float = Field(30.0, gt=0, description="until an assigned worker must have shown the attempt in a beat")
@@ -33,7 +34,10 @@ class OrionSettings(WithObjects):
     )
     keep_checkpoints_s: float = Field(7 * 86_400.0, ge=0, description="how long failed jobs keep their checkpoint")
 
-    organisation_limit: int | None = Field(None, ge=1, description="jobs of one organisation that run at once")
+    organisation_limit: int | None = Field(
+        None, ge=1, description="jobs of one organisation that run at once; Argo's orion/organisation_limit comes first"
+    )
+    otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
     batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")
 
     @property

@@ -76,16 +76,23 @@ def check(collection: str, outcome: BulkOutcome) -> bool:
 
 
 async def find(
-    store: Store, collection: str, where: Where, *, sort: Sequence[str] = (), most: int = 10_000, fresh: bool = False
+    store: Store,
+    collection: str,
+    where: Where,
+    *,
+    sort: Sequence[str] = (),
+    most: int = 10_000,
+    fresh: bool = False,
+    page: int = PAGE,
 ) -> AsyncIterator[Document]:
-    """Hits of a search, page by page, at most `most`; `fresh` refreshes once, at the beginning."""
+    """Hits of a search, `page` at a time, at most `most`; `fresh` refreshes once, at the beginning."""
     after: str | None = None
     left = most
     while left > 0:
-        page = await store.search(collection, where, sort=sort, limit=min(PAGE, left), after=after, fresh=fresh)
-        for item in page.items:
+        hits = await store.search(collection, where, sort=sort, limit=min(page, left), after=after, fresh=fresh)
+        for item in hits.items:
             yield item
-        left -= len(page.items)
-        after, fresh = page.next, False
-        if after is None or not page.items:
+        left -= len(hits.items)
+        after, fresh = hits.next, False
+        if after is None or not hits.items:
             return

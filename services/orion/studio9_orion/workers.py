@@ -1,11 +1,13 @@
 """The documents of workers: written from beats, read by the scheduler and the operators."""
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from studio9_common.contracts.collections import WORKERS
+from studio9_common.contracts.job import Requirements
 from studio9_common.contracts.messages import Slot, WorkerBeat
 from studio9_common.documents.port import Where
 from studio9_common.times import format_time
@@ -13,6 +15,7 @@ from studio9_orion.providers.port import Place
 from studio9_orion.store import Store, find
 
 SYSTEM = "system"
+KINDS: tuple[Literal["cpu", "gpu"], ...] = ("cpu", "gpu")
 ISOLATED = frozenset({"docker", "container", "kubernetes"})
 """Runners that give a task a container of its own."""
 
@@ -28,32 +31,63 @@ class Worker:
     labels: frozenset[str] = frozenset()
     runners: tuple[str, ...] = ()
 
-    def places(self, busy: Iterable[str] = (), ended: frozenset[str] = frozenset()) -> list[Place]:
-        """Its slots by kind. `busy` are the jobs that Orion has given it, `ended` those that no longer use a slot
-        although the last beat still said so; a job that is not in a slot yet takes one of the kind that it will."""
+    @property
+    def jobs(self) -> frozenset[str]:
+        """The jobs that it shows in its slots."""
+        return frozenset(slot.job for slot in self.slots if slot.job is not None)
+
+    def offers(self, other: "Worker") -> bool:
+        """Whether it offers the same as `other`: slots, state, labels and runners."""
+        mine = (self.slots, self.state, self.labels, self.runners)
+        return mine == (other.slots, other.state, other.labels, other.runners)
+
+    def places(
+        self, busy: Mapping[str, Requirements] | None = None, ended: frozenset[str] = frozenset()
+    ) -> list[Place]:
+        """Its slots by kind. `busy` are the jobs that Orion has given it and what they need, `ended` those that no
+        longer use a slot although the last beat still said so; a job that is not in a slot yet takes those that it
+        will. What a job that has ended had of a GPU is counted as free: the worker judges last."""
         shown = {slot.job for slot in self.slots if slot.job is not None and slot.job not in ended}
-        unseen = sum(1 for job in busy if job not in shown and job not in ended)
-        places = []
-        for kind in ("cpu", "gpu"):
-            mine = [slot for slot in self.slots if slot.kind == kind]
-            if not mine:
-                continue
-            free = [slot for slot in mine if slot.job is None or slot.job in ended]
-            taken = min(unseen, len(free))
-            unseen -= taken
-            memory = min((slot.gpu_memory_free_gib for slot in free), default=max(s.gpu_memory_gib for s in mine))
-            places.append(
-                Place(
-                    worker=self.id,
-                    kind="gpu" if kind == "gpu" else "cpu",
-                    total=len(mine),
-                    free=len(free) - taken if self.state == "ready" else 0,
-                    gpu_memory_gib=memory,
-                    labels=self.labels,
-                    isolated=bool(ISOLATED & set(self.runners)),
-                )
-            )
-        return places
+        unseen = [needs for job, needs in (busy or {}).items() if job not in shown and job not in ended]
+        free: dict[str, list[float]] = {"cpu": [], "gpu": []}
+        for slot in self.slots:
+            if slot.job is None:
+                free[slot.kind].append(slot.gpu_memory_free_gib if slot.kind == "gpu" else 0.0)
+            elif slot.job in ended:
+                free[slot.kind].append(_memory(slot))
+        for room in free.values():
+            room.sort()
+        for needs in unseen:
+            _occupy(free, needs)
+        return [self._place(kind, free[kind]) for kind in KINDS if any(slot.kind == kind for slot in self.slots)]
+
+    def _place(self, kind: Literal["cpu", "gpu"], free: list[float]) -> Place:
+        memory = tuple(sorted((_memory(slot) for slot in self.slots if slot.kind == kind), reverse=True))
+        left = tuple(reversed(free)) if self.state == "ready" else ()
+        return Place(
+            worker=self.id,
+            kind=kind,
+            total=len(memory),
+            free=len(left),
+            gpu_memory_gib=memory[0],
+            labels=self.labels,
+            isolated=bool(ISOLATED & set(self.runners)),
+            slots_gib=memory if kind == "gpu" else (),
+            free_gib=left if kind == "gpu" else (),
+        )
+
+
+def _memory(slot: Slot) -> float:
+    return max(slot.gpu_memory_gib, slot.gpu_memory_free_gib)
+
+
+def _occupy(free: dict[str, list[float]], needs: Requirements) -> None:
+    """Takes from the free slots what a job will take, as far as it is there."""
+    room = free["gpu"] if needs.gpus or not free["cpu"] else free["cpu"]
+    first = bisect_left(room, needs.gpu_memory_gib) if needs.gpus else 0
+    count = max(needs.gpus, 1)
+    first = max(min(first, len(room) - count), 0)
+    del room[first : first + count]
 
 
 @dataclass
@@ -88,15 +122,17 @@ class Workers:
             async for item in find(self.store, WORKERS.name, Where(), sort=("-last_seen",), fresh=fresh)
         ]
 
-    async def present(self, now: datetime, lease_s: float) -> list[Worker]:
-        """Those that were seen within one lease."""
-        where = Where(at_least={"last_seen": format_time(now - timedelta(seconds=lease_s))})
+    async def present(self, now: datetime, lease_s: float, *, but: Collection[str] = ()) -> list[Worker]:
+        """Those that were seen within one lease, `but` some."""
+        since = format_time(now - timedelta(seconds=lease_s))
+        where = Where(at_least={"last_seen": since}, differs={"id": tuple(but)} if but else {})
         return [_worker(item.id, item.body) async for item in find(self.store, WORKERS.name, where, fresh=True)]
 
 
 def seen(beat: WorkerBeat, now: str) -> Worker:
     """The worker as this beat shows it."""
-    return _worker(beat.worker, _document(beat, now, now, None))
+    state = "draining" if beat.draining else "ready"
+    return Worker(beat.worker, state, now, beat.slots, frozenset(beat.labels), beat.runners)
 
 
 def _document(beat: WorkerBeat, now: str, joined: str, catalogue: Any) -> dict[str, Any]:

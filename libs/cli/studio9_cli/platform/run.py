@@ -112,6 +112,7 @@ class _Composition:
                 store=aries_of("orion"),
                 objects=ports.objects,
                 keys=keys,
+                argo=argo_of("orion"),
             ),
             self._pegasus(argo_of("pegasus")),
             taurus.build(

@@ -48,7 +48,11 @@ class AttemptStatus:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Slots of one kind on one worker. `gpu_memory_gib` is what is really free on each; `isolated`: runs images."""
+    """Slots of one kind on one worker; a job takes one for each of its GPUs. Memory is GiB.
+
+    `gpu_memory_gib` is what the largest of its GPUs has. `slots_gib` tells it of each slot and `free_gib` what is
+    really free on each free one, the most first; empty: `gpu_memory_gib` everywhere. `isolated`: runs images.
+    """
 
     worker: str
     kind: Literal["cpu", "gpu"] = "cpu"
@@ -58,15 +62,37 @@ class Place:
     labels: frozenset[str] = frozenset()
     isolated: bool = False
     provider: str = "workers"
+    slots_gib: tuple[float, ...] = ()
+    free_gib: tuple[float, ...] = ()
+
+    @property
+    def memory(self) -> tuple[float, ...]:
+        """What the GPU of each slot has, the most first."""
+        return self.slots_gib or (self.gpu_memory_gib,) * self.total
+
+    @property
+    def free_memory(self) -> tuple[float, ...]:
+        """What is really free on the GPU of each free slot, the most first."""
+        return self.free_gib or (self.gpu_memory_gib,) * self.free
 
 
 def fits(needs: Requirements, image: str | None, place: Place) -> bool:
-    """Whether a job could run there if a slot were free. A job without a GPU may use a slot that has one."""
-    if needs.gpus > 1 or not set(needs.labels) <= place.labels or (image is not None and not place.isolated):
+    """Whether a job could run there if all slots were free. A job without a GPU may use a slot that has one."""
+    if not set(needs.labels) <= place.labels or (image is not None and not place.isolated):
         return False
     if needs.gpus:
-        return place.kind == "gpu" and place.gpu_memory_gib >= needs.gpu_memory_gib
-    return True
+        memory = place.memory
+        return place.kind == "gpu" and len(memory) >= needs.gpus and memory[needs.gpus - 1] >= needs.gpu_memory_gib
+    return place.total > 0
+
+
+def fits_now(needs: Requirements, image: str | None, place: Place) -> bool:
+    """Whether a job could begin there at once."""
+    free = place.free_memory
+    count = max(needs.gpus, 1)
+    return (
+        fits(needs, image, place) and len(free) >= count and (not needs.gpus or free[count - 1] >= needs.gpu_memory_gib)
+    )
 
 
 class Provider(Protocol):

@@ -8,7 +8,7 @@ from studio9_common.errors import Studio9Error
 from studio9_common.times import Clock, format_time
 from studio9_orion.beats import Beats
 from studio9_orion.core import Policy
-from studio9_orion.providers.port import AttemptStatus, Estimate, Order, Place, fits
+from studio9_orion.providers.port import AttemptStatus, Estimate, Order, Place, fits, fits_now
 from studio9_orion.rendering import outgoing_of
 from studio9_orion.workers import Workers
 
@@ -30,7 +30,7 @@ class WorkersProvider:
         places = [place for place in await self.capacity() if fits(spec.requirements, spec.image, place)]
         if not places:
             return Estimate(None, None, possible=False, why="no worker has a slot like that")
-        return Estimate(None, 0.0 if any(place.free for place in places) else None)
+        return Estimate(None, 0.0 if any(fits_now(spec.requirements, spec.image, place) for place in places) else None)
 
     async def submit(self, orders: Sequence[Order]) -> list[Studio9Error | None]:
         return await self._publish(orders)

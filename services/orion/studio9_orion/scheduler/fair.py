@@ -1,50 +1,81 @@
 """The scheduler's pure function: priority class, then weighted fair share between organisations, then priority within
-one, then first come first served. No job blocks another that fits where it does not.
+one, then first come first served. No job blocks another that fits where it does not, but for one that needs several
+GPUs of a worker and has waited for long: what is free there is kept for it.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from studio9_common.contracts.job import Requirements
-from studio9_orion.providers.port import Place, fits
-from studio9_orion.scheduler.model import CLASSES, Assignment, Candidate, Plan, Shares
+from studio9_orion.providers.port import Place
+from studio9_orion.scheduler.model import Assignment, Candidate, Order, Plan, Share, Shares, slots_of
+from studio9_orion.scheduler.queues import Group, Queues
+from studio9_orion.scheduler.rooms import Rooms
 
 CHARGE_S = 60.0
-"""What an assignment counts as use within its own pass, before it has used anything."""
-
-Shape = tuple[Requirements, bool]
-
-
-@dataclass(slots=True)
-class _Organisation:
-    name: str
-    used: float
-    weight: float
-    running: int
-    limit: int | None
-    queue: list[Candidate]
-    at: int = 0
+"""What a held slot counts as use beforehand: otherwise whoever asks first would get all slots of one moment."""
+NO_END = 1 << 30
 
 
-def schedule(queue: Iterable[Candidate], slots: Sequence[Place], shares: Shares, now: str) -> Plan:
-    """Who goes where now. `now` is RFC 3339 text; candidates whose `not_before` is later wait.
+def schedule(
+    queues: Queues,
+    places: Sequence[Place],
+    shares: Shares,
+    *,
+    most: int = NO_END,
+    long_ago: str = "",
+) -> Plan:
+    """Who goes where now: at most `most` assignments.
 
     The organisation that has used least of its weighted share is served next, with its first job that fits a free
-    slot and its limits. Deterministic: the same arguments give the same plan.
+    slot and its limits. Jobs that need several slots of one worker and were queued before `long_ago` (RFC 3339 text)
+    may keep a worker's free slots from others. Deterministic: the same arguments give the same plan, and nothing of
+    them is changed.
     """
-    taken: dict[int, int] = {}
+    rooms, counts = Rooms(places), _Counts(shares)
     assignments: list[Assignment] = []
-    waiting: list[Candidate] = []
+    kept: str | None = None
+    for name in sorted(queues.classes(), key=lambda one: rank(one, shares.classes)):
+        turns = _Turns(queues, name, counts)
+        while rooms.left > 0 and len(assignments) < most:
+            turn = turns.next()
+            if turn is None:
+                break
+            organisation, (shape, project), order = turn
+            index = None if counts.full(organisation, project) else rooms.take(shape)
+            if index is None:
+                if kept is None and shape[0].gpus > 1 and order[1] < long_ago:
+                    at = rooms.keep(shape)
+                    kept = places[at].worker if at is not None else None
+                turns.close()
+                continue
+            place = places[index]
+            assignments.append(Assignment(order[2], place.worker, place.provider, place.kind))
+            counts.assigned((name, organisation), project, slots_of(shape[0]))
+            turns.served()
+    cut = len(assignments) >= most and rooms.left > 0
+    return Plan(tuple(assignments), rooms.after(), cut, kept)
+
+
+def in_order(queues: Queues, shares: Shares, most: int) -> list[Candidate]:
+    """The first jobs in the order in which they would be served if slots came one after the other, limits aside."""
+    return [queues[job] for job in islice(_in_order(queues, shares), most)]
+
+
+def rank(name: str, classes: Sequence[str]) -> tuple[int, str]:
+    """Where a priority class comes; the lower the earlier."""
+    return (classes.index(name) if name in classes else len(classes), name)
+
+
+def _in_order(queues: Queues, shares: Shares) -> Iterator[str]:
     counts = _Counts(shares)
-    by_class: dict[str, list[Candidate]] = {}
-    for candidate in queue:
-        by_class.setdefault(candidate.priority_class, []).append(candidate)
-    for name in sorted(by_class, key=_rank):
-        left = _serve(by_class[name], slots, taken, counts, assignments, now)
-        waiting += left
-    places = tuple(replace(place, free=place.free - taken.get(index, 0)) for index, place in enumerate(slots))
-    return Plan(tuple(assignments), tuple(waiting), places)
+    for name in sorted(queues.classes(), key=lambda one: rank(one, shares.classes)):
+        turns = _Turns(queues, name, counts)
+        while (turn := turns.next()) is not None:
+            organisation, (shape, project), order = turn
+            yield order[2]
+            counts.assigned((name, organisation), project, slots_of(shape[0]))
+            turns.served()
 
 
 class _Counts:
@@ -52,85 +83,74 @@ class _Counts:
 
     def __init__(self, shares: Shares) -> None:
         self.shares = shares
-        self.used = dict(shares.usage)
+        self.held = dict(shares.held)
         self.running = dict(shares.running)
         self.projects = dict(shares.running_projects)
 
-    def share(self, organisation: str) -> float:
-        weight = self.shares.weights.get(organisation, 1.0)
-        return self.used.get(organisation, 0.0) / max(weight, 1e-9)
+    def share(self, key: Share) -> float:
+        return self.shares.usage.get(key, 0.0) + CHARGE_S * self.held.get(key, 0) / self.shares.weight_of(key[1])
 
-    def full(self, candidate: Candidate) -> bool:
-        limit = self.shares.limits.get(candidate.organisation)
-        if limit is not None and self.running.get(candidate.organisation, 0) >= limit:
+    def full(self, organisation: str, project: str) -> bool:
+        limit = self.shares.limit_of(organisation)
+        if limit is not None and self.running.get(organisation, 0) >= limit:
             return True
-        key = (candidate.organisation, candidate.project or "")
-        limit = self.shares.project_limits.get(key)
-        return limit is not None and self.projects.get(key, 0) >= limit
+        limit = self.shares.project_limit_of(organisation, project) if project else None
+        return limit is not None and self.projects.get((organisation, project), 0) >= limit
 
-    def assigned(self, candidate: Candidate) -> None:
-        name, key = candidate.organisation, (candidate.organisation, candidate.project or "")
-        self.used[name] = self.used.get(name, 0.0) + CHARGE_S
-        self.running[name] = self.running.get(name, 0) + 1
-        self.projects[key] = self.projects.get(key, 0) + 1
+    def assigned(self, key: Share, project: str, slots: int) -> None:
+        self.held[key] = self.held.get(key, 0) + slots
+        self.running[key[1]] = self.running.get(key[1], 0) + 1
+        self.projects[key[1], project] = self.projects.get((key[1], project), 0) + 1
 
 
-def _serve(
-    candidates: list[Candidate],
-    slots: Sequence[Place],
-    taken: dict[int, int],
-    counts: _Counts,
-    assignments: list[Assignment],
-    now: str,
-) -> list[Candidate]:
-    queues: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        queues.setdefault(candidate.organisation, []).append(candidate)
-    for mine in queues.values():
-        mine.sort(key=lambda candidate: candidate.order, reverse=True)
-    heap = [(counts.share(name), mine[-1].order, name) for name, mine in queues.items()]
-    heapq.heapify(heap)
-    hopeless: set[Shape] = set()
-    left: list[Candidate] = []
-    while heap:
-        _, _, name = heapq.heappop(heap)
-        mine = queues[name]
-        candidate = mine.pop()
-        index = None if _waits(candidate, counts, now) else _place(candidate, slots, taken, hopeless)
-        if index is None:
-            left.append(candidate)
+class _Turns:
+    """Whose turn it is in one class: a heap of organisations, each with a heap of the first jobs of its groups."""
+
+    def __init__(self, queues: Queues, priority_class: str, counts: _Counts) -> None:
+        self._class, self._counts = priority_class, counts
+        self._orders: dict[tuple[str, Group], list[Order]] = {}
+        self._heads: dict[str, list[tuple[Order, int, Group]]] = {}
+        self._heap: list[tuple[float, Order, str]] = []
+        for organisation in queues.organisations(priority_class):
+            heads = []
+            for group, orders in queues.groups(priority_class, organisation):
+                self._orders[organisation, group] = orders
+                heads.append((orders[0], 0, group))
+            heapq.heapify(heads)
+            self._heads[organisation] = heads
+            self._heap.append((counts.share((priority_class, organisation)), heads[0][0], organisation))
+        heapq.heapify(self._heap)
+
+    def next(self) -> tuple[str, Group, Order] | None:
+        """The organisation that is served next, and its first job; None at the end."""
+        if not self._heap:
+            return None
+        organisation = self._heap[0][2]
+        order, _, group = self._heads[organisation][0]
+        return organisation, group, order
+
+    def close(self) -> None:
+        """Nothing of the group whose turn it is gets a slot in this pass."""
+        heapq.heappop(self._heads[self._heap[0][2]])
+        self._again()
+
+    def served(self) -> None:
+        """The job whose turn it was has a slot."""
+        organisation = self._heap[0][2]
+        heads = self._heads[organisation]
+        _, at, group = heads[0]
+        orders = self._orders[organisation, group]
+        if at + 1 < len(orders):
+            heapq.heapreplace(heads, (orders[at + 1], at + 1, group))
         else:
-            place = slots[index]
-            taken[index] = taken.get(index, 0) + 1
-            counts.assigned(candidate)
-            assignments.append(Assignment(candidate.job, place.worker, place.provider, place.kind))
-        if mine:
-            heapq.heappush(heap, (counts.share(name), mine[-1].order, name))
-    return left
+            heapq.heappop(heads)
+        self._again()
 
-
-def _waits(candidate: Candidate, counts: _Counts, now: str) -> bool:
-    return (candidate.not_before is not None and candidate.not_before > now) or counts.full(candidate)
-
-
-def _place(candidate: Candidate, slots: Sequence[Place], taken: dict[int, int], hopeless: set[Shape]) -> int | None:
-    """The index of the best place with a free slot: the smallest that fits, without a GPU where none is needed, the
-    worker with most room. A shape that found none once finds none in this pass."""
-    shape = (candidate.needs, candidate.image is not None)
-    if shape in hopeless:
-        return None
-    best: tuple[tuple[bool, float, int, str], int] | None = None
-    for index, place in enumerate(slots):
-        room = place.free - taken.get(index, 0)
-        if room > 0 and fits(candidate.needs, candidate.image, place):
-            key = (place.kind == "gpu", place.gpu_memory_gib, -room, place.worker)
-            if best is None or key < best[0]:
-                best = (key, index)
-    if best is None:
-        hopeless.add(shape)
-        return None
-    return best[1]
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return (CLASSES.index(name) if name in CLASSES else len(CLASSES), name)
+    def _again(self) -> None:
+        organisation = self._heap[0][2]
+        heads = self._heads[organisation]
+        if heads:
+            share = self._counts.share((self._class, organisation))
+            heapq.heapreplace(self._heap, (share, heads[0][0], organisation))
+        else:
+            heapq.heappop(self._heap)

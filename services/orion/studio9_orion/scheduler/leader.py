@@ -5,11 +5,11 @@ epoch, but what keeps them correct is the job's own compare-and-set and the work
 from datetime import timedelta
 
 from studio9_common.contracts.collections import SCHEDULER
+from studio9_common.contracts.waiting import POOL
 from studio9_common.times import Clock, format_time, parse_time
 from studio9_orion.store import Store, get, swap
 
 EPOCH = "epoch"
-POOL = "default"
 
 
 class Leader:

@@ -1,36 +1,47 @@
-"""Carries the scheduler out: wakes on messages, beats and the tick, runs a pass, and assigns through the shell."""
+"""Carries the scheduler out: wakes on messages, beats and the tick, runs passes, and assigns through the shell."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from studio9_common.bus.port import Delivery
-from studio9_common.contracts.collections import SCHEDULER, USAGE
+from studio9_common.contracts.collections import SCHEDULER
 from studio9_common.contracts.envelope import decode
+from studio9_common.contracts.job import Job
 from studio9_common.contracts.messages import JobEnded, JobQueued
-from studio9_common.documents.port import Where
+from studio9_common.contracts.waiting import POOL, SNAPSHOT
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core.events import Assigned
 from studio9_orion.scheduler.fair import schedule
-from studio9_orion.scheduler.leader import POOL, Leader
-from studio9_orion.scheduler.model import Assignment, Plan, Shares
+from studio9_orion.scheduler.leader import Leader
+from studio9_orion.scheduler.ledger import Ledger
+from studio9_orion.scheduler.model import Assignment, Shares
+from studio9_orion.scheduler.reading import Reader
+from studio9_orion.scheduler.rules import Rules
 from studio9_orion.scheduler.snapshot import snapshot
-from studio9_orion.scheduler.usage import Usage
 from studio9_orion.scheduler.view import View
 from studio9_orion.shell import Shell
-from studio9_orion.store import find, get, put_many, swap
+from studio9_orion.store import get, swap
 from studio9_orion.workers import Worker, Workers
 
-SNAPSHOT = f"snapshot:{POOL}"
 SNAPSHOT_EVERY = timedelta(seconds=1)
-IN_LOOP = 300
-"""Up to so many waiting jobs a pass is quicker than the way to a thread and back."""
-MOST = 20_000
+AT_ONCE = 200
+"""Assignments of one slice of a pass: a few milliseconds of the loop, one bulk write."""
+SLICES = 50
+PATIENCE = timedelta(seconds=600)
+"""After so long a job that needs several GPUs of one worker may keep what is free there from others."""
+
+
+async def _nothing() -> None:
+    """Nobody to call upon."""
 
 
 class Scheduler:
-    """See the module's docstring. Any number may exist; the one that leads works."""
+    """See the module's docstring. Any number may exist; the one that leads works. Times are seconds.
+
+    `rules` gives what operators have set. `call` asks whoever consumes `orion.schedule.v1` to lead.
+    """
 
     def __init__(
         self,
@@ -38,22 +49,30 @@ class Scheduler:
         workers: Workers,
         leader: Leader,
         *,
-        weights: Mapping[str, float] | None = None,
-        limit: int | None = None,
+        rules: Callable[[], Rules] = Rules,
+        call: Callable[[], Awaitable[None]] = _nothing,
+        full_read_s: float = 60.0,
+        tick_s: float = 5.0,
     ) -> None:
-        self._shell, self._workers, self._leader = shell, workers, leader
+        self._shell, self._leader, self._rules, self._call = shell, leader, rules, call
         self._store = shell.jobs.store
-        self._weights, self._limit = weights or {}, limit
         self._view = View()
-        self._usage = Usage()
+        self._reader = Reader(
+            self._view, shell.jobs, workers, shell.clock,
+            lease_s=shell.policy.lease_s, every_s=full_read_s, overlap_s=2 * tick_s, heard_s=2 * tick_s,
+        )  # fmt: skip
+        self._ledger = Ledger(self._store, shell.clock)
         self._lock = asyncio.Lock()
-        self._shown: dict[str, Any] = {}
+        self._led = 0
+        self._shown: Any = None
         self._shown_at = shell.clock.now() - SNAPSHOT_EVERY
+        self._show_again = False
         self._again = asyncio.Event()
+        self._due = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._on_workers(), name="orion-scheduler")
+        self._task = asyncio.create_task(self._run(), name="orion-scheduler")
 
     async def stop(self) -> None:
         task, self._task = self._task, None
@@ -61,64 +80,137 @@ class Scheduler:
             task.cancel()
             await asyncio.wait([task])
 
+    # --- what wakes it ---------------------------------------------------------------------------------------------
+
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Messages of `orion.schedule.v1`: whoever gets them is its single active consumer, so it leads."""
         data = [decode(delivery.body).data for delivery in deliveries]
-        ids = [one.job for one in data if isinstance(one, JobQueued | JobEnded)]
         async with self._lock:
-            if not self._leader.epoch:
-                if not await self._leader.lead(take=True):
-                    return
-                await self._refresh()
-            found = await self._shell.jobs.load_many(ids)
+            if not self._leader.epoch and not await self._leader.lead(take=True):
+                return
+            await self._begin()
+            self._over(one for one in data if isinstance(one, JobEnded))
+            # What this Orion wrote itself it has been told of already.
+            queued = [one.job for one in data if isinstance(one, JobQueued)]
+            found = await self._shell.jobs.load_many(id for id in queued if self._shell.jobs.written(id) is None)
             self._view.take((item.job for item in found.values()), self._shell.clock.now())
             await self._pass()
 
     async def tick(self) -> int:
-        """The fallback: leads if nobody else does, reads everything anew and runs a pass. Returns assignments."""
+        """The fallback: leads if nobody else does, looks at the store and runs a pass. Returns assignments."""
         async with self._lock:
             if not await self._leader.lead():
                 return 0
-            await self._refresh()
-            await self._account()
-            return await self._pass()
+            await self._begin()
+        await self._refresh()
+        async with self._lock:
+            if not self._leader.epoch:
+                return 0
+            made = await self._pass()
+            await self._ledger.save()
+            return made
+
+    async def call_upon(self) -> None:
+        """Where another leads: sends it a word. If it is gone, the word comes to whoever takes its place."""
+        if not self._leader.epoch:
+            await self._call()
 
     def notice(self, workers: Sequence[Worker]) -> None:
         """Workers as their beats show them; a free slot wakes the scheduler."""
-        if not self._leader.epoch:
-            return
         for worker in workers:
-            before = self._view.workers.get(worker.id)
-            self._view.workers[worker.id] = worker
-            if self._view.queue and (before is None or before.slots != worker.slots or before.state != worker.state):
-                self._again.set()
+            self._reader.heard(worker)
+            if self._view.show(worker) and self._view.queue and self._leader.epoch:
+                self.wake()
+
+    def stepped(self, job: Job) -> None:
+        """A job as this Orion has just written it: nothing waits for the message that tells of it."""
+        if self._leader.epoch and self._led == self._leader.epoch:
+            self._view.take([job], self._shell.clock.now())
+            if self._view.queue:
+                self.wake()
+
+    def wake(self) -> None:
+        """Something that a pass depends on has changed."""
+        self._due = True
+        self._again.set()
 
     # --- how -------------------------------------------------------------------------------------------------------
 
-    async def _on_workers(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await self._again.wait()
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._again.wait()
+            except TimeoutError:
+                self._due = True
             self._again.clear()
+            if not self._due:
+                continue  # only the time of the next pass has changed
+            self._due = False
             try:
                 async with self._lock:
-                    if self._leader.epoch:
+                    if self._leader.epoch and self._led == self._leader.epoch:
                         await self._pass()
             except Exception as error:
+                self._reader.distrust()
                 self._shell.log.warning("pass_failed", reason=repr(error))
+                await asyncio.sleep(1)
+
+    def _pause(self) -> float | None:
+        """Seconds until the next pass that nothing else wakes: a `not_before`, or a snapshot held back."""
+        if not self._leader.epoch:
+            return None
+        now = self._shell.clock.now()
+        times = [parse_time(self._view.queue.next_wake)] if self._view.queue.next_wake else []
+        if self._show_again:
+            times.append(self._shown_at + SNAPSHOT_EVERY)
+        return max((min(times) - now).total_seconds(), 0.01) if times else None
+
+    async def _begin(self) -> None:
+        """Reads everything when the lead was taken."""
+        if self._led != self._leader.epoch:
+            self._reader.distrust()
+            await self._refresh()
+            await self._ledger.load()
+            self._led = self._leader.epoch
+
+    async def _refresh(self) -> None:
+        """Looks at what may have been missed."""
+        await self._reader.look()
+
+    def _over(self, ended: Iterable[JobEnded]) -> None:
+        now = self._shell.clock.now()
+        for one in ended:
+            self._view.over(one.job, now)
 
     async def _pass(self) -> int:
-        now = self._shell.clock.now()
-        places = self._view.places(now, self._shell.policy.lease_s)
-        shares = self._view.shares(self._usage.values, self._weights, self._limit)
-        queue = list(self._view.queue.values())
-        time = format_time(now)
-        if len(queue) <= IN_LOOP:
-            plan = schedule(queue, places, shares, time)
-        else:
-            plan = await asyncio.to_thread(schedule, queue, places, shares, time)
-        made = await self._assign(plan.assignments)
-        await self._show(plan, shares)
+        """Slices until nothing is left to give. A job that was elsewhere by now left its slot to another."""
+        made = 0
+        try:
+            for _ in range(SLICES):
+                now = self._shell.clock.now()
+                self._view.queue.wake(format_time(now))
+                shares = self._shares(now)
+                places = self._view.places(now, self._shell.policy.lease_s)
+                plan = schedule(
+                    self._view.queue, places, shares, most=AT_ONCE, long_ago=format_time(now - PATIENCE)
+                )  # fmt: skip
+                done = await self._assign(plan.assignments)
+                made += done
+                if done == len(plan.assignments) and not plan.cut:
+                    break
+            else:
+                self.wake()
+            await self._show()
+            self._again.set()
+        except Exception:
+            self._reader.distrust()
+            raise
         return made
+
+    def _shares(self, now: datetime) -> Shares:
+        view, rules = self._view, self._rules()
+        return self._ledger.count(now, view.spent(now), view.waiting(), view.active(), view.shares({}, rules))
 
     async def _assign(self, assignments: Sequence[Assignment]) -> int:
         """Assigns through the core; a job that is elsewhere by now was not ours to give."""
@@ -129,51 +221,26 @@ class Scheduler:
             for one in assignments
         ]
         applied = await self._shell.apply(told)
-        for one in assignments:
-            self._view.queue.pop(one.job, None)
-        self._view.take(applied.jobs.values(), self._shell.clock.now())
+        self._took(assignments, applied.jobs)
         return sum(decision.changed for decision in applied.decisions)
 
-    async def _refresh(self) -> None:
-        """Reads what waits, what runs and who is there: all that was acknowledged, each job then in real time."""
+    def _took(self, assignments: Sequence[Assignment], jobs: Mapping[str, Job]) -> None:
         now = self._shell.clock.now()
-        jobs = self._shell.jobs
-        queued = [job async for job in jobs.queued(most=MOST)]
-        held = [job async for job in jobs.held()]
-        workers = await self._workers.present(now, self._shell.policy.lease_s)
-        if not self._usage.at:
-            self._usage = await self._load_usage()
-        self._view.replace(queued, held, workers, now)
+        for one in assignments:
+            if one.job not in jobs:
+                self._view.forget(one.job, now)
+        self._view.take(jobs.values(), now)
 
-    async def _load_usage(self) -> Usage:
-        values: dict[str, float] = {}
-        at = 0.0
-        async for item in find(self._store, USAGE.name, Where()):
-            values[item.body["organisation"]] = float(item.body["value"])
-            at = max(at, parse_time(item.body["updated_at"]).timestamp())
-        return Usage(at or self._shell.clock.now().timestamp(), values)
-
-    async def _account(self) -> None:
-        """Adds what was used since the last tick."""
-        now = self._shell.clock.now()
-        before = self._usage
-        self._usage = before.later(now.timestamp(), self._view.running())
-        gone = {name: 0.0 for name in before.values if name not in self._usage.values}
-        time = format_time(now)
-        await put_many(
-            self._store,
-            USAGE.name,
-            [
-                (name, {"organisation": name, "updated_at": time, "value": value})
-                for name, value in {**self._usage.values, **gone}.items()
-            ],
-        )
-
-    async def _show(self, plan: Plan, shares: Shares) -> None:
+    async def _show(self) -> None:
         """Writes the snapshot by which it is told why a job waits: when it changed, at most once a second."""
         now = self._shell.clock.now()
-        taken = snapshot(plan, shares)
-        if taken == self._shown or now - self._shown_at < SNAPSHOT_EVERY:
+        self._show_again = now - self._shown_at < SNAPSHOT_EVERY
+        if self._show_again:
+            return
+        places = self._view.places(now, self._shell.policy.lease_s)
+        taken = snapshot(self._view.queue, places, self._shares(now))
+        self._shown_at = now
+        if taken == self._shown:
             return
         document = await get(self._store, SCHEDULER.name, SNAPSHOT)
         body = {
@@ -184,4 +251,6 @@ class Scheduler:
             "snapshot": taken,
         }
         if await swap(self._store, SCHEDULER.name, SNAPSHOT, body, document.etag if document else None):
-            self._shown, self._shown_at = taken, now
+            self._shown = taken
+        else:
+            self._show_again = True

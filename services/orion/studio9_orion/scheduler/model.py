@@ -9,6 +9,13 @@ from studio9_orion.providers.port import Place
 CLASSES: tuple[str, ...] = ("gpu-training", "cpu")
 """Named queues, the first served first; any other name comes after them."""
 
+Shape = tuple[Requirements, bool]
+"""What a job needs of a place, and whether it runs an image."""
+Order = tuple[int, str, str]
+"""A job's place within its organisation: priority (negated), time, id."""
+Share = tuple[str, str]
+"""Whose use is counted: (priority class, organisation)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -25,9 +32,13 @@ class Candidate:
     image: str | None = None
 
     @property
-    def order(self) -> tuple[int, str, str]:
+    def order(self) -> Order:
         """Within an organisation: priority, then first come first served."""
         return -self.priority, self.queued_at, self.job
+
+    @property
+    def shape(self) -> Shape:
+        return self.needs, self.image is not None
 
 
 def candidate(job: Job) -> Candidate:
@@ -45,17 +56,44 @@ def candidate(job: Job) -> Candidate:
     )
 
 
+def slots_of(needs: Requirements) -> int:
+    """How many slots a job takes: one for each GPU, at least one."""
+    return max(needs.gpus, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What each organisation has used and may use. `usage` is decayed slot-seconds; a missing weight is 1, a missing
-    limit none. `running` counts jobs that hold a slot, by organisation and by (organisation, project)."""
+    """What each organisation has used, holds and may hold.
 
-    usage: Mapping[str, float] = field(default_factory=dict)
+    `usage`: decayed slot-seconds divided by weight. `held`: slots that it holds now. `weights`: a missing one is
+    `weight`. `running` counts jobs that hold slots, by organisation and by (organisation, project); `limits` and
+    `project_limits` bound them, a missing one is `limit` or `project_limit`, None is no limit.
+    """
+
+    usage: Mapping[Share, float] = field(default_factory=dict)
+    held: Mapping[Share, int] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 1.0
     running: Mapping[str, int] = field(default_factory=dict)
-    limits: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, int | None] = field(default_factory=dict)
+    limit: int | None = None
     running_projects: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    project_limits: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    project_limits: Mapping[tuple[str, str], int | None] = field(default_factory=dict)
+    project_limit: int | None = None
+    classes: tuple[str, ...] = CLASSES
+
+    def weight_of(self, organisation: str) -> float:
+        return self.weights.get(organisation, self.weight)
+
+    def limit_of(self, organisation: str) -> int | None:
+        return self.limits.get(organisation, self.limit)
+
+    def project_limit_of(self, organisation: str, project: str) -> int | None:
+        """The project's own limit, else that of each of the organisation's projects, else the installation's."""
+        for key in ((organisation, project), (organisation, "")):
+            if key in self.project_limits:
+                return self.project_limits[key]
+        return self.project_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +108,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome of one pass: assignments in order, and what still waits, in the order in which it would be served."""
+    """The outcome of one pass: assignments in order. `cut`: it ended at its most, not because nothing was left to
+    give. `kept` is the worker whose free slots wait for a job that needs several."""
 
     assignments: tuple[Assignment, ...]
-    waiting: tuple[Candidate, ...]
     places: tuple[Place, ...]
+    cut: bool = False
+    kept: str | None = None

@@ -1,0 +1,268 @@
+"""The scheduler over real parts: what it hears, what it finds without hearing of it, and who leads."""
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from studio9_common.clients.aries import BulkItem
+from studio9_common.contracts.collections import JOBS, SCHEDULER, USAGE, job_document
+from studio9_common.contracts.envelope import encode
+from studio9_common.contracts.job import Phase, Requirements, Spec
+from studio9_common.contracts.messages import JobCompleted, JobQueued, SchedulerCall, Slot, WorkerBeat
+from studio9_common.contracts.waiting import SNAPSHOT, why_waiting
+from studio9_common.documents.port import Where
+from studio9_common.errors import Unavailable
+from studio9_common.ids import new_id
+from studio9_common.times import format_time
+from studio9_orion.core.events import Beat, CancelRequested, PriorityChanged, Requested, ResultReceived
+from studio9_orion.workers import seen
+
+
+def requested(**changes: Any) -> Requested:
+    given: dict[str, Any] = {
+        "job": new_id(),
+        "organisation": "acme",
+        "owner": "ana",
+        "spec": Spec(kind="train"),
+        "request_hash": "h",
+    }
+    return Requested(**(given | changes))
+
+
+class Stand:
+    """An Orion whose loops do not run, and workers that only beat."""
+
+    def __init__(self, world: Any, name: str) -> None:
+        self.world = world
+        self.orion = world.orion(name=name)
+        self.scheduler = self.orion.scheduler
+        self.shell = self.orion.shell
+
+    async def request(self, **changes: Any) -> str:
+        """A job that nobody tells the scheduler of."""
+        event = requested(**changes)
+        await self.shell.apply([(event.job, event)])
+        return event.job
+
+    async def beat(self, worker: str = "w1", slots: int = 1, **jobs: str) -> None:
+        """A beat whose slots hold `jobs`."""
+        free = [None] * (slots - len(jobs))
+        held = tuple(Slot(id=f"s{n}", job=job) for n, job in enumerate([*jobs.values(), *free]))
+        beat = WorkerBeat(worker=worker, instance="i", sequence=1, slots=held)
+        time = format_time(self.world.clock.now())
+        documents = await self.orion.supervisor._workers.documents([beat], time)
+        await self.world.store.bulk("workers", [BulkItem(action="put", id=id, body=body) for id, body in documents])
+        self.scheduler.notice([seen(beat, time)])
+
+    async def hear(self, *messages: Any) -> None:
+        heard: list[Any] = [SimpleNamespace(body=encode(m, source="orion", organisation="acme").body) for m in messages]
+        await self.scheduler.handle(heard)
+
+    async def phase(self, id: str) -> Phase:
+        return (await self.world.job(id)).phase  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def stand(world: Any) -> Stand:
+    await world.listen("worker.w1.v1", "worker.*.w1")
+    await world.listen("worker.w2.v1", "worker.*.w2")
+    one = Stand(world, "one")
+    assert await one.scheduler.tick() == 0
+    return one
+
+
+async def test_a_job_whose_message_is_lost_is_found_within_two_ticks(world: Any, stand: Stand) -> None:
+    reads = stand.scheduler._reader.reads
+    await stand.beat()
+    world.clock.pass_(5)
+    job = await stand.request()
+    assert await stand.phase(job) is Phase.queued
+    world.clock.pass_(5)
+    assert await stand.scheduler.tick() == 1
+    assert await stand.phase(job) is Phase.assigned
+    assert stand.scheduler._reader.reads == reads, "by what changed, not by reading everything"
+
+
+async def test_the_end_of_a_job_whose_message_is_lost_frees_its_slot(world: Any, stand: Stand) -> None:
+    await stand.beat()
+    first, second = await stand.request(), await stand.request()
+    await stand.scheduler.tick()
+    job = await world.job(first)
+    await stand.beat(job=first)
+    await stand.shell.apply([(first, Beat(worker="w1", fence=job.fence, phase="running"))])
+    result = ResultReceived(worker="w1", organisation="acme", fence=job.fence, outcome="succeeded")
+    await stand.shell.apply([(first, result)])
+    for _ in range(3):
+        world.clock.pass_(5)
+        await stand.beat()
+        await stand.scheduler.tick()
+    assert await stand.phase(second) is Phase.assigned
+
+
+async def test_messages_bring_jobs_and_free_slots_at_once(world: Any, stand: Stand) -> None:
+    await stand.beat()
+    first, second = await stand.request(), await stand.request()
+    queued = JobQueued(job=first, kind="train", time="", attempt=0)
+    await stand.hear(queued, queued.model_copy(update={"job": second}), SchedulerCall(orion="two"))
+    assert [await stand.phase(first), await stand.phase(second)] == [Phase.assigned, Phase.queued]
+    job = await world.job(first)
+    result = ResultReceived(worker="w1", organisation="acme", fence=job.fence, outcome="succeeded")
+    await stand.shell.apply([(first, result)])
+    ended = JobCompleted(
+        job=first, kind="train", time="", state="completed", attempt=1, fence=1, created_at="", ended_at=""
+    )  # fmt: skip
+    await stand.hear(ended)
+    assert await stand.phase(second) is Phase.assigned
+
+
+async def test_a_job_that_was_cancelled_unheard_leaves_its_slot_to_the_next(world: Any, stand: Stand) -> None:
+    first, second = await stand.request(), await stand.request(priority=-1)
+    await stand.scheduler.tick()
+    await stand.shell.apply([(first, CancelRequested(job=first, organisation="acme", requested_by="ana"))])
+    await stand.beat()
+    assert await stand.scheduler.tick() == 1
+    assert [await stand.phase(first), await stand.phase(second)] == [Phase.cleaning, Phase.assigned]
+
+
+async def test_a_priority_changes_while_queued(world: Any, stand: Stand) -> None:
+    first, second = await stand.request(), await stand.request()
+    await stand.scheduler.tick()
+    change = PriorityChanged(organisation="acme", priority=5, requested_by="ana")
+    await stand.shell.apply([(second, change)])
+    await stand.beat()
+    await stand.hear(JobQueued(job=second, kind="train", time="", attempt=0))
+    assert [await stand.phase(first), await stand.phase(second)] == [Phase.queued, Phase.assigned]
+
+
+async def test_all_is_read_anew_now_and_then_and_after_an_error(world: Any, stand: Stand, monkeypatch: Any) -> None:
+    reads = stand.scheduler._reader.reads
+    late = await stand.request()
+    world.clock.pass_(55)
+    await stand.scheduler.tick()
+    assert stand.scheduler._reader.reads == reads
+    job = await world.job(late)
+    assert late in stand.scheduler._view.queue or format_time(world.clock.now() - timedelta(10)) > job.updated_at
+    world.clock.pass_(10)
+    await stand.scheduler.tick()
+    assert stand.scheduler._reader.reads == reads + 1
+    assert late in stand.scheduler._view.queue
+    await stand.beat()
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.shell, "apply", away)
+        with pytest.raises(Unavailable):
+            await stand.scheduler.tick()
+    assert await stand.scheduler.tick() == 1
+    assert stand.scheduler._reader.reads == reads + 2
+
+
+async def test_a_full_read_forgets_what_is_no_longer_there(world: Any, stand: Stand) -> None:
+    jobs = [await stand.request() for _ in range(5)]
+    await stand.scheduler.tick()
+    await stand.shell.apply(
+        [(id, CancelRequested(job=id, organisation="acme", requested_by="ana")) for id in jobs[:3]]
+    )  # fmt: skip
+    await stand.scheduler._reader.whole()
+    assert sorted(stand.scheduler._view.queue) == sorted(jobs[3:])
+
+
+async def test_hundreds_of_waiting_jobs_are_read_in_pages(world: Any, stand: Stand) -> None:
+    template = await world.job(await stand.request())
+    items = [
+        BulkItem(action="create", id=job.id, body=job_document(job))
+        for job in (replace(template, id=new_id()) for _ in range(300))
+    ]
+    await world.store.bulk(JOBS.name, items)
+    await stand.beat(slots=250)
+    await stand.scheduler._reader.whole()
+    assert len(stand.scheduler._view.queue) == 301
+    assert await stand.scheduler.tick() == 250, "in slices of 200"
+    found = await world.store.search(JOBS.name, Where(equals={"phase": "assigned"}), fresh=True, limit=300)
+    assert len(found.items) == 250
+
+
+async def test_why_a_job_waits_is_told_by_the_snapshot(world: Any, stand: Stand) -> None:
+    await stand.beat()
+    jobs = [await stand.request() for _ in range(3)]
+    world.clock.pass_(5)
+    await stand.scheduler.tick()
+    taken = (await world.store.get(SCHEDULER.name, SNAPSHOT)).body["snapshot"]
+    told = [why_waiting(await world.job(id), taken) for id in jobs]
+    assert told[0] == ""
+    assert sorted(told[1:]) == [
+        "needs 1 slot; 1 job ahead; the only fitting slot is taken",
+        "needs 1 slot; next; the only fitting slot is taken",
+    ]
+    big = await stand.request(spec=Spec(kind="train", requirements=Requirements(gpus=1, gpu_memory_gib=24)))
+    world.clock.pass_(5)
+    await stand.scheduler.tick()
+    taken = (await world.store.get(SCHEDULER.name, SNAPSHOT)).body["snapshot"]
+    assert why_waiting(await world.job(big), taken) == "needs 1×24 GB GPU; no worker has a slot like that"
+
+
+async def test_another_leads_twenty_seconds_after_a_freeze(world: Any, stand: Stand) -> None:
+    other = Stand(world, "two")
+    job = await stand.request()
+    frozen_at = world.clock.now()
+    leads = False
+    while not leads:
+        world.clock.pass_(world.settings.tick_s)
+        await other.beat("w2")
+        leads = await other.scheduler.tick() == 1
+    assert (world.clock.now() - frozen_at).total_seconds() <= 4 * world.settings.tick_s
+    assert await other.phase(job) is Phase.assigned
+    epoch = (await world.store.get(SCHEDULER.name, "epoch")).body
+    assert (epoch["epoch"], epoch["snapshot"]["owner"]) == (2, "two")
+    stand.scheduler._view.take([(await world.job(job))], world.clock.now())
+    assert await stand.scheduler.tick() == 0, "the one that wakes up sees that it no longer leads"
+
+
+async def test_a_frozen_leader_that_wakes_up_assigns_nothing_twice(world: Any, stand: Stand) -> None:
+    """It goes on with what it knew: the job's own version judges."""
+    other = Stand(world, "two")
+    job = await stand.request()
+    await stand.scheduler.tick()
+    world.clock.pass_(11 * world.settings.tick_s)
+    await other.beat("w2")
+    assert await other.scheduler.tick() == 1
+    await stand.beat("w1")
+    assert job in stand.scheduler._view.queue
+    assert await stand.scheduler._pass() == 0
+    found = await world.job(job)
+    assert (found.fence, found.attempts[-1].worker) == (1, "w2")
+
+
+async def test_one_that_was_killed_is_replaced_by_whoever_hears_the_call(world: Any, stand: Stand) -> None:
+    other, calls = Stand(world, "two"), await world.listen("calls", "scheduler.call")
+    assert await other.scheduler.tick() == 0
+    await other.scheduler.call_upon()
+    await stand.scheduler.call_upon()
+    assert await world.take(calls) == [SchedulerCall(orion="two")], "who leads calls nobody"
+    job = await stand.request()
+    await other.beat("w2")
+    await other.hear(SchedulerCall(orion="two"))
+    assert await other.phase(job) is Phase.assigned, "at once: the broker has given it the queue"
+
+
+async def test_use_outlives_the_orion_that_counted_it(world: Any, stand: Stand) -> None:
+    for name in ("acme", "globex"):
+        for _ in range(4):
+            await stand.request(organisation=name)
+    await stand.beat(slots=2)
+    await stand.scheduler.tick()
+    for _ in range(12):
+        world.clock.pass_(5)
+        await stand.beat(slots=2)
+        await stand.scheduler.tick()
+    found = {item.id: item.body for item in (await world.store.search(USAGE.name, fresh=True)).items}
+    assert set(found) == {"acme", "globex"}
+    assert 50 < found["acme"]["value"] <= 60
+    other = Stand(world, "two")
+    await other.hear(SchedulerCall(orion="two"))
+    assert other.scheduler._ledger._usage.values["cpu", "acme"] == pytest.approx(found["acme"]["value"], rel=0.05)
