@@ -44,6 +44,12 @@ def new_trace() -> Trace:
     return Trace(os.urandom(16).hex(), os.urandom(8).hex())
 
 
+def trace_for(identifier: str) -> Trace:
+    """The trace of a job that nobody asked for within one: from its own id, a UUIDv7, so always the same."""
+    digits = identifier.replace("-", "")
+    return Trace(digits, digits[-16:])
+
+
 def trace_of(traceparent: str | None) -> Trace | None:
     """The place that a `traceparent` names; None for none, and for one that is not valid (it is ignored, as the
     standard says)."""

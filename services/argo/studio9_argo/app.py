@@ -16,8 +16,11 @@ from studio9_argo.settings import ArgoSettings
 from studio9_common.bus.port import Bus
 from studio9_common.documents.port import Documents
 from studio9_common.errors import Unavailable
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
 from studio9_common.logs import logger
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
 
@@ -32,11 +35,21 @@ class Argo:
         self._log = logger(self.name)
         self._ready = False
         self._rotation: asyncio.Task[None] | None = None
+        metrics, alive = Metrics(), Liveness()
+        bus = MeasuredBus(bus, metrics)
         self.outbox = Outbox(documents, bus, clock, sweep_s=settings.sweep_s)
         self.secrets = Secrets(documents, Box(settings.fernet_keys.get_secret_value()), clock)
-        # The bus is not among the checks: without it values are served and changed, only announced later.
+        alive.watch(self._ended)
+        # Without the bus values are served and changed, only announced later.
         self.asgi: FastAPI = create_app(
-            self.name, keys=keys, checks={"documents": self._check}, docs_url=None, redoc_url=None
+            self.name,
+            keys=keys,
+            checks={"documents": self._check},
+            optional={"bus": bus.ping},
+            alive=alive,
+            metrics=metrics,
+            docs_url=None,
+            redoc_url=None,
         )
         prepared = [Depends(self._check_ready)]
         handlers = Handlers(documents, clock, self.outbox.announce)
@@ -69,6 +82,10 @@ class Argo:
             await asyncio.wait([self._rotation])
             self._rotation = None
         await self.outbox.stop()
+
+    def _ended(self) -> list[str]:
+        rotation = [] if self._rotation is None or not self._rotation.done() else ["argo-rotation"]
+        return self.outbox.ended() + rotation
 
     async def _check_ready(self) -> None:
         if not self._ready:

@@ -36,6 +36,10 @@ class Outbox:
             asyncio.create_task(self._sweep_all(), name="argo-outbox-sweeper"),
         ]
 
+    def ended(self) -> list[str]:
+        """The names of its tasks that have ended although nobody stopped them."""
+        return [task.get_name() for task in self._tasks if task.done()]
+
     async def stop(self) -> None:
         """What is not announced yet stays in the entries for the next start."""
         for task in self._tasks:

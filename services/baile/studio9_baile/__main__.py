@@ -14,6 +14,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 
 
 async def main(print_token: bool) -> None:
@@ -26,12 +27,13 @@ async def main(print_token: bool) -> None:
     aries = AriesClient(settings.aries_url, service="baile", keys=keys)
     argo = ArgoClient(settings.argo_url, service="baile", keys=keys)
     try:
-        baile = build(settings, bus=bus, objects=objects, aries=aries, argo=argo)
-        if print_token:
-            await baile.core.database.migrate()
-            print(await baile.create_bootstrap_token())
-        else:
-            await run_service(baile, settings.host, settings.port)
+        async with open_tracer(settings.otlp_url, "baile", settings.installation) as tracer:
+            baile = build(settings, bus=bus, objects=objects, aries=aries, argo=argo, tracer=tracer)
+            if print_token:
+                await baile.core.database.migrate()
+                print(await baile.create_bootstrap_token())
+            else:
+                await run_service(baile, settings.host, settings.port, metrics_port=settings.metrics_port)
     finally:
         for one in (argo, aries, bus, objects):
             await one.close()

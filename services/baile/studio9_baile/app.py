@@ -25,11 +25,15 @@ from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.config import LiveConfig
 from studio9_common.errors import Unavailable
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects import local_http
 from studio9_common.objects.local import LocalObjects
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
+from studio9_common.tracing import Tracer
 
 V2_PREFIXES = ("/v2.0", "/baile/v2.0")
 OWN_LIMITS = r"^(/baile)?/(v2\.0|objects)/"
@@ -74,10 +78,12 @@ def build(
     aries: AriesClient,
     argo: ArgoClient,
     clock: Clock | None = None,
+    tracer: Tracer | None = None,
 ) -> BaileService:
     """Baile from its settings. Bus, objects and clients are shared with other services of the process and closed by
     whoever made them. Raises BadInput for settings that cannot be used."""
-    clock = clock or SystemClock()
+    clock, metrics = clock or SystemClock(), Metrics()
+    bus = MeasuredBus(bus, metrics)
     database = Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool)
     file = settings.state_dir / "configuration.json"
     config = LiveConfig(argo, bus, service="baile", file=file, watched=WATCHED)
@@ -100,13 +106,27 @@ def build(
         watch=EventWatch(database),
         limits=Limits(config),
     )
-    return BaileService(core, _asgi(core, bus), Background(core, bus, config))
+    background = Background(core, bus, config)
+    measure_queues(metrics, lambda: background.subscribers)
+    return BaileService(core, _asgi(core, bus, background, metrics, tracer or Tracer()), background)
 
 
-def _asgi(core: Core, bus: Bus) -> FastAPI:
-    settings = core.settings
-    checks = {"database": core.database.ping, "objects": core.objects.ping, "bus": bus.ping}
-    app = create_app("baile", checks=checks, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer: Tracer) -> FastAPI:
+    settings, alive = core.settings, Liveness()
+    alive.watch(background.ended)
+    app = create_app(
+        "baile",
+        checks={"database": core.database.ping, "objects": core.objects.ping, "bus": bus.ping},
+        optional={"aries": core.aries.ping, "argo": core.argo.ping},
+        alive=alive,
+        metrics=metrics,
+        tracer=tracer,
+        begins_traces=True,
+        serves_metrics=settings.metrics_port is None,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
     app.state.core = core
     v1 = APIRouter(prefix="/v1")
     for topic in (bootstrap, albums, events, jobs):

@@ -10,7 +10,7 @@ from studio9_common.contracts.job import ObjectRef
 from studio9_common.contracts.messages import JobCancel, JobOutput, JobRequested
 from studio9_common.errors import BadInput
 from studio9_common.ids import is_id
-from studio9_common.tracing import trace_of
+from studio9_common.tracing import trace_for, trace_of
 from studio9_orion.core.events import CancelRequested, OutputReported, Requested
 from studio9_orion.shell import Applied, Shell, Told
 
@@ -69,7 +69,7 @@ def _told(envelope: Envelope, checkpoints: dict[str, tuple[str, ObjectRef]]) -> 
                 retried_from=data.retried_from,
                 checkpoint=checkpoint if owner == envelope.organisation else None,
                 context=data.context,
-                traceparent=envelope.traceparent if trace_of(envelope.traceparent) else None,
+                traceparent=(trace_of(envelope.traceparent) or trace_for(data.job)).traceparent,
             )
             return data.job, event
         case JobCancel():

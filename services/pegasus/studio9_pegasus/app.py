@@ -9,9 +9,12 @@ from studio9_common.clients.argo import ArgoClient
 from studio9_common.config import LiveConfig
 from studio9_common.contracts.messages import JobCompleted
 from studio9_common.errors import Unavailable
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
 from studio9_common.live import LiveSettings, live_schemas
 from studio9_common.logs import logger
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
 from studio9_common.tokens import TokenKeys
 from studio9_common.warehouse.port import Warehouse
@@ -37,6 +40,8 @@ class Pegasus:
         argo: ArgoClient,
         keys: TokenKeys,
     ) -> None:
+        metrics, alive = Metrics(), Liveness()
+        bus = MeasuredBus(bus, metrics)
         self._bus, self._warehouse = bus, warehouse
         self._log = logger(self.name)
         self._prepared = False
@@ -45,8 +50,16 @@ class Pegasus:
         live = LiveSettings(settings, self._config)
         loading = Loading(bus, objects, warehouse, live.now)
         self._subscriber = Subscriber(bus, JOBS, each(loading.handle), prefetch=4, on_dead_letter=loading.given_up)
+        measure_queues(metrics, lambda: [self._subscriber])
+        alive.watch(lambda: [JOBS.name] if self._subscriber.ended else [])
         self.asgi: FastAPI = create_app(
-            self.name, keys=keys, checks={"warehouse": self._check, "bus": bus.ping}, docs_url=None, redoc_url=None
+            self.name,
+            keys=keys,
+            checks={"warehouse": self._check, "bus": bus.ping, "objects": objects.ping},
+            alive=alive,
+            metrics=metrics,
+            docs_url=None,
+            redoc_url=None,
         )
         self.asgi.include_router(router(warehouse, live.now))
 

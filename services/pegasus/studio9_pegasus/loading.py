@@ -12,6 +12,7 @@ from studio9_common.contracts.predictions import AttemptManifest, PredictionsOut
 from studio9_common.errors import BadInput, Studio9Error
 from studio9_common.logs import logger
 from studio9_common.objects.port import ObjectMissing, Objects
+from studio9_common.tracing import current_traceparent, following, trace_of
 from studio9_common.warehouse.port import BadPart, Load, ManifestChanged, Part, Warehouse
 from studio9_pegasus.settings import PegasusSettings
 
@@ -44,7 +45,8 @@ class Loading:
         """Loads the predictions of one completed job; other kinds of job are none of Pegasus' business."""
         envelope = decode(delivery.body)
         if isinstance(envelope.data, JobCompleted) and envelope.data.kind == KIND:
-            await self._load(envelope.organisation, envelope.data)
+            with following(trace_of(envelope.traceparent)):
+                await self._load(envelope.organisation, envelope.data)
 
     async def _load(self, organisation: str, job: JobCompleted) -> None:
         log = self._log.bind(job=job.job, organisation=organisation, attempt=job.attempt)
@@ -94,7 +96,9 @@ class Loading:
         return manifest.predictions
 
     async def _tell(self, organisation: str, output: JobOutput) -> None:
-        await self._bus.publish(encode(output, source="pegasus", organisation=organisation))
+        await self._bus.publish(
+            encode(output, source="pegasus", organisation=organisation, traceparent=current_traceparent())
+        )
 
     async def given_up(self, delivery: Delivery, reason: str) -> None:
         """A completed job whose loading failed too often: the job says so, so that somebody looks."""

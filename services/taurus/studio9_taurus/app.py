@@ -15,8 +15,11 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.config import LiveConfig
 from studio9_common.contracts.messages import JobAccepted, JobCancelled, JobCompleted, JobFailed
 from studio9_common.errors import Unavailable
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
 from studio9_common.logs import logger
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
 from studio9_common.streams.embedded import EmbeddedStreams
 from studio9_common.streams.folder import FolderWatch
@@ -27,6 +30,7 @@ from studio9_taurus.batches import Batches
 from studio9_taurus.claims import ClaimStore
 from studio9_taurus.gathering import Gatherer
 from studio9_taurus.intake import Intake
+from studio9_taurus.metrics import measure_intake
 from studio9_taurus.routes import Status, StreamStatus, router
 from studio9_taurus.settings import TaurusSettings
 from studio9_taurus.sources import FolderSource, S3Source
@@ -58,6 +62,8 @@ class Taurus:
         keys: TokenKeys,
         clock: Clock,
     ) -> None:
+        metrics, alive = Metrics(), Liveness()
+        bus = MeasuredBus(bus, metrics)
         self._settings, self._bus, self._streams = settings, bus, streams
         self._log = logger(self.name)
         self._config = LiveConfig(argo, bus, service=self.name, file=settings.state_dir / "configuration.json")
@@ -78,10 +84,16 @@ class Taurus:
         )
         self._subscriber = Subscriber(bus, JOBS, each(self._batches.on_event), prefetch=16)
         self._tasks: list[asyncio.Task[None]] = []
+        measure_queues(metrics, lambda: [self._subscriber])
+        measure_intake(metrics, self.intake)
+        alive.watch(self._ended)
         self.asgi: FastAPI = create_app(
             self.name,
             keys=keys,
-            checks={"queues": self._check, "bus": bus.ping, "aries": aries.ping},
+            checks={"queues": self._check, "bus": bus.ping, "aries": aries.ping, "objects": objects.ping},
+            optional={"argo": argo.ping},
+            alive=alive,
+            metrics=metrics,
             docs_url=None,
             redoc_url=None,
         )
@@ -104,9 +116,9 @@ class Taurus:
         await self._config.start()
         await self._subscriber.start()
         if self._settings.buckets_dir is not None and isinstance(self._streams, EmbeddedStreams):
-            self._begin(self._watch(self._settings.buckets_dir, self._streams))
-        self._begin(self.intake.run_forever())
-        self._begin(self._batches.sweep_forever())
+            self._begin("taurus-folders", self._watch(self._settings.buckets_dir, self._streams))
+        self._begin("taurus-intake", self.intake.run_forever())
+        self._begin("taurus-batches", self._batches.sweep_forever())
 
     async def stop(self) -> None:
         """Messages in hand come again later; batches go on where they are stored."""
@@ -131,8 +143,12 @@ class Taurus:
                 self._log.warning("watch_failed", reason=str(error))
             await asyncio.sleep(LOOK_S)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    def _ended(self) -> list[str]:
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        return [*ended, JOBS.name] if self._subscriber.ended else ended
 
     async def _check(self) -> None:
         if not self._tasks:

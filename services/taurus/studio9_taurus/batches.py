@@ -18,6 +18,7 @@ from studio9_common.logs import logger
 from studio9_common.objects.port import Objects
 from studio9_common.streams.port import Streams
 from studio9_common.times import Clock, format_time
+from studio9_common.tracing import following, trace_for
 from studio9_taurus.claims import ClaimStore, Stored
 from studio9_taurus.requests import CONTEXT, request
 from studio9_taurus.settings import TaurusSettings
@@ -54,7 +55,8 @@ class Batches:
         One at a time for each batch, so that two that look at it together do not both announce it.
         """
         async with self._locks.setdefault(id, asyncio.Lock()):
-            return await self._advance(id)
+            with following(trace_for(id)):
+                return await self._advance(id)
 
     async def _advance(self, id: str) -> str:
         while True:
@@ -102,7 +104,10 @@ class Batches:
         config = StreamConfig.model_validate(batch.data["config"])
         claims = [claim for claim in await self._store.of_batch(batch.id) if "sha256" in claim.data]
         wanted = await request(self._objects, batch.id, batch.organisation, config, claims)
-        await self._bus.publish(encode(wanted, source="taurus", organisation=batch.organisation))
+        traceparent = trace_for(wanted.job).traceparent
+        await self._bus.publish(
+            encode(wanted, source="taurus", organisation=batch.organisation, traceparent=traceparent)
+        )
 
     async def _announce(self, batch: Stored) -> None:
         """One notification per batch; a crash before the next write repeats it with the same `job`."""

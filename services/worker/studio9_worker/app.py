@@ -12,10 +12,13 @@ from studio9_common.clients.argo import ArgoClient
 from studio9_common.config import LiveConfig
 from studio9_common.contracts.configuration import Entry
 from studio9_common.errors import Conflict, Studio9Error
+from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
 from studio9_common.ids import new_id
 from studio9_common.live import LiveSettings, live_schemas
 from studio9_common.logs import logger
+from studio9_common.metrics import Metrics
+from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
@@ -27,6 +30,7 @@ from studio9_worker.context import Context
 from studio9_worker.folders import JobFolders
 from studio9_worker.gpus import gpus
 from studio9_worker.inbox import Inbox, own_queue
+from studio9_worker.metrics import measure_worker
 from studio9_worker.routes import router
 from studio9_worker.runners.choosing import choose_runner
 from studio9_worker.runners.container import ContainerRunner
@@ -39,6 +43,8 @@ from studio9_worker.sweep import sweep_orphans
 GIB = 1 << 30
 STOP_WITHIN_S = 9.0
 ASK_AGAIN_S = 60.0
+ANNOUNCING = "worker-announcement"
+"""The only task that ends by itself."""
 
 
 class StateInUse(Conflict):
@@ -62,6 +68,8 @@ class WorkerService:
         runner: Runner | None,
     ) -> None:
         self.agent: Agent | None = None
+        metrics = Metrics()
+        bus = MeasuredBus(bus, metrics)
         self._settings = settings
         self._bus = bus
         self._objects = objects
@@ -77,16 +85,26 @@ class WorkerService:
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: TextIO | None = None
         keys = settings.token_keys.get_secret_value()
+        alive = Liveness()
+        alive.watch(self._ended)
+        measure_worker(metrics, lambda: self.agent)
+        measure_queues(metrics, lambda: [self._subscriber] if self._subscriber is not None else [])
         self.asgi = create_app(
             self.name,
             keys=TokenKeys(keys) if keys else None,
             checks={"bus": bus.ping, "objects": objects.ping, "queue": self._check_queue},
+            alive=alive,
+            metrics=metrics,
         )
         self.asgi.include_router(router(lambda: self.agent))
 
     async def _check_queue(self) -> None:
         if self._subscriber is None or not self._subscriber.healthy:
             raise Studio9Error("the worker's queue is not consumed")
+
+    def _ended(self) -> list[str]:
+        ended = [task.get_name() for task in self._tasks if task.done() and task.get_name() != ANNOUNCING]
+        return [*ended, "commands"] if self._subscriber is not None and self._subscriber.ended else ended
 
     async def start(self) -> None:
         """Takes up what an earlier agent left, then takes commands, then beats. Raises StateInUse."""
@@ -121,9 +139,9 @@ class WorkerService:
         subscriber = self._subscriber = Subscriber(self._bus, own_queue(worker), each(Inbox(agent).handle), batch=1)
         await subscriber.start()
         beats = Beats(agent, lambda: subscriber.healthy, generation=generation, instance=new_id())
-        self._begin(self._announce(beats))
-        self._begin(self._forever(beats.run))
-        self._begin(self._sweep(context))
+        self._begin(ANNOUNCING, self._announce(beats))
+        self._begin("worker-beats", self._forever(beats.run))
+        self._begin("worker-sweep", self._sweep(context))
         await self._follow_configuration(cache)
 
     async def stop(self) -> None:
@@ -147,8 +165,8 @@ class WorkerService:
         if self._lock is not None:
             self._lock.close()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         """Begins again what failed through us; without beats the worker would be lost with everything on it."""

@@ -26,6 +26,8 @@ from studio9_common.contracts.messages import (
     JobStarted,
     Message,
 )
+from studio9_common.logs import logger
+from studio9_common.tracing import following, trace_of
 
 JOBS_QUEUE = Queue(
     "baile.jobs.v1",
@@ -47,13 +49,21 @@ class Hearing:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._log = logger("baile")
 
     async def jobs(self, deliveries: Sequence[Delivery]) -> None:
         """Writes down states, ends and outputs. Raises Unavailable, BadEnvelope."""
         for organisation, envelopes in _by_organisation(deliveries).items():
             async with self._core.database.write(organisation) as work:
                 for envelope in envelopes:
-                    await _hear(work, envelope.data)
+                    with following(trace_of(envelope.traceparent)):
+                        await self._hear(work, envelope)
+
+    async def _hear(self, work: Work, envelope: Envelope) -> None:
+        await _hear(work, envelope.data)
+        data = envelope.data
+        if isinstance(data, JobEnded):
+            self._log.info("job_end_heard", job=data.job, organisation=envelope.organisation, state=data.state.value)
 
     async def progress(self, deliveries: Sequence[Delivery]) -> None:
         """Writes down progress: per job the newest of each epoch. Raises Unavailable, BadEnvelope."""

@@ -27,15 +27,20 @@ class Loop:
         bell: Bell | None = None,
         bell_name: str = "",
     ) -> None:
-        self._name, self._step, self._every_s = name, step, every_s
+        self.name, self._step, self._every_s = name, step, every_s
         self._bell, self._bell_name = bell or Bell(), bell_name or name
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._resting = asyncio.Event()
         self._log = logger("baile").bind(loop=name)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended although nobody stopped it."""
+        return self._task is not None and self._task.done()
+
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"baile-{self._name}")
+        self._task = asyncio.create_task(self._run(), name=f"baile-{self.name}")
 
     async def stop(self) -> None:
         """Lets a step end within the limit, so that none is cut in a transaction; whatever it did can be repeated."""

@@ -26,7 +26,7 @@ class Background:
     def __init__(self, core: Core, bus: Bus, config: LiveConfig) -> None:
         self._core, self._config = core, config
         bell, hearing = core.database.bell, Hearing(core)
-        self._subscribers = (
+        self.subscribers = (
             Subscriber(bus, JOBS_QUEUE, hearing.jobs, batch=50),
             Subscriber(bus, PROGRESS_QUEUE, hearing.progress, batch=100),
         )
@@ -41,6 +41,11 @@ class Background:
             Loop("forget", Forgetter(core).step, every_s=3600.0),
         )
 
+    def ended(self) -> list[str]:
+        """The names of the main tasks that have ended although nobody stopped them."""
+        queues = [one.queue.name for one in self.subscribers if one.ended]
+        return queues + [loop.name for loop in self._loops if loop.ended]
+
     async def start(self) -> None:
         """Cleans up after a crash, and begins."""
         await asyncio.to_thread(self._clear)
@@ -54,7 +59,7 @@ class Background:
                 row = BucketRow(id=bucket.id, name=bucket.name, region=bucket.region, offered=True)
                 await work.put_bucket(row)
         await self._config.start()
-        for subscriber in self._subscribers:
+        for subscriber in self.subscribers:
             await subscriber.start()
         for loop in self._loops:
             loop.start()
@@ -64,6 +69,6 @@ class Background:
 
     async def stop(self) -> None:
         """Gives back what is in hand."""
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
+        await asyncio.gather(*(subscriber.stop() for subscriber in self.subscribers))
         await asyncio.gather(*(loop.stop() for loop in self._loops))
         await self._config.stop()

@@ -14,6 +14,7 @@ from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.job import Spec
 from studio9_common.contracts.messages import JobCancel, JobRequested, Message
 from studio9_common.ids import new_id
+from studio9_common.tracing import current_traceparent
 
 SOURCE = "baile"
 
@@ -79,7 +80,6 @@ def ask_cancel(work: Work, process: Process, by: str) -> None:
         post(work, process.id, JobCancel(job=process.id, requested_by=by))
 
 
-def post(work: Work, job: str, message: Message) -> None:
 def begin_merge(work: Work, album: Album, sources: Sequence[str], *, only_labelled: bool) -> Process:
     """Adds the process of a merge; from the commit on it is carried out, also after a restart."""
     work.rings.add(MERGES)
@@ -104,8 +104,10 @@ def begin_merge(work: Work, album: Album, sources: Sequence[str], *, only_labell
     )
 
 
+def post(work: Work, job: str, message: Message) -> None:
     """Puts a message into the outbox."""
-    outgoing = encode(message, source=SOURCE, organisation=work.organisation, now=work.now)
+    traceparent = current_traceparent()
+    outgoing = encode(message, source=SOURCE, organisation=work.organisation, traceparent=traceparent, now=work.now)
     work.outbox.add(
         OutboxMessage(
             id=outgoing.message_id,
