@@ -28,6 +28,7 @@ Ending = Literal[
     "process_limit",
     "disk_limit",
     "start_failed",
+    "bad_image",
 ]
 
 

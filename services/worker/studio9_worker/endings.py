@@ -66,6 +66,8 @@ def judge_end(state: TaskState, told: Told, cause: StopCause | None) -> Ending:
             return _failed("process_limit", f"The task started processes without end: {record.detail}.")
         case "disk_limit":
             return _failed("disk_limit", f"The task wrote more than it may, so it was stopped: {record.detail}.")
+        case "bad_image":
+            return _failed("image_unusable", f"The image cannot run a task: {record.detail}")
         case "start_failed":
             return _failed("runner_error", f"The task could not be started: {record.detail}")
 

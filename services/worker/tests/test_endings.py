@@ -54,6 +54,7 @@ def failed(class_: str, code: str) -> Failed:
         (state("time_limit", signal=15), [], "timeout", "policy"),
         (state("lease_expired", signal=15), [], "worker_lost", "infrastructure"),
         (state("start_failed", detail="no such file"), [], "runner_error", "infrastructure"),
+        (state("bad_image", detail="no studio9_task"), [], "image_unusable", "user"),
         (state("stopped", exit_code=0), [DONE], "worker_stopped", "infrastructure"),
         (TaskState("lost"), [], "runner_error", "infrastructure"),
     ],

@@ -64,6 +64,9 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "bad_input": Rule(_user, "The job's request cannot be run; correct the named field."),
         "bad_output": Rule(_user, "The task announced an output that is not there or not allowed."),
         "image_missing": Rule(_user, "The image is not to be had; check its name and digest."),
+        "image_unusable": Rule(
+            _user, "The image cannot run a task; it needs python3 with studio9_task, and the program studio9-task."
+        ),
         "log_flood": Rule(_user, "The task wrote more log than is kept."),
         "disk_limit": Rule(_user, "The task wrote more than its disk limit."),
         "process_limit": Rule(_user, "The task started more processes than it may."),

@@ -33,6 +33,7 @@ DISK_EVERY_S = 2.0
 PATIENCE_S = 10.0
 """How much later than the shim the agent itself ends a task that is over its time or does not stop."""
 LABEL = "studio9."
+OWN_IMAGE = f"{LABEL}own_image"
 LIMITS = ("time_limit_s", "stop_grace_s", "disk_bytes")
 
 
@@ -69,7 +70,7 @@ class ContainerRunner:
     isolated: ClassVar[bool] = True
 
     def __init__(self, engine: Engine, image: Image, program: Program, room: Room, owner: Owner) -> None:
-        self._engine = engine
+        self.engine = engine
         self._image = image
         self._program = program
         self._room = room
@@ -79,33 +80,35 @@ class ContainerRunner:
 
     def close(self) -> None:
         """Closes the connections to the engine; tasks go on."""
-        self._engine.close()
+        self.engine.close()
 
     async def start(self, launch: Launch) -> None:
         await asyncio.to_thread(self._start, launch)
 
     def _start(self, launch: Launch) -> None:
         own = launch.image is not None
-        image = self._image if launch.image is None else self._engine.image(launch.image)
+        image = self._image if launch.image is None else self.engine.image(launch.image)
         name = self._name(launch.folder)
         prepare(launch.folder, self._room.user)
         body = container_body(launch, image, Program() if own else self._program, self._room, self._labels(launch))
-        self._engine.create(name, body)
+        self.engine.create(name, body)
         # Written between the two: a container that was not started has no mark, one that was always has.
         write_bytes(launch.folder.lock, json.dumps({"started": now(), "container": name, "image": image.id}).encode())
         try:
-            self._engine.start(name)
+            self.engine.start(name)
         except EngineAway:
             raise
         except RunnerError:
             with suppress(RunnerError):
-                self._engine.remove(name)
+                self.engine.remove(name)
             launch.folder.lock.unlink(missing_ok=True)
             raise
 
     def _labels(self, launch: Launch) -> dict[str, str]:
         own = {"job": launch.key.job, "fence": launch.key.fence} | {name: getattr(launch, name) for name in LIMITS}
-        return self._owner.labels | {f"{LABEL}{name}": str(value) for name, value in own.items() if value is not None}
+        labels = {f"{LABEL}{name}": str(value) for name, value in own.items() if value is not None}
+        image = {} if launch.image is None else {OWN_IMAGE: launch.image}
+        return self._owner.labels | labels | image
 
     async def find(self, folder: TaskFolder) -> TaskState:
         return await asyncio.to_thread(self._find, folder)
@@ -117,7 +120,7 @@ class ContainerRunner:
         begun = known.state != "absent"
         name = self._name(folder)
         try:
-            container = self._engine.find(name)
+            container = self.engine.find(name)
             if container is None:
                 return TaskState("lost" if begun else "absent")
             if container.status == "created":
@@ -133,7 +136,9 @@ class ContainerRunner:
     def _ended(self, folder: TaskFolder, name: str, container: Container) -> TaskState:
         self._watches.pop(name, None)
         stop_asked = folder.stop.exists()
-        record = exit_record(container, self._engine.output(name), _verdict(folder), stop_asked=stop_asked)
+        own_image = OWN_IMAGE in container.labels
+        output = self.engine.output(name)
+        record = exit_record(container, output, _verdict(folder), stop_asked=stop_asked, own_image=own_image)
         if record is None or not folder.shim.is_dir():
             return TaskState("lost")
         write_bytes(folder.exit, record.model_dump_json().encode())
@@ -150,7 +155,7 @@ class ContainerRunner:
         if folder.stop.exists():
             watch.stop_since = moment if watch.stop_since is None else watch.stop_since
             if moment - watch.stop_since > told_grace(folder.stop, grace_s) + PATIENCE_S:
-                self._engine.kill(name)
+                self.engine.kill(name)
         if "disk_bytes" in limits and moment - watch.disk_at >= DISK_EVERY_S:
             watch.disk_at = moment
             written = (folder.outputs, folder.scratch, folder.events, folder.log)
@@ -160,7 +165,7 @@ class ContainerRunner:
     def _end(self, folder: TaskFolder, name: str, verdict: Verdict) -> None:
         if folder.shim.is_dir():
             write_bytes(_verdict_path(folder), json.dumps(asdict(verdict)).encode())
-        self._engine.kill(name)
+        self.engine.kill(name)
 
     async def renew(self, folder: TaskFolder) -> None:
         if await asyncio.to_thread(folder.shim.is_dir):
@@ -170,13 +175,13 @@ class ContainerRunner:
         if await asyncio.to_thread(folder.shim.is_dir):
             await asyncio.to_thread(request_stop, folder, grace_s)
         else:  # a container whose folder is gone: nobody inside hears of it
-            await asyncio.to_thread(self._engine.kill, self._name(folder))
+            await asyncio.to_thread(self.engine.kill, self._name(folder))
 
     async def remove(self, key: AttemptKey) -> None:
-        await asyncio.to_thread(self._engine.remove, self._owner.name(f"{key.job}.{key.fence}"))
+        await asyncio.to_thread(self.engine.remove, self._owner.name(f"{key.job}.{key.fence}"))
 
     async def list(self) -> list[AttemptKey]:
-        found = await asyncio.to_thread(self._engine.labelled, self._owner.labels)
+        found = await asyncio.to_thread(self.engine.labelled, self._owner.labels)
         return sorted(AttemptKey(one[f"{LABEL}job"], int(one[f"{LABEL}fence"])) for one in found)
 
     def _name(self, folder: TaskFolder) -> str:

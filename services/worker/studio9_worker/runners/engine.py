@@ -1,6 +1,7 @@
 """The Docker Engine, as far as a runner of tasks needs it. Every call blocks: make it in a thread."""
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,13 +55,15 @@ class Engine:
     and RunnerError, in the engine's own words, when it refuses."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._client: Any = None
+        self._making = threading.Lock()
 
     def close(self) -> None:
         """Closes the connections; a later call opens new ones."""
-        if self._client is not None:
-            self._client.close()
+        with self._making:
+            if self._client is not None:
+                self._client.close()
             self._client = None
 
     def version(self) -> str:
@@ -112,13 +115,19 @@ class Engine:
         with _answers():
             self._api.start(name)
 
-    def find(self, name: str) -> Container | None:
-        """The container of this name."""
+    def inspect(self, name: str) -> Mapping[str, Any] | None:
+        """All that the engine says of a container, in its own terms."""
         with _answers():
             try:
-                found = self._api.inspect_container(name)
+                found: Mapping[str, Any] = self._api.inspect_container(name)
             except errors.NotFound:
                 return None
+        return found
+
+    def find(self, name: str) -> Container | None:
+        """The container of this name."""
+        if (found := self.inspect(name)) is None:
+            return None
         state = found["State"]
         return Container(
             id=found["Id"],
@@ -164,9 +173,10 @@ class Engine:
 
     @property
     def _api(self) -> Any:
-        if self._client is None:
-            self._client = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_S)
-        return self._client
+        with self._making:
+            if self._client is None:
+                self._client = docker.APIClient(base_url=self.url, version="auto", timeout=TIMEOUT_S)
+            return self._client
 
 
 @contextmanager

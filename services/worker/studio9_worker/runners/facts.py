@@ -25,8 +25,13 @@ class Verdict:
     detail: str
 
 
-def exit_record(container: Container, output: str, verdict: Verdict | None, *, stop_asked: bool) -> ExitRecord | None:
-    """The record of a container that has ended; None where nobody knows why it was killed."""
+def exit_record(
+    container: Container, output: str, verdict: Verdict | None, *, stop_asked: bool, own_image: bool
+) -> ExitRecord | None:
+    """The record of a container that has ended; None where nobody knows why it was killed.
+
+    `own_image`: it came with the job, so that a shim that does not begin is its fault.
+    """
     told = None if verdict is not None else _told(output)
     if told is not None:
         changes: dict[str, object] = {}
@@ -46,7 +51,8 @@ def exit_record(container: Container, output: str, verdict: Verdict | None, *, s
     elif killed:
         ending, detail = "stopped", "it did not end when it was told to"
     else:
-        ending, detail = "start_failed", container.error or _last_words(output) or f"exit code {container.exit_code}"
+        ending = "bad_image" if own_image else "start_failed"
+        detail = container.error or _last_words(output) or f"exit code {container.exit_code}"
     started, ended = _moment(container.started), _moment(container.ended)
     return ExitRecord(
         ending=ending,
