@@ -15,7 +15,7 @@ import httpx
 import psycopg
 from botocore.config import Config
 
-from studio9_cli.deployment import WORKER_MAY_PUBLISH, broker_definitions
+from studio9_cli.deployment import broker_definitions
 from studio9_cli.platform.state import Secrets
 from studio9_cli.project import commit
 from studio9_cli.servers.processes import Process, Processes
@@ -65,10 +65,7 @@ class Deployment:
         parts = urlsplit(self.servers.rabbitmq_management)
         auth = (parts.username or "", parts.password or "")
         base = f"{parts.scheme}://{parts.hostname}:{parts.port}/api"
-        definitions = broker_definitions(
-            {f"{self.name}-{user}": word for user, word in self._broker.items()}, self.name
-        )
-        definitions |= {"permissions": self._permissions(), "topic_permissions": self._topic_permissions()}
+        definitions = broker_definitions(self._broker, vhost=self.name, prefix=f"{self.name}-")
         with httpx.Client(auth=auth, timeout=30) as http:
             http.post(f"{base}/definitions", json=definitions).raise_for_status()
             # An administrator too, so that the test can look at queues and delete them.
@@ -80,18 +77,6 @@ class Deployment:
                 connection.execute(f'CREATE DATABASE "{self.name}-{database}"'.encode())
         self.s3().create_bucket(Bucket=self.name)
         self.s3().create_bucket(Bucket=self.incoming)
-
-    def _permissions(self) -> list[dict[str, str]]:
-        found = []
-        for user in self._broker:
-            own = rf"^(studio9($|\.)|{user}\.)"
-            name = f"{self.name}-{user}"
-            found.append({"user": name, "vhost": self.name, "configure": own, "write": own, "read": own})
-        return found
-
-    def _topic_permissions(self) -> list[dict[str, str]]:
-        may = {"vhost": self.name, "exchange": "studio9", "write": WORKER_MAY_PUBLISH, "read": r"^worker\."}
-        return [{"user": f"{self.name}-worker", **may}]
 
     @property
     def incoming(self) -> str:
@@ -121,11 +106,39 @@ class Deployment:
                 name,
                 [sys.executable, "-m", f"studio9_{service_of(name)}"],
                 log=self.folder / f"{name}.log",
-                environment=self._environment(name),
+                environment=self.environment(name),
                 folder=folder,
             )
         for name in wanted:
             self.running[name].wait_until(partial(self.ready, name), 60)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The settings that an instance's process gets; its port must have been given out."""
+        service = service_of(name)
+        values = {
+            "STUDIO9_INSTALLATION": self.name,
+            "STUDIO9_STATE_DIR": str(self.folder / name),
+            "STUDIO9_COMMIT": commit(),
+            "STUDIO9_PORT": str(self.ports[name]),
+            "STUDIO9_TOKEN_KEYS": self.secrets.token_keys,
+            "STUDIO9_ARIES_URL": f"http://127.0.0.1:{self.ports.get('aries', 0)}",
+            "STUDIO9_ARGO_URL": f"http://127.0.0.1:{self.ports.get('argo', 0)}",
+        }
+        if service in self._broker:
+            place = urlsplit(self.servers.rabbitmq)
+            login = f"{self.name}-{service}:{self._broker[service]}"
+            values["STUDIO9_BUS_URL"] = f"amqp://{login}@{place.hostname}:{place.port}/{self.name}"
+        if service not in ("aries", "argo"):
+            objects = urlsplit(self.servers.s3)
+            values |= {
+                "STUDIO9_OBJECTS_URL": f"s3://{self.name}",
+                "STUDIO9_OBJECTS_ENDPOINT": f"{objects.scheme}://{objects.hostname}:{objects.port}",
+                "STUDIO9_OBJECTS_REGION": REGION,
+                "STUDIO9_OBJECTS_ACCESS_KEY": objects.username or "",
+                "STUDIO9_OBJECTS_SECRET_KEY": objects.password or "",
+            }
+        own = values | self._own(service)
+        return own | dict(self.overrides.get(service, {})) | dict(self.overrides.get(name, {}))
 
     def ready(self, name: str) -> bool:
         """Whether the instance says that it and what it depends on are ready."""
@@ -155,33 +168,6 @@ class Deployment:
     def vhost(self) -> str:
         """The administrator's address of this deployment's part of the broker."""
         return urlsplit(self.servers.rabbitmq)._replace(path=f"/{self.name}").geturl()
-
-    def _environment(self, name: str) -> dict[str, str]:
-        service = service_of(name)
-        values = {
-            "STUDIO9_INSTALLATION": self.name,
-            "STUDIO9_STATE_DIR": str(self.folder / name),
-            "STUDIO9_COMMIT": commit(),
-            "STUDIO9_PORT": str(self.ports[name]),
-            "STUDIO9_TOKEN_KEYS": self.secrets.token_keys,
-            "STUDIO9_ARIES_URL": f"http://127.0.0.1:{self.ports.get('aries', 0)}",
-            "STUDIO9_ARGO_URL": f"http://127.0.0.1:{self.ports.get('argo', 0)}",
-        }
-        if service in self._broker:
-            place = urlsplit(self.servers.rabbitmq)
-            login = f"{self.name}-{service}:{self._broker[service]}"
-            values["STUDIO9_BUS_URL"] = f"amqp://{login}@{place.hostname}:{place.port}/{self.name}"
-        if service not in ("aries", "argo"):
-            objects = urlsplit(self.servers.s3)
-            values |= {
-                "STUDIO9_OBJECTS_URL": f"s3://{self.name}",
-                "STUDIO9_OBJECTS_ENDPOINT": f"{objects.scheme}://{objects.hostname}:{objects.port}",
-                "STUDIO9_OBJECTS_REGION": REGION,
-                "STUDIO9_OBJECTS_ACCESS_KEY": objects.username or "",
-                "STUDIO9_OBJECTS_SECRET_KEY": objects.password or "",
-            }
-        own = values | self._own(service)
-        return own | dict(self.overrides.get(service, {})) | dict(self.overrides.get(name, {}))
 
     def _own(self, service: str) -> dict[str, str]:
         """What only this service is told."""

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import boto3
 import pytest
 
+from studio9_cli.demo import waiting
 from studio9_cli.demo.api import Api
 from studio9_cli.demo.digits import Page
 from studio9_cli.demo.journey import Journey, Sql, Surroundings
@@ -26,8 +27,9 @@ from studio9_common.tokens import TokenKeys
 
 from .deployment import REGION, Deployment, Servers
 
-PAGES, EPOCHS, CONFIDENCE = 24, 3, 0.001
+PAGES, EPOCHS, CONFIDENCE = 48, 20, 0.001
 SERVICES = ("aries", "argo", "orion", "pegasus", "taurus", "baile", "worker")
+KILLED = ("worker", "orion", "aries", "baile", "argo", "taurus", "pegasus")
 QUEUE, TOPIC, WATCHERS = "studio9-incoming", "studio9-predictions", "watchers"
 
 
@@ -144,7 +146,7 @@ def bootstrap_token(on: Deployment) -> str:
     """As an operator gets it, from Baile's own command."""
     done = subprocess.run(
         [sys.executable, "-m", "studio9_baile", "bootstrap-token"],
-        env=on._environment("baile") | {"PATH": "/usr/bin:/bin"},
+        env=on.environment("baile") | {"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -154,7 +156,7 @@ def bootstrap_token(on: Deployment) -> str:
 
 
 class KilledOnTheWay(Journey):
-    """The journey, with each service killed once while the training runs."""
+    """The journey, with each service killed once in the middle of the training."""
 
     deployment: Deployment
 
@@ -167,12 +169,21 @@ class KilledOnTheWay(Journey):
             await killer
 
     async def _kill(self) -> None:
-        """Everything but Baile, whose connection this client holds, and the worker, which runs the training."""
-        await asyncio.sleep(6)
-        for service in ("orion", "aries", "taurus", "argo", "pegasus"):
+        """Begins when the first epoch has been heard of. Each service is back before the next one dies."""
+        await waiting.until("the first epoch", self._first_epoch, timeout_s=180, every_s=0.1)
+        for service in KILLED:
+            await self._still_running(f"before {service} is killed")
             await asyncio.to_thread(self.deployment.kill, service)
-            await asyncio.sleep(0.5)
             await asyncio.to_thread(self.deployment.start, service)
+        await self._still_running("after the last kill")
+
+    async def _first_epoch(self) -> bool:
+        return bool(self.figures.values.get("live_epochs"))
+
+    async def _still_running(self, when: str) -> None:
+        """The kills fall into the training, or they show nothing."""
+        listed = (await self._api.get("/v2.0/processes"))["data"]
+        assert [one["status"] for one in listed] == ["RUNNING"], f"{when}: {listed}"
 
 
 async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, tmp_path: Path) -> None:
@@ -195,8 +206,14 @@ async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, t
         figures = journey.figures.values
         assert figures["warehouse_rows"] == figures["predictions"] + figures["online_predictions"] > 0
         assert figures["notifications"] >= 1
-        job = (await api.get(f"/v1/jobs/{figures['train_job']}")) if figures.get("train_job") else {}
-        assert job, "the training's job can be read"
+        job = await api.get(f"/v1/jobs/{figures['train_job']}")
+        assert (job["state"], job["phase"]) == ("completed", "clean")
+        # The worker died too, and its successor found the attempt again: nothing was lost, nothing ran twice.
+        assert [(one["number"], one["outcome"]) for one in job["attempts"]] == [(1, "succeeded")]
+        assert (await api.get(f"/v1/jobs/{figures['train_job']}/result"))["epochs_done"] == EPOCHS
+        measured = await api.get(f"/v1/jobs/{figures['train_job']}/metrics")
+        steps = sorted(one["step"] for one in measured if (one["key"], one["split"]) == ("learning_rate", "train"))
+        assert steps == list(range(1, EPOCHS + 1)), "telemetry outlived the kills, each value once"
     finally:
         await api.close()
         await pegasus.close()

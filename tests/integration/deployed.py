@@ -29,7 +29,7 @@ def hurried() -> dict[str, dict[str, str]]:
     """The settings of the embedded platform, as a process gets them."""
     found = {service: {f"STUDIO9_{service.upper()}_{name.upper()}": _text(value) for name, value in given.items()}
              for service, given in (("orion", ORION), ("worker", WORKER))}  # fmt: skip
-    found["orion"]["STUDIO9_ORION_LEASE_S"] = str(LEASE_S)
+    found["orion"] |= {"STUDIO9_ORION_LEASE_S": str(LEASE_S), "STUDIO9_ORION_OUTPUTS_RETRY_S": str(LEASE_S)}
     for name in DeployedPlatform.workers:
         found[name] = {"STUDIO9_WORKER_WORKER_ID": name, "STUDIO9_WORKER_LABELS": name}
     return found

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -23,6 +24,12 @@ BROKER_USERS = ("baile", "orion", "argo", "taurus", "pegasus", "worker")
 
 WORKER_MAY_PUBLISH = r"^worker\.(beat|telemetry|result)$"
 """All that a worker may say on the topic exchange."""
+WORKER_MAY_HEAR = r"^(worker\.|config\.changed$)"
+"""What it may bind its own queues to: its commands, and which setting has changed (never the value)."""
+MAY_READ = r"studio9(\.(return|replay|dead|lost|delay\.\d+(\.v1)?))?$"
+"""Of the platform's own exchanges and queues, what a service must read to bind and declare. The queues of what was
+given up are not among them: dead letters hold every organisation's messages, and are for Orion, whose operators look
+at them."""
 
 
 class SecretsExist(Conflict):
@@ -34,27 +41,37 @@ def password_hash(password: str, salt: bytes) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def broker_definitions(passwords: dict[str, str], vhost: str = "studio9") -> dict[str, object]:
-    """Users, permissions, topic permissions. A service touches the platform's exchanges and its own queues."""
-    permissions = []
-    for user in passwords:
-        own = rf"^(studio9($|\.)|{user}\.)"
-        permissions.append({"user": user, "vhost": vhost, "configure": own, "write": own, "read": own})
+def broker_definitions(
+    passwords: Mapping[str, str], vhost: str = "studio9", *, prefix: str = ""
+) -> dict[str, list[dict[str, object]]]:
+    """Users, permissions, topic permissions for `passwords` by service; a user is called prefix + service.
+
+    A service touches the platform's exchanges and its own queues.
+    """
+    permissions: list[dict[str, object]] = []
+    for service in passwords:
+        own = rf"^(studio9($|\.)|{service}\.)"
+        read = own if service == "orion" else rf"^({MAY_READ}|{service}\.)"
+        permissions.append({"user": prefix + service, "vhost": vhost, "configure": own, "write": own, "read": read})
+    worker: dict[str, object] = {
+        "vhost": vhost,
+        "exchange": "studio9",
+        "write": WORKER_MAY_PUBLISH,
+        "read": WORKER_MAY_HEAR,
+    }
     return {
         "vhosts": [{"name": vhost, "default_queue_type": "quorum"}],
         "users": [
             {
-                "name": user,
+                "name": prefix + service,
                 "password_hash": password_hash(password, os.urandom(4)),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": [],
             }
-            for user, password in passwords.items()
+            for service, password in passwords.items()
         ],
         "permissions": permissions,
-        "topic_permissions": [
-            {"user": "worker", "vhost": vhost, "exchange": "studio9", "write": WORKER_MAY_PUBLISH, "read": r"^worker\."}
-        ],
+        "topic_permissions": [{"user": f"{prefix}worker", **worker}],
     }
 
 

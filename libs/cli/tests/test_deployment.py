@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from studio9_cli.deployment import BROKER_USERS, SecretsExist, password_hash, write_secrets
+from studio9_common.bus.port import DELAYS_S
+from studio9_common.bus.rabbitmq import topology
 
 
 def test_passwords_are_hashed_as_the_broker_checks_them() -> None:
@@ -39,3 +41,15 @@ def test_a_worker_may_say_three_things_and_touch_its_own_queue(tmp_path: Path) -
     assert re.match(topic["write"], "worker.beat")
     assert not re.match(topic["write"], "job.requested")
     assert not re.match(topic["write"], "worker.run.01")
+    assert re.match(topic["read"], "config.changed")
+    assert not re.match(topic["read"], "job.requested")
+
+
+def test_dead_letters_are_read_by_orion_alone(tmp_path: Path) -> None:
+    permissions = json.loads(write_secrets(tmp_path)[1].read_text())["permissions"]
+    for queue in (topology.DEAD_QUEUE, topology.LOST_QUEUE):
+        assert [one["user"] for one in permissions if re.match(one["read"], queue)] == ["orion"]
+    exchanges = (topology.EXCHANGE, topology.RETURN, topology.REPLAY, topology.DEAD, topology.LOST)
+    rungs = [name(rung) for rung in DELAYS_S for name in (topology.delay_exchange, topology.delay_queue)]
+    for one in permissions:
+        assert all(re.match(one["read"], name) for name in (*exchanges, *rungs)), one["user"]
