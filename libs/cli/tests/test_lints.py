@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from studio9_cli.lints import environment, imports, layout, lengths, locks
+from studio9_cli.lints import assertions, environment, imports, layout, lengths, locks, scoping
 
 
 def breaches(path: str, text: str) -> list[str]:
@@ -97,3 +97,103 @@ def test_an_address_in_a_lock_is_found() -> None:
     text = "--index-url https://index.example/simple\n" + LOCK
     (finding,) = locks.problems(Path("x.lock"), text, [])
     assert (finding.line, "address" in finding.message) == (1, True)
+
+
+HELPERS = """
+async def look(http):
+    assert (await http.get("/")).is_success
+
+async def indirectly(http):
+    await look(http)
+
+def harmless():
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "harmless()",
+        "await bus.ping()",
+        "result = [one for one in ()]",
+        "with suppress(ValueError):\n    int('x')",
+    ],
+)
+def test_a_test_that_checks_nothing_is_found(body: str) -> None:
+    sources = {Path("tests/a/test_a.py"): f"async def test_it():\n  {body}\n", Path("tests/a/conftest.py"): HELPERS}
+    (finding,) = assertions.check(sources)
+    assert "test_it checks nothing" in str(finding)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert True",
+        "with pytest.raises(ValueError):\n    int('x')",
+        "await look(http)",
+        "await indirectly(http)",
+        "async with asyncio.timeout(3):\n    await event.wait()",
+        "def inner():\n    assert True\n  inner()",
+    ],
+)
+def test_a_test_that_checks_passes(body: str) -> None:
+    sources = {Path("tests/a/test_a.py"): f"async def test_it():\n  {body}\n", Path("tests/a/conftest.py"): HELPERS}
+    assert assertions.check(sources) == []
+
+
+def test_only_tests_must_check() -> None:
+    text = "def test_connection():\n  return 1\n"
+    assert assertions.check({Path("libs/common/studio9_common/bus.py"): text, Path("tests/a/conftest.py"): text}) == []
+
+
+SQL = "from sqlalchemy import select, update\nclass Repository:\n  async def f(self, x):\n    "
+BAILE = "services/baile/studio9_baile/repositories/a.py"
+ORION = "services/orion/studio9_orion/a.py"
+DOCUMENTS = "async def f(store, caller):\n  "
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (BAILE, SQL + "return await self.scalars(select(Row).where(Row.id == x))"),
+        (BAILE, SQL + "statement = select(Row).where(Row.id == x)\n    return await self.scalars(statement)"),
+        (BAILE, SQL + "self.run(select(Row).where(self.mine))\n    self.run(update(Row).values(x=1))"),
+        (ORION, DOCUMENTS + "return await store.search('jobs', everything)"),
+        (ORION, DOCUMENTS + "return [one async for one in store.search_all('jobs')]"),
+        (ORION, DOCUMENTS + "return find(store, JOBS.name, Where(equals={'state': 'queued'}))"),
+        (ORION, "def router(organisation):\n  async def f(store):\n    return await store.search('jobs', everything)"),
+    ],
+)
+def test_a_query_over_all_organisations_is_found(path: str, text: str) -> None:
+    (finding,) = scoping.check({Path(path): text}, {})
+    assert "f asks for all organisations" in str(finding)
+    assert scoping.check({Path(path): text}, {scoped_name(path): "planted"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (BAILE, SQL + "return await self.scalars(select(Row).where(self.mine, Row.id == x))"),
+        (BAILE, SQL + "statement = select(Row)\n    return await self.scalars(statement.where(self.mine))"),
+        (BAILE, SQL + "return await self.scalars(self.select(Row.id == x))"),
+        (ORION, DOCUMENTS + "return await store.search('jobs', Where(equals={'organisation': caller.organisation}))"),
+        (ORION, DOCUMENTS + "return pattern.search(caller)"),
+        ("services/orion/tests/test_a.py", DOCUMENTS + "return await store.search('jobs', everything)"),
+    ],
+)
+def test_a_query_of_one_organisation_passes(path: str, text: str) -> None:
+    assert scoping.check({Path(path): text}, {}) == []
+
+
+def test_an_exception_that_nothing_needs_is_found() -> None:
+    text = SQL + "return await self.scalars(select(Row).where(self.mine))"
+    (finding,) = scoping.check({Path(BAILE): text}, {scoped_name(BAILE): "was needed once"})
+    assert "needs no exception" in str(finding)
+
+
+def scoped_name(path: str) -> str:
+    """A module as exceptions name it."""
+    parts = Path(path).parts
+    return "/".join((parts[1], *parts[3:]))

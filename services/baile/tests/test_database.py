@@ -47,15 +47,14 @@ async def test_the_migrations_make_exactly_the_models_tables(database_url: str) 
     await engine.dispose()
 
 
-async def test_migrating_again_and_twice_at_once_is_harmless(database_url: str) -> None:
-    first, second = Database(database_url), Database(database_url)
-    async with first.write("a") as work:
+async def test_migrating_again_and_twice_at_once_is_harmless(database: Database, database_url: str) -> None:
+    async with database.write("a") as work:
         work.lineage.add(edge("a", "x"))
-    await asyncio.gather(first.migrate(), second.migrate())
-    async with second.read("a") as work:
+    other = Database(database_url)
+    await asyncio.gather(database.migrate(), other.migrate())
+    await other.close()
+    async with database.read("a") as work:
         assert await work.lineage.count() == 1, "what was there stays"
-    await first.close()
-    await second.close()
 
 
 async def test_an_exception_leaves_nothing(database: Database) -> None:

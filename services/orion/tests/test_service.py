@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from studio9_common.bus.port import Queue
-from studio9_common.contracts.collections import BEATS, RESULTS, TELEMETRY, WORKERS
+from studio9_common.contracts.collections import BEATS, RESULTS, SWEEPS, TELEMETRY, WORKERS
 from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.job import TERMINAL, Job, ObjectRef, Phase, Requirements, Spec, State
 from studio9_common.contracts.messages import (
@@ -27,7 +28,9 @@ from studio9_common.contracts.messages import (
 from studio9_common.contracts.reasons import reason
 from studio9_common.documents.port import Where
 from studio9_common.ids import new_id
-from studio9_common.times import SystemClock
+from studio9_common.times import SystemClock, format_time
+from studio9_orion.hearing import MARK
+from studio9_orion.store import get
 
 FAST: dict[str, Any] = {"clock": SystemClock()}
 
@@ -231,6 +234,17 @@ async def test_a_worker_that_dies_is_replaced_and_the_job_resumes(world: Any, or
     assert hits.items == []
 
 
+async def judged(world: Any, since: str) -> None:
+    """Until a sweep has finished that was free to call a silence a loss: after the lease that the gap has granted."""
+    async with asyncio.timeout(15):
+        while True:
+            mark = await get(world.store, SWEEPS.name, MARK)
+            finished, deaf = (mark.body["finished_at"], mark.body["detail"].get("deaf_until")) if mark else ("", None)
+            if deaf is not None and finished > deaf > since:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_an_outage_of_every_orion_loses_no_running_job(world: Any, orion: Any, worker: Any) -> None:
     one = worker("w1")
     service = await orion(lease_s=1)
@@ -239,9 +253,10 @@ async def test_an_outage_of_every_orion_loses_no_running_job(world: Any, orion: 
     await world.send(wanted)
     await until(world, wanted.job, lambda job: job.phase is Phase.running)
     await service.stop()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.5)  # longer than the lease: that nobody heard the beats is what counts
+    since = format_time(datetime.now(UTC))
     await orion(lease_s=1)
-    await asyncio.sleep(1.0)
+    await judged(world, since)
     job = await world.job(wanted.job)
     assert (job.phase, job.fence, job.attempts[0].outcome) == (Phase.running, 1, None)
 

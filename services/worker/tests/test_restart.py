@@ -7,6 +7,7 @@ import random
 import signal
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,23 @@ async def test_an_orphan_that_runs_is_stopped_first(platform: Any) -> None:
     job = await platform.run("sleep")
     await platform.phase(job, "running", progress=0.5)
     await platform.stop_worker()
+    task = platform.task_folder(job)
+    assert processes_in(task), "the task goes on without its agent"
     (platform.folder / "worker" / "worker.sqlite").unlink()
     await platform.start_worker(sweep_s=0.3)
     await platform.gone(job)
+    assert not processes_in(task)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The processes whose command line names a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in command:
+                found.append(command)
+    return found
 
 
 def _sending(state: Path) -> bool:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from studio9_common.bus import QueueGone, QueueMismatch, Unroutable
-from studio9_common.bus.port import Queue
+from studio9_common.bus import QueueGone, QueueMismatch, Unroutable, open_bus
+from studio9_common.bus.port import BusUnavailable, Queue
 
 PATTERNS = [
     ("a.b", "a.b", True),
@@ -148,5 +148,9 @@ async def test_a_queue_that_was_deleted_is_gone_and_can_be_declared_again(bus, n
     assert await bus.depth(queue.name) == 1
 
 
-async def test_ping_answers(bus):
-    await bus.ping()
+async def test_a_ping_says_whether_the_broker_can_be_reached(url):
+    own = await open_bus(url, name="contract")
+    await own.ping()
+    await own.close()
+    with pytest.raises(BusUnavailable):
+        await own.ping()

@@ -58,6 +58,19 @@ async def documents(documents_url: str, prefix: str) -> AsyncIterator[Documents]
     await opened.close()
 
 
+@pytest.fixture
+async def out_of_reach(documents_url: str, prefix: str) -> AsyncIterator[Documents]:
+    """The same adapter; its file is closed, or nothing listens at its address."""
+    if documents_url.startswith("sqlite:"):
+        closed = await open_documents(documents_url, prefix=prefix)
+        await closed.close()
+        yield closed
+        return
+    opened = await open_documents("http://127.0.0.1:1", prefix=prefix)
+    yield opened
+    await opened.close()
+
+
 async def tidy(documents: Documents) -> None:
     """Leaves nothing of this test on a shared server."""
     if isinstance(documents, ElasticsearchDocuments):

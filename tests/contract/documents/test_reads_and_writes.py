@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio9_common.documents.port import DocumentMissing, Documents, VersionConflict, Write
+from studio9_common.documents.port import DocumentMissing, Documents, DocumentsUnavailable, VersionConflict, Write
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
 
@@ -152,5 +152,7 @@ async def test_an_unknown_index_is_refused(documents: Documents) -> None:
             await documents.get(index, "x")
 
 
-async def test_it_answers_a_ping(documents: Documents) -> None:
+async def test_a_ping_says_whether_the_store_can_be_reached(documents: Documents, out_of_reach: Documents) -> None:
     await documents.ping()
+    with pytest.raises(DocumentsUnavailable):
+        await out_of_reach.ping()

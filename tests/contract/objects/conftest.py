@@ -49,6 +49,18 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 @pytest.fixture
+async def out_of_reach(objects: Objects, tmp_path: Path) -> Objects:
+    """The same adapter; its index is closed, or nothing listens at its address."""
+    if isinstance(objects, LocalObjects):
+        closed = open_objects(ObjectsSettings(url=(tmp_path / "closed").as_uri(), profile="test"))
+    else:
+        nowhere = {"url": "s3://nowhere", "endpoint": "http://127.0.0.1:1", "access_key": "a"}
+        closed = open_objects(ObjectsSettings(**nowhere, profile="test", secret_key=SecretStr("b")))
+    await closed.close()
+    return closed
+
+
+@pytest.fixture
 async def browser(objects: Objects) -> AsyncIterator[httpx.AsyncClient]:
     """What opens signed URLs: over the network, or in this process for the local adapter."""
     transport = None

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from studio9_common.errors import BadInput
-from studio9_common.objects.port import BadKey, ChecksumMismatch, ObjectExists, ObjectMissing, Objects
+from studio9_common.objects.port import (
+    BadKey,
+    ChecksumMismatch,
+    ObjectExists,
+    ObjectMissing,
+    Objects,
+    ObjectsUnavailable,
+)
 
 
 def sha(data: bytes) -> str:
@@ -236,5 +243,7 @@ async def test_a_key_is_free_again_after_its_object_was_deleted(objects: Objects
     assert await objects.get("o/key") == b"two"
 
 
-async def test_ping(objects: Objects) -> None:
+async def test_a_ping_says_whether_the_storage_can_be_reached(objects: Objects, out_of_reach: Objects) -> None:
     await objects.ping()
+    with pytest.raises(ObjectsUnavailable):
+        await out_of_reach.ping()

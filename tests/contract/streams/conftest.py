@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from studio9_cli.pytest_servers import address
 from studio9_common.ids import new_id
 from studio9_common.streams.connect import StreamsSettings, open_streams
+from studio9_common.streams.embedded import EmbeddedStreams
 from studio9_common.streams.port import Streams
 
 SQS = "STUDIO9_TEST_SQS_URL"
@@ -32,6 +33,20 @@ async def streams(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             secret_key=SecretStr(sqs.password or ""),
         )
     opened = open_streams(settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def out_of_reach(streams: Streams, tmp_path: Path) -> AsyncIterator[Streams]:
+    """The same adapter; its file is closed, or nothing listens at its addresses."""
+    if isinstance(streams, EmbeddedStreams):
+        closed = open_streams(StreamsSettings(url=(tmp_path / "closed.sqlite").as_uri()))
+        await closed.close()
+        yield closed
+        return
+    nowhere = {"sqs_endpoint": "http://127.0.0.1:1", "sns_endpoint": "http://127.0.0.1:1", "access_key": "a"}
+    opened = open_streams(StreamsSettings(url="aws://us-east-1", **nowhere, secret_key=SecretStr("b")))
     yield opened
     await opened.close()
 

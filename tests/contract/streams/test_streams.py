@@ -6,7 +6,7 @@ import time
 import pytest
 
 from studio9_common.errors import BadInput, TooLarge
-from studio9_common.streams.port import StreamMessage, StreamMissing, Streams
+from studio9_common.streams.port import StreamMessage, StreamMissing, Streams, StreamsUnavailable
 
 
 async def take(
@@ -180,5 +180,7 @@ async def test_limits_are_those_of_sqs(streams: Streams, name: str) -> None:
             await streams.ensure_topic(bad)
 
 
-async def test_ping(streams: Streams) -> None:
+async def test_a_ping_says_whether_the_queues_can_be_reached(streams: Streams, out_of_reach: Streams) -> None:
     await streams.ping()
+    with pytest.raises(StreamsUnavailable):
+        await out_of_reach.ping()

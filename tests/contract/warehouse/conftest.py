@@ -65,6 +65,16 @@ async def objects(place: Place) -> AsyncIterator[Objects]:
 
 
 @pytest.fixture
+async def out_of_reach(place: Place, objects: Objects, tmp_path: Path) -> Warehouse:
+    """The same adapter; its file is closed, or nothing listens at its address."""
+    scheme = place[0].url.get_secret_value().partition(":")[0]
+    url = f"duckdb://{tmp_path}/closed.duckdb" if scheme == "duckdb" else f"{scheme}://a:b@127.0.0.1:1/nowhere"
+    closed = open_warehouse(place[0].model_copy(update={"url": SecretStr(url)}), objects)
+    await closed.close()
+    return closed
+
+
+@pytest.fixture
 async def warehouse(place: Place, objects: Objects) -> AsyncIterator[Warehouse]:
     opened = open_warehouse(place[0], objects)
     await opened.prepare()

@@ -17,7 +17,15 @@ from studio9_common.ids import new_id
 from studio9_common.objects.connect import ObjectsSettings
 from studio9_common.objects.port import Objects
 from studio9_common.warehouse.connect import WarehouseSettings, open_warehouse
-from studio9_common.warehouse.port import BadPart, Load, Loaded, ManifestChanged, Part, Warehouse
+from studio9_common.warehouse.port import (
+    BadPart,
+    Load,
+    Loaded,
+    ManifestChanged,
+    Part,
+    Warehouse,
+    WarehouseUnavailable,
+)
 
 Place = tuple[WarehouseSettings, ObjectsSettings]
 
@@ -326,5 +334,7 @@ async def test_preparing_again_is_harmless(warehouse: Warehouse, objects: Object
     assert await count(warehouse, organisation) == 1
 
 
-async def test_ping(warehouse: Warehouse) -> None:
+async def test_a_ping_says_whether_the_warehouse_can_be_reached(warehouse: Warehouse, out_of_reach: Warehouse) -> None:
     await warehouse.ping()
+    with pytest.raises(WarehouseUnavailable):
+        await out_of_reach.ping()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio9_cli import project
-from studio9_cli.lints import environment, imports, layout, lengths, locks
+from studio9_cli.lints import assertions, environment, imports, layout, lengths, locks, scoping
 from studio9_cli.lints.findings import Finding
 from studio9_cli.testing.results import Result
 
@@ -24,6 +24,8 @@ def run_checks(run: Run) -> Result:
     result = Result("checks")
     _record(result, "imports", _house(imports.check(sources)))
     _record(result, "environment", _house(environment.check(sources)))
+    _record(result, "scoping", _house(scoping.check(sources)))
+    _record(result, "assertions", _house(assertions.check(sources)))
     _record(result, "layout", _house(layout.check(sources)))
     _record(result, "lengths", _house(lengths.check(sources)))
     _record(result, "locks", _house(locks.check(root)))
