@@ -1,7 +1,8 @@
 """Messages about new objects: which pictures they mean, and when they may be deleted.
 
 A message is deleted when each of its pictures is settled: refused, or in a batch whose job is accepted. Until then it
-stays hidden; if this process is lost it comes again, and finds what was done.
+stays hidden; if this process is lost it comes again, and finds what was done. While a stream is switched off its
+pictures wait in the queue, however old they are.
 """
 
 import asyncio
@@ -109,17 +110,20 @@ class Intake:
             await self._bad(message, error)
             return
         held = Held(message, self._clock.monotonic())
-        unwanted = False
+        again_s = 0
         for created in notification.created:
-            wanting = self._active.wanting(created) or await self._look_again(created)
-            unwanted = unwanted or (not wanting and self._young(created))
+            wanting = self._active.wanting(created)
+            if not wanting and not self._active.paused(created):
+                wanting = await self._look_again(created)
             for stream in wanting:
                 await self._part(held, stream, created)
-        if held.open:
+            again_s = max(again_s, self._again_s(created, wanting=bool(wanting)))
+        if again_s:
+            if message.receive_count == 1:
+                self._log.info("picture_waits", id=message.id, keys=[created.key for created in notification.created])
+            await self._streams.extend(self._settings.queue, message.receipt, again_s)
+        elif held.open:
             self._held[message.id] = held
-        elif unwanted:
-            # Perhaps its stream has just been made: it comes again until it is old.
-            await self._streams.extend(self._settings.queue, message.receipt, LATER_S)
         else:
             self.counters.unwanted += 1
             keys = [created.key for created in notification.created]
@@ -156,6 +160,13 @@ class Intake:
         gathering = self._gatherings.setdefault(key, Gathering(stream, now, now))
         gathering.parts[part.claim] = part
         gathering.latest = now
+
+    def _again_s(self, created: ObjectCreated, *, wanting: bool) -> int:
+        """When a picture must come again for a stream that does not take it now; 0: it need not."""
+        if self._active.paused(created):
+            return self._settings.paused_s
+        # Perhaps its stream has just been made: it comes again until it is old.
+        return LATER_S if not wanting and self._young(created) else 0
 
     async def _look_again(self, created: ObjectCreated) -> list[Active]:
         """The streams after reading the configuration again, for a picture that none wanted."""

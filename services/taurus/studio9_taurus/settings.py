@@ -33,6 +33,13 @@ class TaurusSettings(WithObjects):
     visibility_s: int = Field(60, ge=10, le=43_200, description="how long a message in hand is hidden from others")
     quiet_s: float = Field(1.0, ge=0, description="a batch is closed when nothing has come for so long")
     unmatched_s: float = Field(120.0, ge=1, description="how long a picture waits for a stream that wants it")
+    paused_s: int = Field(
+        30,
+        ge=1,
+        le=43_200,
+        description="how often a picture of a stream that is switched off is looked at again; it waits as long as the "
+        "queue keeps it (SQS: 4 days unless the queue says more, at most 14; give the queue no redrive policy)",
+    )
     bad_receives: int = Field(5, ge=1, description="a message that cannot be read is set aside after so many tries")
     republish_s: float = Field(5.0, gt=0, description="how long to wait for job.accepted before asking again")
     sweep_s: float = Field(10.0, gt=0, description="how often unfinished batches of other processes are looked for")

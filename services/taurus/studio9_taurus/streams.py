@@ -14,7 +14,7 @@ PREFIX = "stream_"
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """An enabled stream and the organisation it belongs to."""
+    """A stream and the organisation it belongs to."""
 
     organisation: str
     config: StreamConfig
@@ -34,6 +34,16 @@ class ActiveStreams:
 
     def all(self) -> list[Active]:
         """Every enabled stream."""
+        return [stream for stream in self._known() if stream.config.enabled]
+
+    def wanting(self, created: ObjectCreated) -> list[Active]:
+        return [stream for stream in self.all() if stream.wants(created)]
+
+    def paused(self, created: ObjectCreated) -> bool:
+        """Whether a stream that is switched off now will want this picture when it goes on."""
+        return any(stream.wants(created) for stream in self._known() if not stream.config.enabled)
+
+    def _known(self) -> list[Active]:
         found = []
         for entry in self._config.entries(PREFIX):
             try:
@@ -42,12 +52,8 @@ class ActiveStreams:
                 problem = error.errors(include_url=False, include_input=False)[0]
                 self._log.error("bad_stream", key=entry.key, field=str(problem["loc"]), message=problem["msg"])
                 continue
-            if stream.enabled:
-                found.append(Active(entry.organisation, stream))
+            found.append(Active(entry.organisation, stream))
         return found
-
-    def wanting(self, created: ObjectCreated) -> list[Active]:
-        return [stream for stream in self.all() if stream.wants(created)]
 
     async def refresh(self) -> None:
         """Reads Argo again: a picture came that no known stream wants. Raises Unavailable."""

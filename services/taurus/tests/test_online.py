@@ -1,8 +1,9 @@
 """The way of pictures through Taurus: claimed once, batched, asked for until accepted, announced; nothing lost."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
+
+from studio9_common.streams.events import ObjectCreated, build_event
 
 from .conftest import QUEUE, World, until
 
@@ -45,8 +46,17 @@ async def test_dropped_pictures_become_one_job_and_one_notification(world: World
     await until(announced)
     assert {one["job"] for one in told} == set(world.orion.accepted)
     assert {(one["stream"], one["state"], one["organisation"]) for one in told} == {(stream, "completed", "acme")}
-    await asyncio.sleep(0.5)
-    assert await world.notifications() == [], "each job is announced once"
+    world.drop("line1/last.png", picture(4))
+    await until(lambda: _accepted(world, 4))
+    last = next(job for job in world.orion.accepted if job not in {one["job"] for one in told})
+    await world.orion.finish(last)
+
+    async def last_announced() -> bool:
+        told.extend(await world.notifications())
+        return last in {one["job"] for one in told}
+
+    await until(last_announced)
+    assert len(told) == len({one["job"] for one in told}), "each job is announced once"
 
 
 async def _accepted(world: World, pictures: int) -> bool:
@@ -186,17 +196,56 @@ async def test_a_batch_has_at_most_its_size(world: World, picture: Pictures) -> 
 
 async def test_a_stream_can_be_paused_and_resumed(world: World, picture: Pictures) -> None:
     stream = await world.stream(enabled=False)
-    await world.start(unmatched_s=60.0)
+    await world.start(paused_s=1)
     world.drop("a.png", picture(1))
-    await asyncio.sleep(1.5)
+    await looked_at(world, 2)
     assert world.orion.requested == []
     await world.stream(id=stream, enabled=True)
     await until(lambda: _accepted(world, 1))
+    await until(lambda: empty(world))
     await world.stream(id=stream, enabled=False)
     await until(lambda: _served(world, 0))
     world.drop("b.png", picture(2))
-    await asyncio.sleep(1.5)
+    await looked_at(world, 2)
     assert await world.predicted() == ["a.png"]
+    await world.stream(id=stream, enabled=True)
+    await until(lambda: _accepted(world, 2))
+    assert await world.predicted() == ["a.png", "b.png"]
+
+
+async def test_pictures_wait_for_a_paused_stream_however_old_they_are(world: World, picture: Pictures) -> None:
+    paused = await world.stream(enabled=False)
+    await world.stream(organisation="globex")
+    (world.buckets / "camera").mkdir(parents=True)
+    await world.start(paused_s=1, unmatched_s=1.0)
+    await world.streams.ensure_queue(QUEUE)
+    world.drop("a.png", picture(1))
+    await world.streams.send(QUEUE, build_event(ObjectCreated("camera", "a.png", 1, "e", time="2020-01-01T00:00:00Z")))
+
+    async def globex_has_both() -> bool:
+        return len(await world.predicted()) == 2
+
+    await until(globex_has_both)
+    await looked_at(world, 2)
+    assert {job.organisation for job in world.orion.accepted.values()} == {"globex"}
+    assert await world.streams.depth(QUEUE) == 2, "the other stream has them, this one has not"
+    await world.stream(id=paused, enabled=True)
+    await until(lambda: _accepted(world, 4))
+    await until(lambda: empty(world))
+    organisations = [job.organisation for job in world.orion.accepted.values() for _ in await world._of(job)]
+    assert sorted(organisations) == ["acme", "acme", "globex", "globex"]
+
+
+async def looked_at(world: World, times: int) -> None:
+    """Taurus has received that many messages more."""
+    assert world.taurus is not None
+    counters = world.taurus.intake.counters
+    wanted = counters.received + times
+
+    async def received() -> bool:
+        return counters.received >= wanted
+
+    await until(received)
 
 
 async def _served(world: World, streams: int) -> bool:
