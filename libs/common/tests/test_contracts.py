@@ -1,12 +1,13 @@
 """Messages, the job document and the manifests keep their form on the way."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from studio9_common.contracts import asyncapi, collections, envelope, reasons
-from studio9_common.contracts.job import Attempt, Input, Job, ObjectRef, Phase, Spec, dump, load
+from studio9_common.contracts.job import Attempt, Exit, Input, Job, ObjectRef, Phase, Spec, dump, load
 from studio9_common.contracts.messages import MESSAGES, JobRequested, Message, WorkerCancel, WorkerRun
 from studio9_common.contracts.predictions import COLUMNS, prediction_id
 from studio9_common.ids import new_id
@@ -90,6 +91,24 @@ def test_a_job_keeps_what_it_does_not_know() -> None:
     again = load(json.loads(json.dumps(body)))
     assert again.extra == {"invented_later": {"a": 1}}
     assert dump(again) == body
+
+
+def test_a_job_keeps_what_it_does_not_know_of_its_parts() -> None:
+    attempts = (
+        Attempt(number=1, fence=1, worker="w", assigned_at=NOW),
+        Attempt(number=2, fence=2, worker="v", assigned_at=NOW, exit=Exit(code=0)),
+    )
+    body = json.loads(json.dumps(dump(a_job(attempts=attempts, fence=2))))
+    body["spec"]["gang"] = {"size": 4}
+    body["spec"]["requirements"]["nvlink"] = True
+    body["attempts"][0]["price"] = 1.5
+    body["attempts"][1]["exit"]["energy_wh"] = 7
+    body["later"] = []
+    again = load(body)
+    assert dump(again) == body
+    fewer = dump(replace(again, attempts=again.attempts[1:], priority=3))
+    assert fewer == body | {"attempts": body["attempts"][1:], "priority": 3}
+    assert "gang" not in dump(replace(again, extra={}))["spec"]
 
 
 def test_the_stored_form_of_a_job_can_be_searched_and_read_back() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from studio9_common.contracts.reasons import Reason
+from studio9_common.contracts.unknown import put_back, shape, unknown
 
 SCHEMA = 1
 MAX_EVENTS = 200
@@ -229,17 +230,30 @@ class Job:
 
 
 _ADAPTER: TypeAdapter[Job] = TypeAdapter(Job)
-_FIELDS = frozenset(Job.__dataclass_fields__)
+_SHAPE = shape(
+    Job,
+    spec=shape(
+        Spec,
+        inputs=shape(Input, key="name", ref=shape(ObjectRef)),
+        requirements=shape(Requirements),
+        provenance=shape(Provenance),
+    ),
+    reason=shape(Reason),
+    attempts=shape(Attempt, key="fence", reason=shape(Reason), checkpoint=shape(ObjectRef), exit=shape(Exit)),
+    checkpoint=shape(ObjectRef),
+    result=shape(Result, manifest=shape(ObjectRef)),
+    events=shape(Event, key="n", reason=shape(Reason)),
+    outbox=shape(Command, key="n"),
+)
 
 
 def dump(job: Job) -> dict[str, Any]:
     """The JSON form of a job."""
     body: dict[str, Any] = _ADAPTER.dump_python(job, mode="json")
-    return {**body.pop("extra"), **body}
+    return put_back(body, body.pop("extra"), _SHAPE)
 
 
 def load(body: Mapping[str, Any]) -> Job:
-    """The job of its JSON form, unknown fields kept. Raises pydantic.ValidationError, which names the field."""
-    known = {key: value for key, value in body.items() if key in _FIELDS}
-    known["extra"] = {key: value for key, value in body.items() if key not in _FIELDS}
-    return _ADAPTER.validate_python(known)
+    """The job of its JSON form, unknown fields kept wherever they are. Raises pydantic.ValidationError, which names the
+    field."""
+    return _ADAPTER.validate_python({**body, "extra": unknown(body, _SHAPE)})
