@@ -9,7 +9,13 @@ from studio9_cli.chaos.pace import HURRIED
 from studio9_cli.chaos.platform import CannotRun, scratch
 from studio9_cli.chaos.report import in_words
 
-SEED = 11
+SEED = 1349
+"""Its faults kill an Orion, a worker, a worker's machine and the broker, and cut and hang connections."""
+pytestmark = pytest.mark.filterwarnings(
+    # aio-pika closes a connection that never came to be when it is collected, wherever that happens.
+    "ignore:coroutine 'Connection.close' was never awaited:RuntimeWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 async def report_of(minutes: float, seed: int, jobs: int) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def judged(report: dict[str, Any], jobs: int) -> None:
 
 
 async def test_a_short_run_loses_doubles_and_leaves_nothing() -> None:
-    judged(await report_of(0.4, SEED, 24), 24)
+    judged(await report_of(0.5, SEED, 24), 24)
 
 
 @pytest.mark.slow

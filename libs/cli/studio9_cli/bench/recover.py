@@ -35,6 +35,7 @@ async def run(bench: Bench) -> list[Figure]:
     with scratch() as folder:
         try:
             async with running(folder, PRODUCTION, proxied=False) as platform:
+                await platform.services.ready()
                 return await _Recovery(platform, rounds=1 if bench.quick else 4).all()
         except CannotRun as error:
             raise CannotMeasure(str(error)) from error

@@ -13,7 +13,7 @@ from studio9_common.bus.port import Bus, Delivery, Queue
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.clients.aries import AriesClient
 from studio9_common.contracts.envelope import decode, encode
-from studio9_common.contracts.job import TERMINAL, Job, Requirements, Spec
+from studio9_common.contracts.job import TERMINAL, Job, Phase, Requirements, Spec
 from studio9_common.contracts.messages import JobCancel, JobEnded, JobEvent, JobRequested, Message
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
@@ -138,6 +138,11 @@ class Asker:
         found = self.seen.get(job)
         return (found is not None and found.state in TERMINAL) or any(one.state for one in self.heard.get(job, ()))
 
+    def through(self, job: str) -> bool:
+        """Whether it was seen to be cleaned up, and all about it said."""
+        found = self.seen.get(job)
+        return found is not None and found.phase is Phase.clean and not found.outbox
+
     async def ended(self, job: str, within_s: float) -> float | None:
         """When its end was heard or seen, in `time.time()`; None if it was not in time."""
         with suppress(TimeoutError):
@@ -166,7 +171,7 @@ class Asker:
 
     async def read(self, *, everything: bool = False) -> None:
         """Reads the jobs that are not over, or all, in one multi-get. Raises Unavailable."""
-        wanted = [id for id in self.asked if everything or id not in self.seen or self.seen[id].phase != "clean"]
+        wanted = [id for id in self.asked if everything or not self.through(id)]
         for id, found in zip(wanted, await self._aries.get_jobs(wanted), strict=True):
             if found is None:
                 if id in self.seen:

@@ -18,7 +18,6 @@ from studio9_cli.chaos.plan import ORGANISATIONS, Fault, Plan, Wish, plan_of
 from studio9_cli.chaos.platform import Platform, running
 from studio9_cli.chaos.remains import effects_of, remains
 from studio9_cli.chaos.report import Recovery, report_of
-from studio9_common.contracts.job import Phase
 from studio9_common.errors import Studio9Error
 
 DELIVERY_TIMEOUT_S = 8.0
@@ -46,13 +45,15 @@ async def campaign(options: Options, folder: Path, tell: Tell) -> dict[str, Any]
     async with running(
         folder, options.pace, delivery_timeout_s=DELIVERY_TIMEOUT_S, proxied=options.proxied
     ) as platform:
+        held, _ = await asyncio.gather(hold(platform.bus, DELIVERY_TIMEOUT_S), platform.services.ready())
         tell(f"{time.time() - began.timestamp():.0f} s: everything runs")
+        tell(f"a held delivery was cut after {held['cut_after_s']} s")
         plan = plan_of(
             options.seed, 60 * options.minutes, options.jobs,
             proxied=platform.proxies is not None, long_s=1.5 * DELIVERY_TIMEOUT_S,
         )  # fmt: skip
         run = _Run(platform, plan, options.pace, tell)
-        return report_of(options, plan, platform, began, **await run.all())
+        return report_of(options, plan, platform, began, held=held, **await run.all())
 
 
 class _Run:
@@ -69,8 +70,6 @@ class _Run:
     async def all(self) -> dict[str, Any]:
         """What the report is made of."""
         asker, loop = self._asker, asyncio.get_running_loop()
-        held = await hold(self._platform.bus, DELIVERY_TIMEOUT_S)
-        self._tell(f"a held delivery was cut after {held['cut_after_s']} s")
         await asker.start()
         self._asked = [loop.create_future() for _ in self._plan.wishes]
         self._since = loop.time()
@@ -92,7 +91,6 @@ class _Run:
             odd=asker.odd,
             left=left,
         )
-        cuts = cut_queues(self._platform.broker_log)
         dead = await self._platform.bus.dead_letters()
         return {
             "evidence": evidence,
@@ -100,7 +98,7 @@ class _Run:
             "recoveries": self._recoveries,
             "settled_s": settled_s,
             "dead_letters": [f"{one.queue}: {one.reason}" for one in dead],
-            "delivery_timeout": {**held, "consumers_cut_later": cuts},
+            "cut_later": cut_queues(self._platform.broker_log),
         }
 
     async def _ask(self, number: int) -> None:
@@ -136,14 +134,13 @@ class _Run:
         self._tell(f"{at:6.1f} s … {fault.kind} {fault.target}: a new job ran through {took} s after its end")
 
     def _left(self) -> int:
-        seen = self._asker.seen
-        return sum(1 for id in self._asker.asked if id not in seen or seen[id].phase is not Phase.clean)
+        return sum(1 for id in self._asker.asked if not self._asker.through(id))
 
     async def _settle(self) -> float | None:
         """How long the rest took after the last fault; None if it was not over in time."""
         began = time.monotonic()
         while time.monotonic() - began < self._pace.settle_s:
-            if not self._left() and not any(self._asker.seen[id].outbox for id in self._asker.asked):
+            if not self._left():
                 return round(time.monotonic() - began, 2)
             await asyncio.sleep(LOOK_S)
         self._tell(f"{self._left()} jobs are not over {self._pace.settle_s:.0f} s after the last fault")

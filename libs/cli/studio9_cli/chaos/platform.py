@@ -89,7 +89,7 @@ def scratch() -> Iterator[Path]:
 async def running(
     folder: Path, pace: Pace, *, delivery_timeout_s: float | None = None, proxied: bool = True
 ) -> AsyncIterator[Platform]:
-    """A platform that is ready, until the block ends. Raises CannotRun, ProcessEnded.
+    """A platform whose servers run and whose services start, until the block ends. Raises CannotRun, ProcessEnded.
 
     `delivery_timeout_s`: after how long RabbitMQ cuts a consumer that holds a delivery; its default is half an hour.
     """
@@ -131,7 +131,7 @@ async def _started(
     services = Services(processes, wiring, pace)
     services.begin()
     address = urlsplit(node.url)._replace(path=f"/{VHOST}").geturl()
-    platform = Platform(
+    return Platform(
         folder=folder,
         processes=processes,
         broker=broker,
@@ -150,8 +150,6 @@ async def _started(
         vhost=address,
         management=node.management,
     )
-    await services.ready()
-    return platform
 
 
 def _place(processes: Processes, folder: Path, name: str) -> Place:

@@ -44,7 +44,8 @@ def report_of(
     recoveries: Sequence[Recovery],
     settled_s: float | None,
     dead_letters: Sequence[str],
-    delivery_timeout: Mapping[str, Any],
+    held: Mapping[str, Any],
+    cut_later: Mapping[str, int],
 ) -> dict[str, Any]:
     """The report: small, and all that the ledger needs."""
     jobs = [job for id, job in evidence.jobs.items() if evidence.asked[id].organisation != PROBE]
@@ -74,7 +75,7 @@ def report_of(
         "settled_s": settled_s,
         "faults": len(recoveries),
         "recovery": _by_kind(recoveries),
-        "delivery_timeout": dict(delivery_timeout),
+        "delivery_timeout": {**held, "consumers_cut_later": dict(cut_later)},
         "findings": [asdict(finding) for finding in findings],
         "stories": _stories(evidence, findings),
     }
