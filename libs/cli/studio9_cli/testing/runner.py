@@ -100,7 +100,8 @@ class Runner:
         return result
 
     def _environment(self, part: Part) -> Mapping[str, str]:
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        # Compiled once, and kept out of the tree.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(project.cache_folder() / "pycache")}
         if part.servers and self._fleet:
             waiting = time.monotonic()
             environment |= self._fleet.addresses(*part.servers)
