@@ -70,7 +70,19 @@ class Metrics:
                     await work()
             except (Studio9Error, TimeoutError) as error:
                 logger("metrics").warning("not_refreshed", reason=str(error) or type(error).__name__)
-        return generate_latest(self.registry)
+        return generate_latest(_WithoutBirths(self.registry))
+
+
+class _WithoutBirths(Collector):
+    """The registry without the time at which each series was made, which doubles the number of series."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
 
 
 class _Read(Collector):

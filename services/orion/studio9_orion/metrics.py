@@ -106,8 +106,8 @@ class OrionMetrics:
         if event.type in _ENDS:
             self._ended.labels(event.state.value, reason).inc()
 
-    def ticked(self, name: str, seconds: float, result: object | None) -> None:
-        if result is None:
+    def ticked(self, name: str, seconds: float, result: object, done: bool) -> None:
+        if not done:
             self._failed.labels(name).inc()
             return
         self._ticks.labels(name).observe(seconds)

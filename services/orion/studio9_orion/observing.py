@@ -11,8 +11,8 @@ class Observer(Protocol):
     def stepped(self, job: Job, after: int) -> None:
         """The job's life-cycle events with a number above `after` are durable, by this Orion's doing."""
 
-    def ticked(self, name: str, seconds: float, result: object | None) -> None:
-        """A ticker's work took so long and came to a result; None: it failed."""
+    def ticked(self, name: str, seconds: float, result: object, done: bool) -> None:
+        """A ticker's work took so long; it was done with this result, or it failed."""
 
 
 class Observers:
@@ -25,9 +25,9 @@ class Observers:
         for one in self._observers:
             one.stepped(job, after)
 
-    def ticked(self, name: str, seconds: float, result: object | None) -> None:
+    def ticked(self, name: str, seconds: float, result: object, done: bool) -> None:
         for one in self._observers:
-            one.ticked(name, seconds, result)
+            one.ticked(name, seconds, result, done)
 
 
 class Unobserved:
@@ -36,5 +36,5 @@ class Unobserved:
     def stepped(self, job: Job, after: int) -> None:
         return
 
-    def ticked(self, name: str, seconds: float, result: object | None) -> None:
+    def ticked(self, name: str, seconds: float, result: object, done: bool) -> None:
         return

@@ -11,14 +11,14 @@ from studio9_common.logs import logger
 
 class Ticker:
     """Calls `work` at once, and again `every_s` seconds after it ended; what fails is logged and tried again then.
-    `ticked` is told how long each call took and what it came to, None if it failed."""
+    `ticked` is told how long each call took, what it came to, and whether it was done or failed."""
 
     def __init__(
         self,
         name: str,
         every_s: float,
         work: Callable[[], Awaitable[object]],
-        ticked: Callable[[str, float, object | None], None] = lambda name, seconds, result: None,
+        ticked: Callable[[str, float, object, bool], None] = lambda name, seconds, result, done: None,
     ) -> None:
         self.name = name
         self._every_s, self._work, self._ticked = every_s, work, ticked
@@ -43,12 +43,13 @@ class Ticker:
 
     async def _run(self) -> None:
         while True:
-            began, result = time.perf_counter(), None
+            began, result, done = time.perf_counter(), None, False
             try:
                 result = await self._work()
+                done = True
             except Studio9Error as error:
                 self._log.warning("tick_failed", reason=str(error))
             except Exception:
                 self._log.exception("tick_failed")
-            self._ticked(self.name, time.perf_counter() - began, result)
+            self._ticked(self.name, time.perf_counter() - began, result, done)
             await asyncio.sleep(self._every_s)

@@ -35,7 +35,7 @@ class JobTraces:
         if self._tracer.exports and any(event.n > after and event.type in _ENDS for event in job.events):
             self._record(job)
 
-    def ticked(self, name: str, seconds: float, result: object | None) -> None:
+    def ticked(self, name: str, seconds: float, result: object, done: bool) -> None:
         return
 
     def _record(self, job: Job) -> None:
