@@ -10,6 +10,7 @@ import pytest
 from studio9_cli.chaos import ledger
 from studio9_cli.chaos.asker import Asked, Heard, changed_wrongly
 from studio9_cli.chaos.checker import Effect, Evidence, judge
+from studio9_cli.chaos.holding import consumers_cut
 from studio9_cli.chaos.plan import LINKS, SERVERS, SERVICES, Wish, plan_of
 from studio9_cli.chaos.records import KINDS, NoRecord, kind_of, records
 from studio9_cli.chaos.remains import effects_of
@@ -180,6 +181,13 @@ def test_a_line_that_a_kill_cut_off_does_not_count(tmp_path: Path) -> None:
     assert effects_of(tmp_path / "none") == []
 
 
+def test_a_cut_consumer_counts_once_however_often_the_broker_tells_of_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    told = "[warning] <0.{}.0> Consumer 15 on channel 6 has timed out waiting for delivery acknowledgement.\n"
+    log.write_text(told.format(7) * 3 + told.format(8))
+    assert consumers_cut(log) == 2
+
+
 def test_histogram() -> None:
     bars = histogram([0.5, 1.0, 1.5, 61.0])
     assert (bars["<=1"], bars["<=2"], bars[">60"], sum(bars.values())) == (2, 1, 1, 4)
@@ -191,7 +199,7 @@ CHAOS = {
     "servers": {"broker": "RabbitMQ 3.10.8", "proxy": "none"}, "submitted": 100, "completed": 90, "failed": 4,
     "cancelled": 6, "faults": 2, "lost": 0, "doubled": 1, "stuck": 0, "orphans": 0,
     "recovery": {"kill orion": {"faults": 2, "not_recovered": 0, "max_s": 1.5, "histogram": histogram([0.5, 1.5])}},
-    "delivery_timeout": {"timeout_s": 8.0, "cut_after_s": 8.4, "came_again": True, "consumers_cut_later": {}},
+    "delivery_timeout": {"timeout_s": 8.0, "cut_after_s": 8.4, "came_again": True, "consumers_cut_later": 5},
     "findings": [{"sort": "doubled", "what": "has two ends", "job": "j"}],
 }  # fmt: skip
 

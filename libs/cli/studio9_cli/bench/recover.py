@@ -102,10 +102,10 @@ class _Recovery:
 
     async def _orphan(self, job: str) -> float:
         """Seconds until what a superseded attempt uploads after its job was cleaned is gone."""
-        key = f"{PROBE}/jobs/{job}/1/late.txt"
-        await self._platform.objects.put(key, b"too late")
+        prefix = f"{PROBE}/jobs/{job}/1/"
+        await self._platform.objects.put(f"{prefix}late.txt", b"too late")
         began = time.monotonic()
-        while [info async for info in self._platform.objects.list(key)]:
+        while [info async for info in self._platform.objects.list(prefix)]:
             if time.monotonic() - began > 2 * ORPHANS_S:
                 break
             await asyncio.sleep(LOOK_S)

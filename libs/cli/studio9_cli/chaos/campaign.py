@@ -12,7 +12,7 @@ from typing import Any
 from studio9_cli.chaos.asker import PROBE, Asked, Asker
 from studio9_cli.chaos.checker import Evidence, judge
 from studio9_cli.chaos.faults import Faults
-from studio9_cli.chaos.holding import cut_queues, hold
+from studio9_cli.chaos.holding import consumers_cut, hold
 from studio9_cli.chaos.pace import Pace
 from studio9_cli.chaos.plan import ORGANISATIONS, Fault, Plan, Wish, plan_of
 from studio9_cli.chaos.platform import Platform, running
@@ -98,7 +98,7 @@ class _Run:
             "recoveries": self._recoveries,
             "settled_s": settled_s,
             "dead_letters": [f"{one.queue}: {one.reason}" for one in dead],
-            "cut_later": cut_queues(self._platform.broker_log),
+            "cut_later": consumers_cut(self._platform.broker_log) - 1,
         }
 
     async def _ask(self, number: int) -> None:

@@ -77,7 +77,7 @@ def _wishes(rng: random.Random, seconds: float, jobs: int, long_s: float) -> Ite
     depends_on: tuple[int, ...]
     for number, at in enumerate(sorted(rng.uniform(0, 0.95 * seconds) for _ in range(jobs))):
         kind = rng.random()
-        epochs, epoch_s = (rng.randint(1, 3), rng.uniform(0.05, 0.6)) if kind > 0.25 else (6, rng.uniform(0.3, 0.8))
+        epochs, epoch_s = (rng.randint(1, 4), rng.uniform(0.1, 1.2)) if kind > 0.25 else (8, rng.uniform(0.4, 1.4))
         if kind < 0.04:
             epochs, epoch_s = 8, long_s / 8
         chance = rng.random()

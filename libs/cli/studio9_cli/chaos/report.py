@@ -45,7 +45,7 @@ def report_of(
     settled_s: float | None,
     dead_letters: Sequence[str],
     held: Mapping[str, Any],
-    cut_later: Mapping[str, int],
+    cut_later: int,
 ) -> dict[str, Any]:
     """The report: small, and all that the ledger needs."""
     jobs = [job for id, job in evidence.jobs.items() if evidence.asked[id].organisation != PROBE]
@@ -75,7 +75,7 @@ def report_of(
         "settled_s": settled_s,
         "faults": len(recoveries),
         "recovery": _by_kind(recoveries),
-        "delivery_timeout": {**held, "consumers_cut_later": dict(cut_later)},
+        "delivery_timeout": {**held, "consumers_cut_later": cut_later},
         "findings": [asdict(finding) for finding in findings],
         "stories": _stories(evidence, findings),
     }
