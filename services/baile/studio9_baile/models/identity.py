@@ -9,10 +9,9 @@ from studio9_baile.models.base import Base, Scoped, reference
 
 
 class UserStatus(StrEnum):
-    """Only ACTIVE users can sign in; INACTIVE ones have not confirmed their e-mail yet."""
+    """Only ACTIVE users can sign in."""
 
     ACTIVE = "ACTIVE"
-    INACTIVE = "INACTIVE"
     DEACTIVATED = "DEACTIVATED"
 
 

@@ -11,13 +11,10 @@ from studio9_baile.models.base import Asset, Scoped, in_library, reference
 
 
 class VersionStatus(StrEnum):
-    """Where a model version is in its making."""
+    """Where a model version is in its making: TRAINING until it has weights or never will."""
 
-    SAVING = "SAVING"
-    ACTIVE = "ACTIVE"
     TRAINING = "TRAINING"
-    PENDING = "PENDING"
-    PREDICTING = "PREDICTING"
+    ACTIVE = "ACTIVE"
     ERROR = "ERROR"
     CANCELLED = "CANCELLED"
 

@@ -19,13 +19,11 @@ class ExperimentStatus(StrEnum):
 
 
 class PredictionStatus(StrEnum):
-    """NEW and INCOMPLETE are known to the UI."""
+    """DONE once its result is in the output album."""
 
-    NEW = "NEW"
     RUNNING = "RUNNING"
     DONE = "DONE"
     ERROR = "ERROR"
-    INCOMPLETE = "INCOMPLETE"
 
 
 class Experiment(Asset):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
-from studio9_baile.usecases.access import check_owner, check_read
+from studio9_baile.security.names import text
+from studio9_baile.usecases.access import check_owner
+from studio9_baile.usecases.assets import check_name, get_asset, name_of, rename
 from studio9_baile.usecases.changes import Kind, changed, forget_place
 from studio9_common.errors import BadInput, Conflict
 from studio9_common.ids import new_id
@@ -37,11 +38,6 @@ class NewAlbum:
     job: str | None = None
 
 
-def name_taken(kind: str, name: str) -> BadInput:
-    """The refusal of a name that another asset of the owner has."""
-    return BadInput(f"{kind} with this name already exists", field="name", value=name, fix="choose another name")
-
-
 def add_album(work: Work, owner: str, new: NewAlbum) -> Album:
     """Adds the row of a new album, its name not checked."""
     return work.albums.add(
@@ -66,11 +62,10 @@ async def create_album(
     core: Core, caller: Caller, name: str | None, label_mode: LabelMode, description: str | None = None
 ) -> Album:
     """An empty album for the user's own pictures."""
-    wanted = asset_name(name, "Album")
+    wanted = name_of(Kind.ALBUM, name)
     described = text(description, "description")
     async with core.database.write(caller.organisation) as work:
-        if await work.albums.name_taken(caller.user, wanted):
-            raise name_taken("Album", wanted)
+        await check_name(work, Kind.ALBUM, caller.user, wanted)
         album = add_album(work, caller.user, NewAlbum(name=wanted, label_mode=label_mode, description=described))
         changed(work, Kind.ALBUM, album.id, "created", by=caller)
     return album
@@ -78,10 +73,8 @@ async def create_album(
 
 async def get_album(core: Core, caller: Caller, identifier: str, share: str | None = None) -> Album:
     """One album, by its owner or with a share."""
-    async with core.database.read(caller.organisation) as work:
-        album = await work.albums.get(identifier)
-        await check_read(work, caller, Kind.ALBUM, album, share)
-        return album
+    album: Album = await get_asset(core, caller, Kind.ALBUM, identifier, share)
+    return album
 
 
 async def update_album(
@@ -95,20 +88,10 @@ async def update_album(
 ) -> Album:
     """Changes what is given. The label mode changes only while no picture is labelled."""
     async with core.database.write(caller.organisation) as work:
-        album = await work.albums.get(identifier, lock=True)
-        check_owner(caller, album)
-        if name is not None:
-            wanted = asset_name(name, "Album")
-            if await work.albums.name_taken(caller.user, wanted, other_than=album.id):
-                raise name_taken("Album", wanted)
-            album.name = wanted
+        album: Album = await rename(work, caller, Kind.ALBUM, identifier, name, description)
         if label_mode is not None and label_mode is not album.label_mode:
             await _check_label_mode(work, album)
             album.label_mode = label_mode
-        if description is not None:
-            album.description = text(description, "description")
-        album.updated_at = work.now
-        changed(work, Kind.ALBUM, album.id, "updated", by=caller)
     return album
 
 
@@ -126,13 +109,12 @@ async def _check_label_mode(work: Work, album: Album) -> None:
 
 async def save_album(core: Core, caller: Caller, identifier: str, name: str | None) -> Album:
     """Puts a result album into the library."""
-    wanted = asset_name(name, "Album")
+    wanted = name_of(Kind.ALBUM, name)
     async with core.database.write(caller.organisation) as work:
         album = await work.albums.get(identifier, lock=True)
         check_owner(caller, album)
         require_active(album)
-        if await work.albums.name_taken(caller.user, wanted, other_than=album.id):
-            raise name_taken("Album", wanted)
+        await check_name(work, Kind.ALBUM, caller.user, wanted, other_than=album.id)
         album.name, album.in_library, album.updated_at = wanted, True, work.now
         changed(work, Kind.ALBUM, album.id, "saved", by=caller)
     return album

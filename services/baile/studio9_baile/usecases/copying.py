@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode, Picture
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
+from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_read
-from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken, require_active
+from studio9_baile.usecases.albums import NewAlbum, add_album, require_active
 from studio9_baile.usecases.asking import begin_merge
+from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_common.errors import BadInput
@@ -28,7 +29,7 @@ async def copy_album(
     share: str | None = None,
 ) -> Album:
     """A source album with an album's pictures, or some of them. What a model predicted becomes labels."""
-    wanted = asset_name(name, "Album")
+    wanted = name_of(Kind.ALBUM, name)
     async with core.database.write(caller.organisation) as work:
         album = await work.albums.get(source)
         await check_read(work, caller, Kind.ALBUM, album, share)
@@ -51,7 +52,7 @@ async def merge_albums(
     only_labelled: bool = False,
 ) -> Album:
     """A source album for the pictures of several albums of one label mode: a process brings them in."""
-    wanted = asset_name(name, "Album")
+    wanted = name_of(Kind.ALBUM, name)
     if not sources:
         raise BadInput("At least one album to merge required", field="copyPicturesFrom", fix="name one or more albums")
     async with core.database.write(caller.organisation) as work:
@@ -92,8 +93,7 @@ async def _new(
     description: str | None,
     status: AlbumStatus = AlbumStatus.ACTIVE,
 ) -> Album:
-    if await work.albums.name_taken(caller.user, name):
-        raise name_taken("Album", name)
+    await check_name(work, Kind.ALBUM, caller.user, name)
     new = NewAlbum(name=name, label_mode=mode, description=description, status=status)
     album = add_album(work, caller.user, new)
     changed(work, Kind.ALBUM, album.id, "created", by=caller, status="" if status is AlbumStatus.ACTIVE else status)

@@ -10,8 +10,9 @@ from studio9_baile.models.pictures import AlbumType
 from studio9_baile.models.records import BucketRow
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
-from studio9_baile.usecases.albums import NewAlbum, add_album, name_taken
+from studio9_baile.security.names import text
+from studio9_baile.usecases.albums import NewAlbum, add_album
+from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.predictions import OUTPUT_MODES, usable_model, weights
 from studio9_common.contracts.configuration import StreamConfig
@@ -35,16 +36,13 @@ async def create_deployment(
     enabled: bool,
 ) -> Deployment:
     """Puts a model to work. Taurus begins when Argo has been told, which happens at once or is tried again."""
-    wanted = asset_name(name, "Online job")
+    wanted = name_of(Kind.ONLINE_JOB, name)
     place = await _bucket(core, bucket)
     watched = _prefix(prefix)
-    output_name = asset_name(album_name, "Album", "options.outputAlbumName")
+    output_name = name_of(Kind.ALBUM, album_name, "options.outputAlbumName")
     async with core.database.write(caller.organisation) as work:
-        if await work.deployments.name_taken(caller.user, wanted):
-            raise name_taken("Online job", wanted)
-        if await work.albums.name_taken(caller.user, output_name):
-            taken = name_taken("Album", output_name)
-            raise BadInput(taken.message, field="options.outputAlbumName", value=output_name, fix=taken.fix)
+        await check_name(work, Kind.ONLINE_JOB, caller.user, wanted)
+        await check_name(work, Kind.ALBUM, caller.user, output_name, field="options.outputAlbumName")
         found, version = await usable_model(work, caller, model, "target.id", "Model of the online job was not found")
         album = add_album(
             work,
@@ -91,9 +89,8 @@ async def update_deployment(
     async with core.database.write(caller.organisation) as work:
         deployment = await work.deployments.get(identifier, lock=True)
         if name is not None:
-            wanted = asset_name(name, "Online job")
-            if await work.deployments.name_taken(deployment.owner, wanted, other_than=deployment.id):
-                raise name_taken("Online job", wanted)
+            wanted = name_of(Kind.ONLINE_JOB, name)
+            await check_name(work, Kind.ONLINE_JOB, deployment.owner, wanted, other_than=deployment.id)
             deployment.name = wanted
         if description is not None:
             deployment.description = text(description, "description")

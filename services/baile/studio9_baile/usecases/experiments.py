@@ -9,15 +9,16 @@ from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStat
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType
 from studio9_baile.models.runs import Experiment, ExperimentStatus
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
+from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
 from studio9_baile.usecases.albums import NewAlbum, add_album, remove_album
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
+from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
 from studio9_baile.usecases.pipeline import STEP, TYPE, LabelOfInterest, Plan, Step, plan
 from studio9_common.contracts.job import Provenance, Requirements, Spec
-from studio9_common.errors import BadInput, Conflict
+from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
 
 
@@ -31,28 +32,21 @@ class NewExperiment:
     pipeline: dict[str, Any]
 
 
-def name_taken(kind: str, name: str) -> Conflict:
-    """The refusal of a name that is taken, as experiments and models give it."""
-    return Conflict(f"{kind} with this name already exists", field="name", value=name, fix="choose another name")
-
-
 async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> Experiment:
     """Starts a training: its manifests are written first, then all its assets, its process and its request in one
     transaction. Raises BadInput, Conflict, NotFound; then nothing is left but unnamed manifests."""
-    name = asset_name(new.name, "Experiment")
+    name = name_of(Kind.EXPERIMENT, new.name)
     description = text(new.description, "description")
     planned = plan(new.step, await core.catalogue.current())
     async with core.database.read(caller.organisation) as work:
-        if await work.experiments.name_taken(caller.user, name):
-            raise name_taken("Experiment", name)
+        await check_name(work, Kind.EXPERIMENT, caller.user, name)
         albums = {"train": await _usable(work, caller, new.step.input, f"{STEP}.input", planned)}
         if new.step.test_input is not None:
             albums["test"] = await _usable(work, caller, new.step.test_input, f"{STEP}.testInput", planned)
         await _check_labels(work, albums["train"], new.step.labels)
     version = await write_version(core, caller, "train", albums)
     async with core.database.write(caller.organisation) as work:
-        if await work.experiments.name_taken(caller.user, name):
-            raise name_taken("Experiment", name)
+        await check_name(work, Kind.EXPERIMENT, caller.user, name)
         experiment = work.experiments.add(
             Experiment(
                 id=new_id(),
@@ -206,33 +200,6 @@ async def _output(work: Work, caller: Caller, model: Model, album: Album, name: 
         in_library=False,
         job=job,
     )
-
-
-async def get_experiment(core: Core, caller: Caller, identifier: str, share: str | None = None) -> Experiment:
-    """One experiment."""
-    async with core.database.read(caller.organisation) as work:
-        experiment = await work.experiments.get(identifier)
-        await check_read(work, caller, Kind.EXPERIMENT, experiment, share)
-        return experiment
-
-
-async def update_experiment(
-    core: Core, caller: Caller, identifier: str, name: str | None, description: str | None
-) -> Experiment:
-    """Changes name and description, as far as they are given."""
-    async with core.database.write(caller.organisation) as work:
-        experiment = await work.experiments.get(identifier, lock=True)
-        check_owner(caller, experiment)
-        if name is not None:
-            wanted = asset_name(name, "Experiment")
-            if await work.experiments.name_taken(caller.user, wanted, other_than=experiment.id):
-                raise name_taken("Experiment", wanted)
-            experiment.name = wanted
-        if description is not None:
-            experiment.description = text(description, "description")
-        experiment.updated_at = work.now
-        changed(work, Kind.EXPERIMENT, experiment.id, "updated", by=caller)
-    return experiment
 
 
 async def delete_experiment(core: Core, caller: Caller, identifier: str) -> None:

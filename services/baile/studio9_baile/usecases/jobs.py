@@ -9,8 +9,10 @@ from studio9_baile.jobs.news import ENDED, Ended
 from studio9_baile.jobs.results import Result, read_manifest, read_result
 from studio9_baile.models.jobs import Process
 from studio9_baile.usecases.access import may_see_job
-from studio9_common.contracts.job import Job, State
+from studio9_common.contracts.collections import SCHEDULER
+from studio9_common.contracts.job import Job, Phase, State
 from studio9_common.contracts.messages import TelemetryItem
+from studio9_common.contracts.waiting import SNAPSHOT, why_waiting
 from studio9_common.documents.port import Where
 from studio9_common.errors import Conflict, NotFound
 
@@ -32,10 +34,12 @@ class NoResultYet(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """A process and its job; the job is None until Orion has accepted it."""
+    """A process and its job; the job is None until Orion has accepted it. `waiting`: why it has no slot yet; empty
+    where it does not wait."""
 
     process: Process
     job: Job | None
+    waiting: str = ""
 
     @property
     def ended(self) -> Ended | None:
@@ -47,7 +51,11 @@ async def get_job(core: Core, caller: Caller, identifier: str) -> KnownJob:
     """A job that the caller may see. Raises JobMissing, Unavailable."""
     process = await _process(core, caller, identifier)
     found = (await core.aries.get_jobs([process.id], organisation=caller.organisation))[0]
-    return KnownJob(process, None if found is None else found[0])
+    if found is None:
+        return KnownJob(process, None)
+    job = found[0]
+    snapshot = await core.aries.find(SCHEDULER.name, SNAPSHOT) if job.phase is Phase.queued else None
+    return KnownJob(process, job, why_waiting(job, snapshot.body["snapshot"] if snapshot else None))
 
 
 async def get_result(core: Core, caller: Caller, identifier: str) -> Result:

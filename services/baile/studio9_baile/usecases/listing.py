@@ -37,7 +37,7 @@ async def list_assets(
 
 
 def repository_of(work: Work, kind: Kind) -> AssetRepository[Any]:
-    """The repository of a kind that users list."""
+    """The repository of a kind that users name."""
     match kind:
         case Kind.ALBUM:
             return work.albums
@@ -49,5 +49,7 @@ def repository_of(work: Work, kind: Kind) -> AssetRepository[Any]:
             return work.predictions
         case Kind.ONLINE_JOB:
             return work.deployments
+        case Kind.PROJECT:
+            return work.projects
         case _:
-            raise ValueError(f"{kind} is not listed")
+            raise ValueError(f"{kind} has no name")

@@ -6,13 +6,12 @@ from studio9_baile.core import Caller, Core
 from studio9_baile.models.learned import Model, ModelVersion, VersionStatus
 from studio9_baile.repositories.paging import Page
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
+from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
+from studio9_baile.usecases.assets import check_name, name_of, rename
 from studio9_baile.usecases.changes import Kind, changed, forget_place
 from studio9_baile.usecases.listing import Shelf, list_assets
 from studio9_common.errors import BadInput, Conflict
-
-RUNNING = (VersionStatus.TRAINING, VersionStatus.SAVING, VersionStatus.PREDICTING, VersionStatus.PENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,7 @@ async def update_model(
 ) -> SeenModel:
     """Changes name and description, as far as they are given."""
     async with core.database.write(caller.organisation) as work:
-        model = await _own(work, caller, identifier)
-        if name is not None:
-            await _rename(work, caller, model, name)
-        if description is not None:
-            model.description = text(description, "description")
-        model.updated_at = work.now
-        changed(work, Kind.CV_MODEL, model.id, "updated", by=caller)
+        model = await rename(work, caller, Kind.CV_MODEL, identifier, name, description)
         return SeenModel(model, await work.versions.latest_of(model.id))
 
 
@@ -67,8 +60,9 @@ async def save_model(
             )
         if model.in_library:
             raise BadInput("This model has already been saved in library", field="id", fix="rename it instead")
-        model.in_library = True
-        await _rename(work, caller, model, name)
+        wanted = name_of(Kind.CV_MODEL, name)
+        await check_name(work, Kind.CV_MODEL, caller.user, wanted, other_than=model.id)
+        model.name, model.in_library = wanted, True
         if description is not None:
             model.description = text(description, "description")
         model.updated_at = work.now
@@ -81,7 +75,7 @@ async def delete_model(core: Core, caller: Caller, identifier: str) -> None:
     async with core.database.write(caller.organisation) as work:
         model = await _own(work, caller, identifier)
         version = await work.versions.latest_of(model.id)
-        if version.status in RUNNING:
+        if version.status is VersionStatus.TRAINING:
             raise Conflict("Can't delete running model", field="status", value=version.status.value, fix="cancel it")
         if (
             await work.predictions.using_model(model.id)
@@ -100,10 +94,3 @@ async def _own(work: Work, caller: Caller, identifier: str) -> Model:
     model = await work.models.get(identifier, lock=True)
     check_owner(caller, model)
     return model
-
-
-async def _rename(work: Work, caller: Caller, model: Model, name: str | None) -> None:
-    wanted = asset_name(name, "Model")
-    if await work.models.name_taken(caller.user, wanted, other_than=model.id):
-        raise Conflict("Provided model name is already taken", field="name", value=wanted, fix="choose another name")
-    model.name = wanted

@@ -9,10 +9,11 @@ from studio9_baile.models.learned import Model, ModelVersion, VersionStatus
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
 from studio9_baile.models.runs import Prediction, PredictionStatus
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name, text
+from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
 from studio9_baile.usecases.albums import NewAlbum, add_album, remove_album
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
+from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
 from studio9_baile.usecases.pipeline import LabelOfInterest, thresholds
@@ -77,10 +78,10 @@ async def usable_model(
 
 async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> Prediction:
     """Starts a prediction: its manifest is written first, then everything else in one transaction."""
-    name = asset_name(new.name, "Prediction")
+    name = name_of(Kind.CV_PREDICTION, new.name)
     description = text(new.description, "description")
     async with core.database.read(caller.organisation) as work:
-        await _check_name(work, caller, name)
+        await check_name(work, Kind.CV_PREDICTION, caller.user, name)
         model, version = await usable_model(work, caller, new.model, "modelId", "CV Model not found for cv prediction")
         album = await _usable_album(work, caller, new, version)
         known = Thresholds.model_validate(version.parameters.get("thresholds", {}))
@@ -91,7 +92,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
     kind = "evaluate" if new.evaluate else "predict"
     written = await write_version(core, caller, kind, {"test" if new.evaluate else "predict": album})
     async with core.database.write(caller.organisation) as work:
-        await _check_name(work, caller, name)
+        await check_name(work, Kind.CV_PREDICTION, caller.user, name)
         job = new_job()
         add_version(work, caller, written, core.objects.profile, job)
         output = add_album(work, caller.user, await _output(work, caller, new, name, version, job))
@@ -121,11 +122,6 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
         changed(work, Kind.CV_PREDICTION, prediction.id, "created", by=caller, status=prediction.status)
         changed(work, Kind.ALBUM, output.id, "created", status=output.status)
     return prediction
-
-
-async def _check_name(work: Work, caller: Caller, name: str) -> None:
-    if await work.predictions.name_taken(caller.user, name):
-        raise BadInput("Prediction already exists", field="name", value=name, fix="choose another name")
 
 
 async def _usable_album(work: Work, caller: Caller, new: NewPrediction, version: ModelVersion) -> Album:
@@ -169,7 +165,7 @@ def _check_interest(labels: Sequence[LabelOfInterest], version: ModelVersion) ->
 async def _output(
     work: Work, caller: Caller, new: NewPrediction, name: str, version: ModelVersion, job: str
 ) -> NewAlbum:
-    wanted = asset_name(new.output_name, "Album", "outputAlbumName") if new.output_name else f"{name} OUT"
+    wanted = name_of(Kind.ALBUM, new.output_name, "outputAlbumName") if new.output_name else f"{name} OUT"
     return NewAlbum(
         name=await work.albums.free_name(caller.user, wanted),
         label_mode=OUTPUT_MODES[version.tl_type],
@@ -210,33 +206,6 @@ def _wanted(
         target_id=prediction.id,
         data={**data, "dataset_version": written.id},
     )
-
-
-async def get_prediction(core: Core, caller: Caller, identifier: str, share: str | None = None) -> Prediction:
-    """One prediction."""
-    async with core.database.read(caller.organisation) as work:
-        prediction = await work.predictions.get(identifier)
-        await check_read(work, caller, Kind.CV_PREDICTION, prediction, share)
-        return prediction
-
-
-async def update_prediction(
-    core: Core, caller: Caller, identifier: str, name: str | None, description: str | None
-) -> Prediction:
-    """Changes name and description, as far as they are given."""
-    async with core.database.write(caller.organisation) as work:
-        prediction = await work.predictions.get(identifier, lock=True)
-        check_owner(caller, prediction)
-        if name is not None:
-            wanted = asset_name(name, "Prediction")
-            if wanted != prediction.name:
-                await _check_name(work, caller, wanted)
-            prediction.name = wanted
-        if description is not None:
-            prediction.description = text(description, "description")
-        prediction.updated_at = work.now
-        changed(work, Kind.CV_PREDICTION, prediction.id, "updated", by=caller)
-    return prediction
 
 
 async def delete_prediction(core: Core, caller: Caller, identifier: str) -> None:

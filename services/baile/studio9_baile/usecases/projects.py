@@ -5,9 +5,8 @@ import re
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.library import Folder, Project, ProjectLink
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.names import asset_name
 from studio9_baile.usecases.access import check_owner
-from studio9_baile.usecases.albums import name_taken
+from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind
 from studio9_baile.usecases.listing import repository_of
 from studio9_common.errors import BadInput, NotFound
@@ -33,10 +32,9 @@ async def list_projects(core: Core, caller: Caller) -> list[tuple[Project, list[
 
 async def create_project(core: Core, caller: Caller, name: str | None) -> Project:
     """An empty project."""
-    wanted = asset_name(name, "Project")
+    wanted = name_of(Kind.PROJECT, name)
     async with core.database.write(caller.organisation) as work:
-        if await work.projects.name_taken(caller.user, wanted):
-            raise name_taken("Project", wanted)
+        await check_name(work, Kind.PROJECT, caller.user, wanted)
         project = work.projects.add(
             Project(
                 id=new_id(),
@@ -60,11 +58,10 @@ async def get_project(core: Core, caller: Caller, identifier: str) -> tuple[Proj
 
 async def rename_project(core: Core, caller: Caller, identifier: str, name: str | None) -> Project:
     """Gives a project another name."""
-    wanted = asset_name(name, "Project")
+    wanted = name_of(Kind.PROJECT, name)
     async with core.database.write(caller.organisation) as work:
         project = await _own(work, caller, identifier)
-        if await work.projects.name_taken(caller.user, wanted, other_than=project.id):
-            raise name_taken("Project", wanted)
+        await check_name(work, Kind.PROJECT, caller.user, wanted, other_than=project.id)
         project.name, project.updated_at = wanted, work.now
     return project
 

@@ -20,8 +20,8 @@ async def test_nothing_of_another_organisation_is_found(
     project = (await ana.ok("POST", "/projects", {"name": "Harbour"}))["id"]
     album = albums["train"]
     ids = {
-        "album_id": album, "picture_id": picture, "experiment_id": experiment, "process_id": process,
-        "prediction_id": prediction, "job_id": deployment, "model_id": model, "project_id": project,
+        "album_id": album, "picture_id": picture, "process_id": process, "job_id": deployment,
+        "model_id": model, "project_id": project,
         "folder_id": project, "kind": "albums", "asset_id": album, "user_id": (await ana.ok("GET", "/me"))["id"],
     }  # fmt: skip
     bodies: dict[str, Any] = {
@@ -35,7 +35,8 @@ async def test_nothing_of_another_organisation_is_found(
             continue
         for method in methods:
             method = method.upper()
-            target = path.format(**ids)
+            run = prediction if path.startswith("/cv-predictions") else experiment
+            target = path.format(**ids, run_id=run)
             options: dict[str, Any] = {"json": bodies.get(f"{method} {path}", bodies.get(method))}
             if path.endswith(("uploadPicture", "uploadLabels")):
                 options = {"files": {"file": ("x.png", b"x", "image/png")}}
