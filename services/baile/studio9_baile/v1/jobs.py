@@ -92,7 +92,8 @@ class LifeEvent(BaseModel):
 
 class JobAnswer(BaseModel):
     """A job. `status` is what its owner sees: completed once the result is in the assets. `state` and `phase` are the
-    job's own, absent until Orion has accepted it. Times are RFC 3339, durations seconds."""
+    job's own, absent until Orion has accepted it. `waiting` says why it has no slot yet. Times are RFC 3339, durations
+    seconds."""
 
     id: str
     kind: str
@@ -103,6 +104,7 @@ class JobAnswer(BaseModel):
     status: ProcessStatus
     state: State | None = None
     phase: Phase | None = None
+    waiting: str | None = None
     progress: float
     estimate: int | None = None
     epoch: int | None = None
@@ -135,6 +137,7 @@ class JobAnswer(BaseModel):
             status=process.status,
             state=job.state if job else None,
             phase=job.phase if job else None,
+            waiting=known.waiting or None,
             progress=process.progress,
             estimate=estimate(process),
             epoch=process.epoch,

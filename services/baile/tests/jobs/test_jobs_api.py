@@ -1,6 +1,7 @@
 """`/v1/jobs`: a job with its life, its whole result, and what it measured."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,27 @@ async def test_a_job_before_and_after_orion_knows_it(installation: Any, ana: Any
             "count": 1,
         }
     ]
+
+
+async def test_a_waiting_job_says_why(installation: Any, ana: Any, orion: Any, asked: Any) -> None:
+    process = await asked(ana)
+    job = Job(
+        id=process.id, organisation=process.organisation, owner=process.owner, spec=Spec(kind="evaluate"),
+        request_hash="h", state=State.queued, phase=Phase.queued, created_at=TIME, updated_at=TIME,
+    )  # fmt: skip
+    orion.keep(job)
+    assert (await ana.ok("GET", f"/v1/jobs/{process.id}"))["waiting"] == "has just arrived"
+    place = {"kind": "cpu", "labels": [], "isolated": False, "memory_gib": [0.0], "total": 2, "free": 0, "best_gib": []}
+    snapshot = {
+        "places": [place], "waiting": 2, "shapes": [[0, 0.0, [], False]], "organisations": ["other", job.organisation],
+        "order": [[new_id(), 0, 0], [job.id, 0, 1]], "limits": {job.organisation: [1, 4]}, "project_limits": {},
+    }  # fmt: skip
+    known = installation.stand_ins.documents.setdefault("scheduler", {})
+    known["snapshot:default"] = {"organisation": "system", "pool": "default", "epoch": 1, "snapshot": snapshot}
+    told = (await ana.ok("GET", f"/v1/jobs/{process.id}"))["waiting"]
+    assert told == "needs 1 slot; 1 job ahead; all 2 fitting slots are taken; organisation limit 1 of 4"
+    orion.keep(replace(job, state=State.running, phase=Phase.running))
+    assert "waiting" not in await ana.ok("GET", f"/v1/jobs/{process.id}")
 
 
 async def test_the_whole_result_as_the_task_wrote_it(
