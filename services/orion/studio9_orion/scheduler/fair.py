@@ -36,17 +36,21 @@ def schedule(
     assignments: list[Assignment] = []
     kept: str | None = None
     for name in sorted(queues.classes(), key=lambda one: rank(one, shares.classes)):
-        turns = _Turns(queues, name, counts)
-        while rooms.left > 0 and len(assignments) < most:
+        turns, hopeful = _Turns(queues, name, counts), set(queues.shapes(name))
+        while rooms.left > 0 and hopeful and len(assignments) < most:
             turn = turns.next()
             if turn is None:
                 break
             organisation, (shape, project), order = turn
-            index = None if counts.full(organisation, project) else rooms.take(shape)
+            if shape not in hopeful or counts.full(organisation, project):
+                turns.close()
+                continue
+            index = rooms.take(shape)
             if index is None:
                 if kept is None and shape[0].gpus > 1 and order[1] < long_ago:
                     at = rooms.keep(shape)
                     kept = places[at].worker if at is not None else None
+                hopeful.discard(shape)
                 turns.close()
                 continue
             place = places[index]

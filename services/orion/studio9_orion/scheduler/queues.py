@@ -7,6 +7,7 @@ first of a group gets no place, none of them does.
 
 import heapq
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from studio9_orion.scheduler.model import Candidate, Order, Shape
@@ -21,6 +22,7 @@ class Queues:
     def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
         self._jobs: dict[str, Candidate] = {}
         self._groups: dict[str, dict[str, dict[Group, list[Order]]]] = {}
+        self._shapes: dict[str, Counter[Shape]] = {}
         self._later: list[tuple[str, str]] = []
         self._early: set[str] = set()
         for candidate in candidates:
@@ -61,6 +63,10 @@ class Queues:
         if job in self._early:
             self._early.discard(job)
             return known
+        shapes = self._shapes[known.priority_class]
+        shapes[known.shape] -= 1
+        if not shapes[known.shape]:
+            del shapes[known.shape]
         organisations = self._groups[known.priority_class]
         groups = organisations[known.organisation]
         key = (known.shape, known.project or "")
@@ -77,6 +83,7 @@ class Queues:
     def clear(self) -> None:
         self._jobs.clear()
         self._groups.clear()
+        self._shapes.clear()
         self._later.clear()
         self._early.clear()
 
@@ -107,6 +114,10 @@ class Queues:
         """The organisations that wait in a class."""
         return self._groups.get(priority_class, {}).keys()
 
+    def shapes(self, priority_class: str) -> Iterable[Shape]:
+        """The shapes of the jobs that wait in a class."""
+        return self._shapes[priority_class].keys()
+
     def groups(self, priority_class: str, organisation: str) -> Iterable[tuple[Group, list[Order]]]:
         """An organisation's groups in a class, each in order. To be read, not changed."""
         return self._groups[priority_class][organisation].items()
@@ -114,4 +125,5 @@ class Queues:
     def _insert(self, candidate: Candidate) -> None:
         organisations = self._groups.setdefault(candidate.priority_class, {})
         groups = organisations.setdefault(candidate.organisation, {})
+        self._shapes.setdefault(candidate.priority_class, Counter())[candidate.shape] += 1
         insort(groups.setdefault((candidate.shape, candidate.project or ""), []), candidate.order)
