@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import studio9_cli.bench
-from studio9_cli.bench import Bench, Figure, Spread, rate
+from studio9_cli.bench import Bench, Figure, Spread
 from studio9_cli.bench.kit import running
 from studio9_cli.bench.kit.figures import compared
 from studio9_cli.main import main
@@ -72,18 +72,6 @@ def test_spread_keeps_median_and_quartiles() -> None:
 def test_a_ratio_figure_must_have_a_ratio() -> None:
     with pytest.raises(ValueError, match="judged by its ratio"):
         Figure("x_ratio", "1/s", 3.0)
-
-
-async def test_rate_counts_what_steps_did() -> None:
-    calls = 0
-
-    async def step() -> int:
-        nonlocal calls
-        calls += 1
-        return 3
-
-    measured = await rate(step)(0.02)
-    assert 0 < measured <= calls * 3 / 0.02
 
 
 def test_report_has_the_agreed_keys(benches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

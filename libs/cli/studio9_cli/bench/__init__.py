@@ -9,11 +9,11 @@ A bench is a module with a docstring, whose first line `--list` shows, the serve
         async def bare(seconds: float) -> float: ...        # the peer, or the physical limit, on the same server
         return [await bench.paired("publish_vs_aio_pika_ratio", "messages/s", ours, bare, against="aio-pika", goal=0.8)]
 
-`rate` makes an arm of a step that is repeated. `bench.address("STUDIO9_TEST_RABBITMQ_URL")` gives a server's address.
+`bench.address("STUDIO9_TEST_RABBITMQ_URL")` gives a server's address.
 """
 
 from studio9_cli.bench.kit.figures import Figure, Spread
-from studio9_cli.bench.kit.pairs import Arm, rate
+from studio9_cli.bench.kit.pairs import Arm
 from studio9_cli.bench.kit.running import Bench
 
-__all__ = ["Arm", "Bench", "Figure", "Spread", "rate"]
+__all__ = ["Arm", "Bench", "Figure", "Spread"]

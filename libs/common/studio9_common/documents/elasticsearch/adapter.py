@@ -19,8 +19,6 @@ from studio9_common.documents.elasticsearch.writing import Line, Target, line_of
 from studio9_common.documents.grouping import Gatherer
 from studio9_common.documents.names import check_family, family_of
 from studio9_common.documents.port import (
-    Body,
-    DocumentMissing,
     DocumentsUnavailable,
     Index,
     Page,
@@ -29,6 +27,7 @@ from studio9_common.documents.port import (
     Write,
     Written,
 )
+from studio9_common.documents.single import SingleDocuments
 from studio9_common.errors import BadInput, Studio9Error
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -50,7 +49,7 @@ class FastVendorJson(FastJson):
     mimetype = "application/vnd.elasticsearch+json"
 
 
-class ElasticsearchDocuments:
+class ElasticsearchDocuments(SingleDocuments):
     """See `studio9_common.documents.port.Documents`. `prefix` begins the names of all indexes; `replicas` is the
     range of `auto_expand_replicas`: `0-1` keeps one copy as soon as there is a second node."""
 
@@ -93,18 +92,6 @@ class ElasticsearchDocuments:
                 self._families[family.name] = family
         self._targets.clear()
 
-    async def create(self, index: str, id: str, body: Body) -> str:
-        return await self._one(Write("create", index, id, body))
-
-    async def replace(self, index: str, id: str, body: Body, version: str) -> str:
-        return await self._one(Write("replace", index, id, body, version))
-
-    async def put(self, index: str, id: str, body: Body) -> str:
-        return await self._one(Write("put", index, id, body))
-
-    async def delete(self, index: str, id: str, version: str | None = None) -> None:
-        await self._one(Write("delete", index, id, None, version))
-
     async def _one(self, write: Write) -> str:
         if self._closed:
             raise DocumentsUnavailable("the document store is closed")
@@ -135,12 +122,6 @@ class ElasticsearchDocuments:
             target = Target(self._catalogue.place(write.index), Checker(family.fields))
             self._targets[write.index] = target
         return line_of(target, write)
-
-    async def get(self, index: str, id: str) -> Stored:
-        found = (await self.get_many([(index, id)]))[0]
-        if found is None:
-            raise DocumentMissing(f"there is no {index}/{id}")
-        return found
 
     async def get_many(self, ids: Sequence[tuple[str, str]]) -> list[Stored | None]:
         for index in {index for index, _ in ids}:

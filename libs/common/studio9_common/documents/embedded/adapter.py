@@ -17,8 +17,6 @@ from studio9_common.documents.embedded.searching import page_of, query_of
 from studio9_common.documents.embedded.writing import Writer
 from studio9_common.documents.names import check_family, family_of
 from studio9_common.documents.port import (
-    Body,
-    DocumentMissing,
     DocumentsUnavailable,
     Index,
     Page,
@@ -27,12 +25,13 @@ from studio9_common.documents.port import (
     Write,
     Written,
 )
+from studio9_common.documents.single import SingleDocuments
 
 Result = TypeVar("Result")
 _READERS = 4
 
 
-class SqliteDocuments:
+class SqliteDocuments(SingleDocuments):
     """See `studio9_common.documents.port.Documents`. Open with `await SqliteDocuments.open(path)`."""
 
     def __init__(self, path: Path) -> None:
@@ -63,18 +62,6 @@ class SqliteDocuments:
             check_family(index)
         await self._writer.submit(lambda store: store.ensure(indexes))
 
-    async def create(self, index: str, id: str, body: Body) -> str:
-        return await self._one(Write("create", index, id, body))
-
-    async def replace(self, index: str, id: str, body: Body, version: str) -> str:
-        return await self._one(Write("replace", index, id, body, version))
-
-    async def put(self, index: str, id: str, body: Body) -> str:
-        return await self._one(Write("put", index, id, body))
-
-    async def delete(self, index: str, id: str, version: str | None = None) -> None:
-        await self._one(Write("delete", index, id, None, version))
-
     async def _one(self, write: Write) -> str:
         written = await self._writer.submit(lambda store: store.write(write))
         if written.error is not None:
@@ -84,12 +71,6 @@ class SqliteDocuments:
     async def bulk(self, writes: Sequence[Write]) -> list[Written]:
         batch = list(writes)
         return await self._writer.submit(lambda store: store.write_all(batch))
-
-    async def get(self, index: str, id: str) -> Stored:
-        found = (await self.get_many([(index, id)]))[0]
-        if found is None:
-            raise DocumentMissing(f"there is no {index}/{id}")
-        return found
 
     async def get_many(self, ids: Sequence[tuple[str, str]]) -> list[Stored | None]:
         wanted = list(ids)
