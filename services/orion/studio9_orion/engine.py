@@ -77,6 +77,7 @@ class Engine:
             full_read_s=settings.full_read_s,
             tick_s=settings.tick_s,
         )
+        self.shell.watch(self.scheduler.stepped)
         self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
         self.telemetry = Telemetry(store, jobs)
         self.cleaner = Cleaner(self.shell, objects, beats)

@@ -1,5 +1,6 @@
 """Jobs in the store: bulk reads in real time, bulk writes by compare-and-set, and the searches that find work."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from studio9_common.ids import is_id
 from studio9_orion.store import Store, check, find
 
 OPEN_STATES = ("submitted", "queued", "running")
+REMEMBERED = 2_000
+"""Jobs that are known as they were written last."""
 HELD_PHASES = (Phase.assigned.value, Phase.starting.value, Phase.running.value, Phase.cancelling.value)
 
 
@@ -27,6 +30,12 @@ class Jobs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._written: OrderedDict[str, Versioned] = OrderedDict()
+
+    def written(self, id: str) -> Versioned | None:
+        """The job as this Orion wrote it last, if it was lately. Others may have written since: what is decided by it
+        holds only if it is then written by compare-and-set."""
+        return self._written.get(id)
 
     async def load(self, id: str) -> Versioned | None:
         return (await self.load_many([id])).get(id)
@@ -48,7 +57,15 @@ class Jobs:
             BulkItem(action="create" if version is None else "replace", id=job.id, body=job_document(job), etag=version)
             for job, version in writes
         ]
-        return [check(JOBS.name, outcome) for outcome in await self.store.bulk(JOBS.name, items)]
+        for job, _ in writes:
+            self._written.pop(job.id, None)
+        outcomes = await self.store.bulk(JOBS.name, items)
+        for (job, _), outcome in zip(writes, outcomes, strict=True):
+            if outcome.status < 300 and outcome.etag is not None and job.phase is not Phase.clean:
+                self._written[job.id] = Versioned(job, outcome.etag)
+        while len(self._written) > REMEMBERED:
+            self._written.popitem(last=False)
+        return [check(JOBS.name, outcome) for outcome in outcomes]
 
     def due(self, now: str, *, most: int) -> AsyncIterator[Job]:
         """Jobs with a deadline that has passed, the oldest first."""

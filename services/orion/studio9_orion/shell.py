@@ -6,7 +6,7 @@ outbox and is published by a sweep; clearing the outbox is a later bulk write th
 job's next change.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from studio9_common.times import Clock
 from studio9_common.tracing import trace_id_of
 from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.decision import CheckRelated, Reply, TellRelated
-from studio9_orion.core.events import ChildEnded, CoreEvent, DeadLettered, RelatedSeen, Unroutable
+from studio9_orion.core.events import ChildEnded, CoreEvent, DeadLettered, RelatedSeen, Requested, Unroutable
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.jobs import Jobs, Versioned
 from studio9_orion.observing import Observer, Unobserved
@@ -62,6 +62,7 @@ class _Round:
 
     writes: list[tuple[Job, str | None]] = field(default_factory=list)
     indices: list[list[int]] = field(default_factory=list)
+    unchanged: list[int] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
     """The number of each job's last life-cycle event before."""
 
@@ -77,10 +78,16 @@ class Shell:
         self.clock = clock
         self.policy = policy
         self._sender = sender
+        self._watch: Callable[[Job], None] = _unwatched
         self._sent: dict[str, set[int]] = {}
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
         self._telling: Gatherer[Ended] = Gatherer("related", self.tell_related)
         self.log = logger("orion")
+
+    def watch(self, on_written: Callable[[Job], None]) -> None:
+        """From now on every job that took a step is told, as soon as that is durable and before anything is published.
+        Whoever listens may not fail."""
+        self._watch = on_written
 
     def start(self) -> None:
         self._clearing.start()
@@ -100,11 +107,15 @@ class Shell:
         jobs: dict[str, Job] = {}
         orders: list[Order] = []
         pending = list(range(len(told)))
+        guessed, loaded = self._guess(told)
         for _ in range(ROUNDS):
-            loaded = await self.jobs.load_many(told[index][0] for index in pending)
+            ids = dict.fromkeys(told[index][0] for index in pending)
+            loaded |= await self.jobs.load_many(id for id in ids if id not in guessed)
             round_ = self._decide(told, pending, loaded, now or self.clock.now(), decisions, jobs)
             saved = await self.jobs.save_many(round_.writes)
-            pending = []
+            # A guess that came to nothing may have been wrong; one that was written was right.
+            pending = [index for index in round_.unchanged if told[index][0] in guessed]
+            guessed, loaded = set(), {}
             for (job, _), indices, n, done in zip(round_.writes, round_.indices, round_.told, saved, strict=True):
                 if done:
                     self._note(job, n)
@@ -166,6 +177,21 @@ class Shell:
 
     # --- how -------------------------------------------------------------------------------------------------------
 
+    def _guess(self, told: Sequence[Told]) -> tuple[set[str], dict[str, Versioned]]:
+        """What need not be read: jobs as this Orion wrote them last, and new ones, of which nothing is there yet. The
+        compare-and-set of the write says whether that was right; if not, the next round reads."""
+        guessed: set[str] = set()
+        known: dict[str, Versioned] = {}
+        for id, event in told:
+            if id in guessed:
+                continue
+            written = self.jobs.written(id)
+            if written is not None:
+                known[id] = written
+            if written is not None or isinstance(event, Requested):
+                guessed.add(id)
+        return guessed, known
+
     def _decide(
         self,
         told: Sequence[Told],
@@ -187,17 +213,22 @@ class Shell:
                 decisions[index] = decision
             job = made[-1].job
             if job is None:
+                round_.unchanged += indices
                 continue
             jobs[id] = job
             if any(decision.changed for decision in made):
                 round_.writes.append((job, found.version if found else None))
                 round_.indices.append(indices)
                 round_.told.append(before.events[-1].n if before and before.events else 0)
+            else:
+                round_.unchanged += indices
         return round_
 
     def _note(self, job: Job, n: int) -> None:
         """A line for each new step in a job's life, and the observer's turn."""
         self._observer.stepped(job, n)
+        if job.events and job.events[-1].n > n:
+            self._watch(job)
         log = self.log.bind(job=job.id, organisation=job.organisation)
         trace_id = trace_id_of(job.traceparent)
         if trace_id is not None:
@@ -281,3 +312,7 @@ class Shell:
                 self._written(job, ())
             else:
                 self._clearing.add(job.id)
+
+
+def _unwatched(job: Job) -> None:
+    """Nobody listens."""
