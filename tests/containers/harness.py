@@ -88,10 +88,12 @@ class Platform:
         for labels in self.containers():
             self.engine.remove(self.container(labels["studio9.job"]))
 
-    async def start_worker(self, **changes: Any) -> None:
+    async def start_worker(self, *, hostile: bool = True, **changes: Any) -> None:
+        """A worker whose tasks are the hostile program, or what the settings name."""
         self.runner = hostile_runner(Engine(self.engine.url), self.image, self.owner.installation)
         settings = worker_settings(self.folder, **changes)
-        self._service = build(settings, bus=self.bus, objects=self.objects, runner=self.runner)
+        runner = self.runner if hostile else None
+        self._service = build(settings, bus=self.bus, objects=self.objects, runner=runner)
         await self._service.start()
 
     async def stop_worker(self) -> None:

@@ -1,6 +1,7 @@
 """The agent: takes what Orion sends, keeps one life per attempt, beats, and never decides alone what Orion decides."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Literal
 
 from studio9_common.contracts.messages import WorkerCancel, WorkerDrain, WorkerLease, WorkerResult, WorkerRun
@@ -24,6 +25,8 @@ class Agent:
     def __init__(self, context: Context, slots: Slots) -> None:
         self.context = context
         self.slots = slots
+        self.machine: Mapping[str, float] = {}
+        """What beats tell of the GPUs."""
         self.leases = Leases()
         self.draining = False
         """Told to take no new job; remembered across restarts."""

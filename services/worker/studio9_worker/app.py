@@ -28,7 +28,7 @@ from studio9_worker.beats import Beats
 from studio9_worker.cache import InputCache
 from studio9_worker.context import Context
 from studio9_worker.folders import JobFolders
-from studio9_worker.gpus import gpus
+from studio9_worker.gpus import figures, gpus
 from studio9_worker.inbox import Inbox, own_queue
 from studio9_worker.metrics import measure_worker
 from studio9_worker.routes import router
@@ -133,6 +133,7 @@ class WorkerService:
             runner=self._runner,
             log=self._log.bind(worker=worker),
             live=self._live,
+            devices=slots.devices,
         )
         agent = self.agent = Agent(context, slots)
         await agent.recover()
@@ -142,6 +143,8 @@ class WorkerService:
         self._begin(ANNOUNCING, self._announce(beats))
         self._begin("worker-beats", self._forever(beats.run))
         self._begin("worker-sweep", self._sweep(context))
+        if found:
+            self._begin("worker-gpus", self._measure(agent))
         await self._follow_configuration(cache)
 
     async def stop(self) -> None:
@@ -198,6 +201,13 @@ class WorkerService:
             except NoCatalogue as error:
                 self._log.error("no_catalogue", message=error.message)
                 await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _measure(self, agent: Agent) -> None:
+        """Keeps what beats tell of the GPUs up to date."""
+        while True:
+            found = await asyncio.to_thread(gpus)
+            agent.slots, agent.machine = agent.slots.measured(found), figures(found)
+            await asyncio.sleep(self._settings.beat_s)
 
     async def _sweep(self, context: Context) -> None:
         while True:

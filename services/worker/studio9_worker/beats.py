@@ -93,6 +93,6 @@ class Beats:
             runners=(agent.context.runner.name,),
             draining=agent.draining,
             attempts=attempts,
-            machine=usage(),
+            machine={**usage(), **agent.machine},
             announcement=self._catalogue if unanswered and not small else None,
         )

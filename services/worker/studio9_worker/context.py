@@ -1,6 +1,7 @@
 """What the parts of the agent share: made once by the composition, passed to whoever needs it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio9_common.bus.port import Bus
@@ -18,7 +19,7 @@ from studio9_worker.state import WorkerState
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`worker` is this worker's id, `commit` the build's."""
+    """`worker` is this worker's id, `devices` its GPUs by slot."""
 
     worker: str
     settings: WorkerSettings
@@ -31,6 +32,7 @@ class Context:
     runner: Runner
     log: Any
     live: LiveSettings[WorkerSettings] | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
 
     def settings_for(self, organisation: str) -> WorkerSettings:
         """The settings for work of this organisation, as they are now."""

@@ -181,7 +181,7 @@ class AttemptLife:
             if self._stopping.is_set():
                 return stopped(self.record.stop)
             # From here on a stop goes through the shim, which looks for it before it begins.
-            await self._context.runner.start(launch_of(settings, self.record, self._folder, threads))
+            await self._context.runner.start(launch_of(settings, self.record, self._folder, threads, self._gpus))
         except StagingFailed as error:
             return Ending("failed", error.reason)
         except ImageMissing as error:
@@ -190,6 +190,11 @@ class AttemptLife:
             return Ending("failed", reason("runner_error", error.message))
         self._log.info("task_started", threads=threads)
         return None
+
+    @property
+    def _gpus(self) -> tuple[str, ...]:
+        device = self._context.devices.get(self.record.slot)
+        return () if device is None else (device,)
 
     async def _follow(self) -> TaskState:
         uploads = asyncio.create_task(self._checkpoints.run(), name=f"checkpoints-{self.record.key.job}")

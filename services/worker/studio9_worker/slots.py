@@ -1,7 +1,7 @@
 """The worker's slots: each is a place for one task at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from studio9_common.contracts.job import Requirements
 from studio9_common.contracts.messages import Slot
@@ -17,9 +17,16 @@ class Slots:
     devices: Mapping[str, str] = field(default_factory=dict)
     """Slot id → the GPU's id."""
 
-    def gpus(self, slot: str) -> tuple[str, ...]:
-        """The GPUs of a slot."""
-        return (self.devices[slot],) if slot in self.devices else ()
+    def measured(self, gpus: tuple[Gpu, ...]) -> "Slots":
+        """The same slots with the memory that is free now."""
+        free = {gpu.uuid: gpu.free_gib for gpu in gpus}
+        now = tuple(
+            slot.model_copy(update={"gpu_memory_free_gib": free.get(self.devices[slot.id], 0.0)})
+            if slot.id in self.devices
+            else slot
+            for slot in self.slots
+        )
+        return replace(self, slots=now)
 
     def fitting(self, needs: Requirements, taken: Iterable[str]) -> Slot | None:
         """A free slot for these requirements; one without a GPU is preferred where none is asked for.

@@ -1,6 +1,7 @@
 """The Docker Engine, as far as a runner of tasks needs it. Every call blocks: make it in a thread."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -175,8 +176,16 @@ class Engine:
     def _api(self) -> Any:
         with self._making:
             if self._client is None:
+                _knock(self.url)
                 self._client = docker.APIClient(base_url=self.url, version="auto", timeout=TIMEOUT_S)
             return self._client
+
+
+def _knock(url: str) -> None:
+    """Raises OSError where nobody listens: the SDK would leave its socket to the garbage collector."""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect("/" + url.removeprefix("unix://").lstrip("/"))
 
 
 @contextmanager
