@@ -10,6 +10,7 @@ from typing import Any
 
 from studio9_cli.simulation.campaign import find_plants, simulate
 from studio9_cli.simulation.plants.catalogue import plants
+from studio9_cli.simulation.recording import record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--within", type=float, metavar="S", help="begin nothing new after so many seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
     parser.add_argument(
+        "--histories", type=Path, metavar="FOLDER", help="record finished jobs and messages of a few runs, instead"
+    )
+    parser.add_argument(
         "--plant", metavar="NAME", help="find a planted bug, or `all` of them, instead; `list` names them"
     )
 
@@ -29,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
     if args.plant == "list":
         for name, plant in plants().items():
             print(f"{name:<36} {(plant.__doc__ or '').partition(chr(10))[0]}")
+        return 0
+    if args.histories is not None:
+        jobs, messages = record(args.histories, args.seed)
+        print(f"{jobs} jobs and {messages} kinds of messages in {args.histories}")
         return 0
     if args.plant is not None and args.plant != "all" and args.plant not in plants():
         print(f"studio9: no planted bug {args.plant!r}; `--plant list` names them")

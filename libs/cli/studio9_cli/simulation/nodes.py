@@ -13,7 +13,7 @@ from studio9_cli.simulation.machine import Disk, Folders, Machine, SimRunner, Si
 from studio9_cli.simulation.objects import SimObjects
 from studio9_cli.simulation.recorder import Recorder
 from studio9_cli.simulation.store import SimStore
-from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.bus.subscriber import Subscriber
 from studio9_common.contracts.messages import Slot, WorkerRun
 from studio9_orion.core import Answer
 from studio9_orion.core.events import PriorityChanged
@@ -160,7 +160,7 @@ class WorkerProcess(Process):
         )
         agent = self.agent = Agent(context, self.slots)
         await agent.recover()
-        subscriber = Subscriber(self.bus, own_queue(self.name), each(Inbox(agent).handle), batch=1)
+        subscriber = Subscriber(self.bus, own_queue(self.name), Inbox(agent).handle, batch=64)
         await subscriber.start()
         instance = f"{self.name}-{self.starts}"
         beats = Beats(agent, lambda: subscriber.healthy, generation=self.starts, instance=instance)

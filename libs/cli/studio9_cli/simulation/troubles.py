@@ -4,6 +4,8 @@ from studio9_cli.simulation.plan import LEASE_S, ORIONS, WORKERS, Fault
 
 RECOVERY_S = 45.0
 """After a fault of the ground everything may take a moment to find its way back (back-off, reconnecting)."""
+JUMP_S = 60.0
+"""Until its next sweep nobody knows that an Orion's clock has jumped: what is lost in between is heard again."""
 OF_OTHERS = frozenset({"crash_client", "gpu_taken"})
 """Faults that nothing of Orion's can be blamed on."""
 OF_WORKERS = frozenset({"crash_agent", "crash_machine", "pause_worker", "kill_task"})
@@ -19,6 +21,7 @@ class Troubles:
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self._workers: dict[str, list[Span]] = {name: [] for name in WORKERS}
         self._deaf: list[Span] = []
+        self._jumped: list[Span] = []
         self._shaky: list[Span] = []
         self._emptied = [fault.at for fault in faults if fault.kind == "delete_queues"]
         down: dict[str, list[Span]] = {name: [] for name in ORIONS}
@@ -33,6 +36,7 @@ class Troubles:
             elif fault.kind == "clock_skew" and name in ORIONS:
                 # Deadlines that a wrong clock set stay wrong, and nobody judges silence by clocks that differ.
                 self._shaky.append((span[0], span[1] + RECOVERY_S + abs(fault.amount) + LEASE_S))
+                self._jumped += [(at, at + JUMP_S) for at in span]
             elif fault.kind not in OF_WORKERS | OF_OTHERS:
                 self._shaky.append((span[0], span[1] + RECOVERY_S))
             if fault.kind in DEAFENING:
@@ -42,7 +46,7 @@ class Troubles:
 
     def silent(self, worker: str, since: float, *, sure: bool = False) -> bool:
         """Whether a worker could not be heard at some time since then; `sure`: for a reason of its own."""
-        spans = self._workers[worker] + ([] if sure else self._deaf)
+        spans = self._workers[worker] + self._jumped + ([] if sure else self._deaf)
         return any(end >= since for _, end in spans)
 
     def heard_since(self, worker: str, now: float) -> float:
