@@ -87,7 +87,7 @@ def test_a_service_is_reached_by_its_callers_alone(documents: list[dict[str, Any
         return {peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for peer in peers}
 
     assert callers("aries") == {"baile", "orion", "taurus"}
-    assert callers("argo") == {"baile", "pegasus", "taurus", "worker"}
+    assert callers("argo") == {"baile", "orion", "pegasus", "taurus", "worker"}
     assert policies["orion"]["spec"]["ingress"] == []
     assert policies["worker"]["spec"]["ingress"] == []
     assert "from" not in policies["baile"]["spec"]["ingress"][0]
