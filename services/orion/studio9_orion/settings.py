@@ -35,7 +35,7 @@ class OrionSettings(WithObjects):
     keep_checkpoints_s: float = Field(7 * 86_400.0, ge=0, description="how long failed jobs keep their checkpoint")
 
     organisation_limit: int | None = Field(
-        None, ge=1, description="jobs of one organisation that run at once; Argo's orion/organisation_limit comes first"
+        None, ge=1, description="jobs of one organisation that run at once, where Argo has no limit of its own"
     )
     otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
     batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")

@@ -58,6 +58,7 @@ async def test_values_by_scope_and_the_last_good_one() -> None:
     assert rules.current == Rules(limit=7)
     await known.tell("weight", 2)
     await known.tell("weight", 3.5, "acme")
+    await known.tell("organisation_limit", 99)
     await known.tell("organisation_limit", 4, "acme")
     await known.tell("organisation_limit", None, "globex")
     await known.tell("project_limit", 9)
@@ -78,6 +79,9 @@ async def test_values_by_scope_and_the_last_good_one() -> None:
     await known.tell("organisation_limit", None, "acme", deleted=True)
     assert rules.current.limits == {"globex": None}
     assert len(changes) > 10
+    open_ = LiveRules(known, Rules(), lambda: None)
+    await known.tell("organisation_limit", 99)
+    assert (rules.current.limit, open_.current.limit) == (7, 99), "the service's own setting comes before Argo's"
 
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:

@@ -52,7 +52,8 @@ class Live(Protocol):
 class LiveRules:
     """Follows the live values. One that cannot be used is refused with a log line, and the last good one stays.
 
-    `default` holds where nothing is set; `on_change` is called after each change.
+    `default` holds where nothing is set; a limit in it comes from the service's own settings, which the installation's
+    value does not change. `on_change` is called after each change.
     """
 
     def __init__(self, config: Live, default: Rules, on_change: Callable[[], None]) -> None:
@@ -99,7 +100,7 @@ class LiveRules:
             classes=good.get((CLASSES_KEY, "", ""), default.classes),
             weight=good.get((WEIGHT, "", ""), default.weight),
             weights={name: value for (name, project), value in own(WEIGHT).items() if not project},
-            limit=good.get((LIMIT, "", ""), default.limit),
+            limit=good.get((LIMIT, "", "")) if default.limit is None else default.limit,
             limits={name: value for (name, project), value in own(LIMIT).items() if not project},
             project_limit=good.get((PROJECT_LIMIT, "", ""), default.project_limit),
             project_limits=own(PROJECT_LIMIT),
