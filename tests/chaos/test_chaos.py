@@ -31,7 +31,6 @@ def judged(report: dict[str, Any], jobs: int) -> None:
     assert report["submitted"] == jobs == sum(report[state] for state in ("completed", "failed", "cancelled"))
     assert report["completed"] > jobs / 2
     assert report["faults"] > 0
-    assert all(kind["not_recovered"] == 0 for kind in report["recovery"].values()), report["recovery"]
     held = report["delivery_timeout"]
     assert held["came_again"]
     assert DELIVERY_TIMEOUT_S <= held["cut_after_s"] <= DELIVERY_TIMEOUT_S + 4

@@ -137,13 +137,17 @@ class _Run:
         return sum(1 for id in self._asker.asked if not self._asker.through(id))
 
     async def _settle(self) -> float | None:
-        """How long the rest took after the last fault; None if it was not over in time."""
-        began = time.monotonic()
-        while time.monotonic() - began < self._pace.settle_s:
-            if not self._left():
+        """How long the rest took after the last fault; None once nothing has ended for as long as `settle_s`."""
+        began = last = time.monotonic()
+        least = self._left()
+        while time.monotonic() - last < self._pace.settle_s:
+            left = self._left()
+            if not left:
                 return round(time.monotonic() - began, 2)
+            if left < least:
+                least, last = left, time.monotonic()
             await asyncio.sleep(LOOK_S)
-        self._tell(f"{self._left()} jobs are not over {self._pace.settle_s:.0f} s after the last fault")
+        self._tell(f"{self._left()} jobs are not over, and none has ended for {self._pace.settle_s:.0f} s")
         return None
 
     async def _clean(self, settled: bool) -> list[tuple[str, str]]:

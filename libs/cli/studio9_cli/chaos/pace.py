@@ -15,7 +15,7 @@ class Pace:
     orphan_sweeps_s: float
     """How long after a job's end whatever it used may still be there: two orphan sweeps, here and on the worker."""
     settle_s: float
-    """After the last fault: until then every job must be over."""
+    """When all is repaired: for how long nothing may end while something is left. What is left then is stuck."""
 
 
 PRODUCTION = Pace("production", {}, {"threads": 1, "cpu_slots": 8}, orphan_sweeps_s=120, settle_s=300)
@@ -31,5 +31,5 @@ HURRIED = Pace(
         "disconnect_grace_s": 120.0,
     },
     orphan_sweeps_s=20,
-    settle_s=120,
+    settle_s=90,
 )  # fmt: skip
