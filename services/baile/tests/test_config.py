@@ -21,7 +21,19 @@ async def test_primitives_have_the_contracts_shape(ana: Any) -> None:
     assert mosaic == {"name": "mosaic", "multiple": False, "type": "boolean", "defaults": [False]}
     (classifier,) = await ana.ok("GET", "/config/cv-classifiers")
     assert classifier["id"] == "FCN_1LAYER" and "params" not in classifier
-    assert await ana.ok("GET", "/config/cv-decoders") == []
+
+
+async def test_where_no_decoder_runs_one_entry_says_so(ana: Any, installation: Any) -> None:
+    (entry,) = await ana.ok("GET", "/config/cv-decoders")
+    assert (entry["id"], entry["name"]) == ("NONE_OFFERED", "(none is offered here)")
+    heads = installation.stand_ins.documents["workers"]["w1"]["catalogue"]["heads"]
+    brought = {**heads[0], "id": "STACKED", "consumer": "decoder"}
+    catalogue = {**installation.stand_ins.documents["workers"]["w1"]["catalogue"], "heads": [*heads, brought]}
+    await installation.stop()
+    installation.stand_ins.documents["workers"]["w1"] |= {"catalogue": catalogue}
+    await installation.start()
+    again = await installation.sign_in("ana")
+    assert [one["id"] for one in await again.ok("GET", "/config/cv-decoders")] == ["STACKED"]
 
 
 async def test_the_last_catalogue_is_known_without_workers_and_without_aries(installation: Any, ana: Any) -> None:

@@ -108,18 +108,27 @@ def _pair(step: Step, catalogue: Catalogue) -> tuple[Architecture, Head]:
             "Nothing can be trained yet: no worker has told what it can do", field=STEP, fix="start a worker"
         )
     assert step.architecture is not None
+    wanted = CONSUMERS[step.tl_type]
+    offered = sorted({one.consumer for one in catalogue.heads})
     where = {"architecture": f"{STEP}.architecture", "head": f"{STEP}.modelType.{HEAD_FIELDS[step.tl_type]}"}
+    if wanted not in offered:
+        raise BadInput(
+            f"No {wanted} can be trained here",
+            field=f"{STEP}.modelType.tlType",
+            value=step.tl_type,
+            fix=f"train a {' or a '.join(offered)}, or add a worker whose trainers bring a {wanted}",
+        )
     problems = validate_pair(catalogue, step.architecture, step.head)
     if problems:
         raise refusal([one.model_copy(update={"field": where[one.field]}) for one in problems])
     head = next(one for one in catalogue.heads if one.id == step.head)
-    if head.consumer != CONSUMERS[step.tl_type]:
-        fitting = [one.id for one in catalogue.heads if one.consumer == CONSUMERS[step.tl_type]]
+    if head.consumer != wanted:
+        fitting = [one.id for one in catalogue.heads if one.consumer == wanted]
         raise BadInput(
             f"{head.id} is a {head.consumer}",
             field=where["head"],
             value=head.id,
-            fix=f"for {step.tl_type} use {', '.join(fitting) or 'another type, none is offered for this one'}",
+            fix=f"for {step.tl_type} use {', '.join(fitting)}",
         )
     return next(one for one in catalogue.architectures if one.id == step.architecture), head
 

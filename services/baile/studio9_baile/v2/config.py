@@ -11,6 +11,9 @@ from studio9_baile.v2.wire.config import BucketAnswer, ConsumerAnswer, Primitive
 from studio9_task.catalogue import Consumer
 
 routes = router()
+NO_DECODER = ConsumerAnswer(
+    id="NONE_OFFERED", name="(none is offered here)", moduleName="", className="", packageName="", isNeural=True
+)
 
 
 @routes.get("/config/cv-architectures")
@@ -35,7 +38,9 @@ async def detectors(core: TheCore, _caller: TheCaller) -> list[ConsumerAnswer]:
 
 @routes.get("/config/cv-decoders")
 async def decoders(core: TheCore, _caller: TheCaller) -> list[ConsumerAnswer]:
-    return await _consumers(core, "decoder")
+    """The form for a new experiment of the unmodified UI breaks on an empty list: where no trainer brings a decoder,
+    one entry says so. It cannot be trained: an experiment that names it is refused."""
+    return await _consumers(core, "decoder") or [NO_DECODER]
 
 
 @routes.get("/config/cv-data-augmentation-defaults")

@@ -129,6 +129,8 @@ async def test_output_albums_show_labels_and_predictions(
             "YOLO_HEAD",
         ),
         ({"modelType": {"tlType": "LOCALIZATION"}}, "modelType", "detectorType"),
+        ({"modelType": {"tlType": "AUTOENCODER", "decoderType": "NONE_OFFERED"}}, "modelType.tlType",
+         "train a classifier or a detector"),
         ({"params": {"epochs": 0}}, "params.epochs", "from 1 to 3000"),
         ({"params": {"epocs": 5}}, "params.epocs", "epochs"),
         ({"params": {"momentum": 0.9}}, "params.momentum", "optimizer is one of SGD"),
