@@ -35,16 +35,16 @@ async def label(ana: Any, album: str, csv: bytes) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def check(stalls: Stalls, what: str) -> None:
+def told(stalls: Stalls, what: str) -> float:
     print(f"{what}: longest callback {stalls.longest_ms:.0f} ms of the loop's thread, {stalls.wall_ms:.0f} ms in all")
-    assert stalls.longest_ms < LIMIT_MS, f"{what} keeps the loop for {stalls.longest_ms:.0f} ms"
+    return stalls.longest_ms
 
 
 async def test_a_large_label_csv(ana: Any, album: str, monkeypatch: pytest.MonkeyPatch) -> None:
     csv = csv_of(8, BOXES - 125)
     with measured(monkeypatch) as stalls:
         await label(ana, album, csv)
-    check(stalls, "a label CSV of 79,000 boxes")
+    assert told(stalls, "a label CSV of 79,000 boxes") < LIMIT_MS
 
 
 async def test_a_page_with_many_boxes(ana: Any, album: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ async def test_a_page_with_many_boxes(ana: Any, album: str, monkeypatch: pytest.
         response = await ana.send("GET", f"/albums/{album}/pictures?page_size=1000")
     answer = response.json()
     assert answer["count"] == 8 and {len(one["tags"]) for one in answer["data"]} == {BOXES}
-    check(stalls, "a page of 80,000 boxes")
+    assert told(stalls, "a page of 80,000 boxes") < LIMIT_MS
 
 
 async def test_many_tags_of_one_picture(ana: Any, album: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,4 +63,4 @@ async def test_many_tags_of_one_picture(ana: Any, album: str, monkeypatch: pytes
     with measured(monkeypatch) as stalls:
         answer = await ana.send("PUT", f"/albums/{album}/pictures/{picture['id']}", content=body)
     assert answer.json()["tags"] == tags
-    check(stalls, "saving 10,000 tags")
+    assert told(stalls, "saving 10,000 tags") < LIMIT_MS

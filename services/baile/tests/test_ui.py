@@ -36,5 +36,4 @@ async def test_the_apis_are_not_hidden(ui: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt"])
 async def test_nothing_outside_the_folder_is_served(ui: Any, path: str) -> None:
-    answer = await ui.get(path)
-    assert "secret" not in answer.text or answer.status_code == 404
+    assert (await ui.get(path)).status_code == 404

@@ -17,20 +17,27 @@ async def test_a_connection_that_breaks_leaves_nothing(ana: Any, installation: A
         f"POST /v2.0/albums/{album}/uploadPicture HTTP/1.1\r\nHost: baile\r\nAuthorization: Bearer {ana.token}\r\n"
         f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(part) + 10_000}\r\n\r\n"
     )
+    folder = installation.settings.work_dir / "uploads"
+    folder.mkdir(parents=True)
+
+    async def files(count: int) -> bool:
+        return len(os.listdir(folder)) == count
+
     for _ in range(3):
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head.encode() + part)
         await writer.drain()
+        await until(lambda: files(1))
         writer.close()
         await writer.wait_closed()
+        await until(lambda: files(0))
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /v2.0/health HTTP/1.1\r\nHost: baile\r\nConnection: close\r\n\r\n")
     assert b'{"ok":true}' in await reader.read()
     writer.close()
     await writer.wait_closed()
     await server.stop()
-    folder = installation.settings.work_dir / "uploads"
-    assert not folder.exists() or os.listdir(folder) == []
+    assert os.listdir(folder) == []
     assert [one.key async for one in installation.objects.list("")] == []
     assert (await ana.ok("GET", f"/albums/{album}/pictures"))["count"] == 0
 

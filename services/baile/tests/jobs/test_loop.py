@@ -12,7 +12,7 @@ async def test_a_step_that_fails_is_done_again_and_a_ring_wakes() -> None:
     done = asyncio.Queue[object]()
 
     async def step() -> bool:
-        outcome = outcomes[done.qsize()]
+        outcome = outcomes.pop(0)
         await done.put(outcome)
         if isinstance(outcome, Exception):
             raise outcome
@@ -22,12 +22,13 @@ async def test_a_step_that_fails_is_done_again_and_a_ring_wakes() -> None:
     loop = Loop("work", step, every_s=60, bell=bell)
     loop.start()
     async with asyncio.timeout(20):
-        while done.qsize() < 4:  # noqa: ASYNC110 - it also sees that a fifth one does not come by itself
-            await asyncio.sleep(0.01)
+        for _ in range(4):
+            await done.get()
+        assert outcomes == [False], "the fifth one does not come by itself"
         bell.ring("work")
-        await asyncio.sleep(0.01)
+        await done.get()
     await loop.stop()
-    assert done.qsize() == 5
+    assert outcomes == []
 
 
 async def test_a_stop_waits_for_the_step_and_not_for_the_pause() -> None:
@@ -49,8 +50,14 @@ async def test_a_stop_waits_for_the_step_and_not_for_the_pause() -> None:
         go_on.set()
         await stop
     assert ended == [True]
-    idle = Loop("idle", lambda: asyncio.sleep(0, False), every_s=60)
+    rested = asyncio.Event()
+
+    async def rest() -> bool:
+        rested.set()
+        return False
+
+    idle = Loop("idle", rest, every_s=60)
     idle.start()
-    await asyncio.sleep(0.01)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
+        await rested.wait()
         await idle.stop()
