@@ -9,7 +9,7 @@ TRAINERS = ("libs/trainers", "libs/task")
 # Baile's unit tests take as long as all the others together: they are a part of their own.
 BAILE = "services/baile"
 # Suites under tests/, in the order they run; the last ones only when everything is asked for.
-SUITES = ("deploy", "contract", "integration", "simulation", "containers", "e2e", "chaos")
+SUITES = ("deploy", "histories", "contract", "integration", "simulation", "containers", "e2e", "chaos")
 EXTRA = ("bench",)
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
@@ -80,4 +80,4 @@ def _needs(name: str) -> tuple[str, ...]:
     if name == "containers":
         return ("docker",)
     # Chaos kills its servers, so it has its own.
-    return () if name in ("deploy", "simulation", "chaos") else EVERY
+    return () if name in ("deploy", "histories", "simulation", "chaos") else EVERY
