@@ -7,6 +7,7 @@ from studio9_cli.project import root
 from studio9_common.contracts.configuration import SHARED_KEYS
 from studio9_common.live import live_fields
 from studio9_common.settings import ServiceSettings
+from studio9_orion.scheduler.rules import SCHEMAS, Rules
 from studio9_orion.settings import OrionSettings
 from studio9_pegasus.settings import PegasusSettings
 from studio9_taurus.settings import TaurusSettings
@@ -15,6 +16,14 @@ from studio9_worker.settings import WorkerSettings
 SERVICES: tuple[type[ServiceSettings], ...] = (
     AriesSettings, ArgoSettings, BaileSettings, OrionSettings, PegasusSettings, TaurusSettings, WorkerSettings,
 )  # fmt: skip
+
+RULES = Rules()
+SCHEDULING = {
+    "classes": ", ".join(RULES.classes),
+    "weight": str(RULES.weight),
+    "organisation_limit": "",
+    "project_limit": "",
+}
 
 
 def documented() -> dict[tuple[str, str], str]:
@@ -31,10 +40,12 @@ def known() -> dict[tuple[str, str], str]:
         for settings in SERVICES
         for name in live_fields(settings)
     }
+    live |= {("orion", key): default for key, default in SCHEDULING.items()}
     return live | {(shared.service, shared.key): "" for shared in SHARED_KEYS}
 
 
 def test_every_key_is_documented_with_its_default() -> None:
+    assert set(SCHEDULING) == set(SCHEMAS)
     assert documented() == known()
 
 
