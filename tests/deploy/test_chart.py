@@ -95,6 +95,27 @@ def test_a_service_is_reached_by_its_callers_alone(documents: list[dict[str, Any
         assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}, name
 
 
+def test_metrics_are_announced_and_reached_from_prometheus_alone(documents: list[dict[str, Any]], helm: Path) -> None:
+    found = by_kind(documents)
+    for name, workload in (found["Deployment"] | found["DaemonSet"]).items():
+        template = workload["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        port = "9090" if name == "baile" else "8080"
+        assert template["metadata"]["annotations"]["prometheus.io/port"] == port, name
+        assert int(port) in [one["containerPort"] for one in container["ports"]], name
+        told = {one["name"]: one["value"] for one in container["env"]}
+        assert told.get("STUDIO9_BAILE_METRICS_PORT") == ("9090" if name == "baile" else None)
+    assert [port["port"] for port in found["Service"]["baile"]["spec"]["ports"]] == [8080]
+    options = ["--kube-version", f"{KUBERNETES}.0", "--set", "metrics.namespace=monitoring"]
+    rendered = run(helm, "template", "s9", str(CHART), *options)
+    policies = by_kind([document for document in yaml.safe_load_all(rendered) if document])["NetworkPolicy"]
+    for name, policy in policies.items():
+        rule = policy["spec"]["ingress"][-1]
+        assert rule["ports"][0]["port"] == ("metrics" if name == "baile" else "http")
+        (peer,) = rule["from"]
+        assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
+
+
 @pytest.mark.parametrize("service", sorted(SERVICES | {"worker"}))
 def test_a_service_is_told_the_addresses_that_it_calls_and_no_others(
     documents: list[dict[str, Any]], service: str

@@ -34,6 +34,9 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 - { name: STUDIO9_HOST, value: "0.0.0.0" }
 - { name: STUDIO9_PORT, value: "8080" }
 - { name: STUDIO9_STATE_DIR, value: /var/lib/studio9 }
+{{- with .spec.metricsPort }}
+- { name: {{ printf "STUDIO9_%s_METRICS_PORT" (upper $.service) }}, value: {{ . | quote }} }
+{{- end }}
 {{- range .spec.calls }}
 - { name: {{ printf "STUDIO9_%s_URL" (upper .) }}, value: {{ printf "http://%s-%s:8080" $.root.Release.Name . | quote }} }
 {{- end }}
@@ -48,6 +51,9 @@ image: {{ include "studio9.image" . | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 ports:
   - { name: http, containerPort: 8080, protocol: TCP }
+  {{- with .spec.metricsPort }}
+  - { name: metrics, containerPort: {{ . }}, protocol: TCP }
+  {{- end }}
 env:
   {{- include "studio9.env" . | nindent 2 }}
 envFrom:
@@ -74,6 +80,12 @@ resources:
 volumeMounts:
   - { name: state, mountPath: /var/lib/studio9 }
   - { name: tmp, mountPath: /tmp }
+{{- end }}
+
+{{- define "studio9.metrics" -}}
+prometheus.io/scrape: "true"
+prometheus.io/path: /metrics
+prometheus.io/port: {{ default 8080 .spec.metricsPort | quote }}
 {{- end }}
 
 {{- define "studio9.pod" -}}
