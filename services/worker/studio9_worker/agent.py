@@ -12,6 +12,7 @@ from studio9_worker.lease import AttemptKey, Leases, answered, given_up, granted
 from studio9_worker.life import AttemptLife
 from studio9_worker.records import AttemptRecord
 from studio9_worker.slots import Slots
+from studio9_worker.turns import Turns
 
 DRAIN = "drain"
 """The fact that holds the last order to drain or resume: its time, and what it says."""
@@ -33,7 +34,9 @@ class Agent:
         self.changed = asyncio.Event()
         self._lives: dict[AttemptKey, AttemptLife] = {}
         self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
-        self._admitting = asyncio.Lock()
+        self._admitting = Turns()
+        self._reserved: dict[AttemptKey, str] = {}
+        """The slots of attempts that are being written down."""
         self._log = context.log
 
     @property
@@ -43,7 +46,8 @@ class Agent:
 
     def occupied(self) -> dict[str, str]:
         """Slot id → job, for the slots in use."""
-        return {life.record.slot: life.record.key.job for life in self.lives if life.holds_slot}
+        reserved = {slot: key.job for key, slot in self._reserved.items()}
+        return reserved | {life.record.slot: life.record.key.job for life in self.lives if life.holds_slot}
 
     async def recover(self) -> None:
         """Takes up every attempt that an earlier agent left, where it is now."""
@@ -57,7 +61,7 @@ class Agent:
     async def run(self, message: WorkerRun, organisation: str, traceparent: str | None = None) -> None:
         """Begins an attempt, or refuses it; either is durable when this returns. Raises BusUnavailable."""
         key = AttemptKey(message.job, message.fence)
-        async with self._admitting:
+        async with self._admitting.of(key.job):
             seen = await self.context.state.seen(key.job)
             older = [life for other, life in self._lives.items() if other.job == key.job and other.fence < key.fence]
             slot = self._slot(message, older)
@@ -69,11 +73,15 @@ class Agent:
                 slot=slot is not None,
             )
             if verdict is Verdict.accept and slot is not None:
-                for life in older:
-                    await life.stop("superseded")
-                record = AttemptRecord(key, organisation, slot, message, "staging", traceparent=traceparent)
-                await self.context.state.accept(record, self.context.clock.now())
-                self._begin(record, message.lease_s)
+                self._reserved[key] = slot
+                try:
+                    for life in older:
+                        await life.stop("superseded")
+                    record = AttemptRecord(key, organisation, slot, message, "staging", traceparent=traceparent)
+                    await self.context.state.accept(record, self.context.clock.now())
+                    self._begin(record, message.lease_s)
+                finally:
+                    del self._reserved[key]
                 self._log.info("attempt_accepted", job=key.job, fence=key.fence, slot=slot, organisation=organisation)
                 self.changed.set()
             elif verdict is not Verdict.duplicate:
@@ -102,7 +110,7 @@ class Agent:
     async def cancel(self, message: WorkerCancel, organisation: str) -> None:
         """Stops an attempt, or keeps it from ever starting here. Raises BusUnavailable."""
         key = AttemptKey(message.job, message.fence)
-        async with self._admitting:
+        async with self._admitting.of(key.job):
             await self.context.state.bury(key, self.context.clock.now())
             covered = [life for other, life in self._lives.items() if other.job == key.job and other.fence <= key.fence]
             for life in covered:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from studio9_common.bus.port import Bus
-from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.bus.subscriber import Subscriber
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.config import LiveConfig
 from studio9_common.contracts.configuration import Entry
@@ -42,6 +42,8 @@ from studio9_worker.sweep import sweep_orphans
 
 GIB = 1 << 30
 STOP_WITHIN_S = 9.0
+BATCH = 64
+"""Commands that are taken up together."""
 ASK_AGAIN_S = 60.0
 ANNOUNCING = "worker-announcement"
 """The only task that ends by itself."""
@@ -137,7 +139,7 @@ class WorkerService:
         )
         agent = self.agent = Agent(context, slots)
         await agent.recover()
-        subscriber = self._subscriber = Subscriber(self._bus, own_queue(worker), each(Inbox(agent).handle), batch=1)
+        subscriber = self._subscriber = Subscriber(self._bus, own_queue(worker), Inbox(agent).handle, batch=BATCH)
         await subscriber.start()
         beats = Beats(agent, lambda: subscriber.healthy, generation=generation, instance=new_id())
         self._begin(ANNOUNCING, self._announce(beats))

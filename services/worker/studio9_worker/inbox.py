@@ -1,6 +1,8 @@
 """The worker's own queue and what becomes of each message in it."""
 
+import asyncio
 import re
+from collections.abc import Sequence
 
 from studio9_common.bus.port import BadMessage, Delivery, Queue
 from studio9_common.contracts.envelope import Envelope, decode
@@ -26,11 +28,28 @@ class Inbox:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    async def handle(self, delivery: Delivery) -> None:
-        """Raises Unavailable while the bus is away, BadMessage for what is none."""
-        envelope = decode(delivery.body)
-        with following(trace_of(envelope.traceparent)):
-            await self._take(envelope)
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages about one job in their order, all else at the same time, so that one sync of the disk does for
+        many. What was done is acknowledged. Raises Unavailable while the bus is away, BadMessage for what is none."""
+        groups: dict[str, list[tuple[Delivery, Envelope]]] = {}
+        failed: list[BaseException] = []
+        for delivery in deliveries:
+            try:
+                envelope = decode(delivery.body)
+            except BadMessage as error:
+                failed.append(error)
+            else:
+                groups.setdefault(envelope.subject or "", []).append((delivery, envelope))
+        outcomes = await asyncio.gather(*map(self._in_turn, groups.values()), return_exceptions=True)
+        failed += [outcome for outcome in outcomes if outcome is not None]
+        if failed:
+            raise failed[0]
+
+    async def _in_turn(self, group: Sequence[tuple[Delivery, Envelope]]) -> None:
+        for delivery, envelope in group:
+            with following(trace_of(envelope.traceparent)):
+                await self._take(envelope)
+            await delivery.ack()
 
     async def _take(self, envelope: Envelope) -> None:
         data = envelope.data

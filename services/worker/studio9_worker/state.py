@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS refusals (
 
 _REF: TypeAdapter[ObjectRef] = TypeAdapter(ObjectRef)
 Answer = TypeVar("Answer")
+Work = Callable[[sqlite3.Connection], Any]
 
 
 class WorkerState:
@@ -50,6 +52,8 @@ class WorkerState:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="worker-state")
         self._database: sqlite3.Connection | None = None
+        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Makes or opens the file. Raises sqlite3.Error."""
@@ -67,7 +71,9 @@ class WorkerState:
         self._database = database
 
     async def close(self) -> None:
-        """Ends the thread; further calls fail."""
+        """Ends the thread, once what was asked for is done; further calls fail."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
         if self._database is not None:
             await self._in_thread(self._database.close)
         self._thread.shutdown()
@@ -183,24 +189,61 @@ class WorkerState:
         return await self._do(lambda database: database.execute(statement, values).fetchall())
 
     async def _do(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """Runs work as one transaction, on disk when it returns."""
+        """Runs work in a transaction, on disk when it returns. What is asked for while one is under way shares the
+        next: one sync is as long for many as for one. Whoever fails fails alone."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, done))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write(), name="worker-state")
+        answer: Answer = await done
+        return answer
 
-        def transaction() -> Answer:
-            if self._database is None:
-                raise RuntimeError("the worker's state is not open")
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                answer = work(self._database)
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                together, self._waiting = self._waiting, []
+                try:
+                    answers = await self._in_thread(partial(self._transaction, [work for work, _ in together]))
+                except Exception as error:
+                    answers = [error] * len(together)
+                for (_, done), answer in zip(together, answers, strict=True):
+                    _settle(done, answer)
+        finally:
+            self._writing = None
+
+    def _transaction(self, works: list[Work]) -> list[Any]:
+        """The answer of each work, or its exception. Raises where the transaction itself fails."""
+        if self._database is None:
+            raise RuntimeError("the worker's state is not open")
+        answers: list[Any] = []
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            for work in works:
+                self._database.execute("SAVEPOINT one")
+                try:
+                    answers.append(work(self._database))
+                except Exception as error:
+                    self._database.execute("ROLLBACK TO one")
+                    answers.append(error)
+                self._database.execute("RELEASE one")
             self._database.execute("COMMIT")
-            return answer
-
-        return await self._in_thread(transaction)
+        except BaseException:
+            if self._database.in_transaction:  # a full disk may have ended it
+                self._database.execute("ROLLBACK")
+            raise
+        return answers
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _settle(done: "asyncio.Future[Any]", answer: Any) -> None:
+    if done.done():
+        return
+    if isinstance(answer, Exception):
+        done.set_exception(answer)
+    else:
+        done.set_result(answer)
 
 
 def _see(database: sqlite3.Connection, job: str, now: datetime, *, highest: int = 0, cancelled: int = 0) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar, TextIO
 
 from studio9_common.bus import open_bus
-from studio9_common.bus.subscriber import Subscriber, each
+from studio9_common.bus.subscriber import Subscriber
 from studio9_common.ids import new_id
 from studio9_common.logs import configure_logs, logger
 from studio9_common.times import SystemClock, format_time
@@ -105,7 +105,7 @@ async def main(slots: int, marks: TextIO) -> None:
         log=logger("worker"),
     )
     agent = Agent(context, cpu_slots(slots))
-    inbox = Subscriber(bus, own_queue("bench"), each(Inbox(agent).handle), batch=1)
+    inbox = Subscriber(bus, own_queue("bench"), Inbox(agent).handle, batch=64)
     await inbox.start()
     beats = asyncio.create_task(Beats(agent, lambda: inbox.healthy, generation=1, instance=new_id()).run())
     await stopped.wait()
