@@ -4,6 +4,7 @@ Workers remove their own containers and folders when a lease says `confirmed` or
 storage and in the store is removed here.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, sc
 from studio9_orion.shell import Ended, Shell
 from studio9_orion.store import put_many
 
+AT_ONCE = 16
+"""Jobs whose objects are removed at the same time."""
 FEW_FENCES = 8
 """With so few, each prefix is removed by itself; with more, one listing finds those that hold anything."""
 
@@ -47,8 +50,13 @@ class Cleaner:
         if not over:
             return
         await self._shell.tell_related([Ended.of(job) for job in over])
-        for job in over:
-            await self.remove_objects(job)
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def remove(job: Job) -> None:
+            async with room:
+                await self.remove_objects(job)
+
+        await asyncio.gather(*(remove(job) for job in over))
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
