@@ -23,14 +23,17 @@ async def proxy(elasticsearch_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def behind(proxy: Proxy, prefix: str) -> AsyncIterator[ElasticsearchDocuments]:
+async def behind(elasticsearch_url: str, proxy: Proxy, prefix: str) -> AsyncIterator[ElasticsearchDocuments]:
+    """A store behind the proxy that soon gives up waiting; its indexes are made and warm, which may take longer."""
+    patient = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    await patient.ensure(THINGS, DIARY)
+    await patient.put("things", "warm", {"count": 0})
     documents = ElasticsearchDocuments.connect(proxy.url, prefix=prefix, timeout_s=1.0)
     await documents.ensure(THINGS, DIARY)
-    await documents.put("things", "warm", {"count": 0})
     yield documents
-    proxy.refuse, proxy.lose_answers = False, 0
-    await tidy(documents)
     await documents.close()
+    await tidy(patient)
+    await patient.close()
 
 
 @pytest.mark.parametrize("hold_s", [0.0, 1.2])
