@@ -11,7 +11,7 @@ from studio9_cli.chaos import ledger
 from studio9_cli.chaos.asker import Asked, Heard, changed_wrongly
 from studio9_cli.chaos.checker import Effect, Evidence, judge
 from studio9_cli.chaos.holding import consumers_cut
-from studio9_cli.chaos.plan import LINKS, SERVERS, SERVICES, Wish, plan_of
+from studio9_cli.chaos.plan import BUSIEST, LINKS, SERVERS, SERVICES, Wish, plan_of
 from studio9_cli.chaos.records import KINDS, NoRecord, kind_of, records
 from studio9_cli.chaos.remains import effects_of
 from studio9_cli.chaos.report import histogram
@@ -168,7 +168,16 @@ def test_a_seed_is_one_plan_with_every_kind_of_fault() -> None:
     assert {"kill orion", "freeze worker", "restart broker", "kill store", "delete_queues broker"} <= kinds
     assert {"outage broker", "outage store", "outage aries", "outage orions", "hang link", "cut link"} <= kinds
     assert max(fault.lasts for fault in plan.faults if fault.kind == "outage") == 60
-    known = {*SERVICES, *SERVERS, *(":".join(link) for link in LINKS), "orions", "workers", "all:broker", "all:store"}
+    known = {
+        *SERVICES,
+        *SERVERS,
+        *(":".join(link) for link in LINKS),
+        "orions",
+        "workers",
+        BUSIEST,
+        "all:broker",
+        "all:store",
+    }
     assert {fault.target for fault in plan.faults} <= known
     assert not any(":" in fault.target for fault in plan_of(7, 1800, 900, proxied=False, long_s=12).faults)
 

@@ -1,9 +1,10 @@
 """How each kind of fault of the plan begins and is repaired."""
 
+import asyncio
 import signal
 from collections.abc import Sequence
 
-from studio9_cli.chaos.plan import LINKS, ORIONS, SERVERS, WORKERS, Fault
+from studio9_cli.chaos.plan import BUSIEST, LINKS, ORIONS, SERVERS, WORKERS, Fault
 from studio9_cli.chaos.platform import Platform
 from studio9_cli.chaos.servers import Restartable, Server
 
@@ -15,20 +16,20 @@ class Faults:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._held: set[str] = set()
+        self._held: dict[Fault, tuple[str, ...]] = {}
 
     async def begin(self, fault: Fault) -> bool:
         """Breaks it; False if another fault has the target."""
-        names = _names(fault)
-        if self._held & set(names):
+        names = await asyncio.to_thread(self._names, fault)
+        if any(set(names) & set(others) for others in self._held.values()):
             return False
-        self._held |= set(names)
+        self._held[fault] = names
         platform = self._platform
         match fault.kind:
             case "delete_queues":
                 await platform.delete_queues()
             case "kill_tasks":
-                platform.services.kill_tasks(fault.target)
+                await asyncio.to_thread(self._kill_tasks, names)
             case "freeze":
                 for one in self._processes(names):
                     one.signal(signal.SIGSTOP)
@@ -42,12 +43,12 @@ class Faults:
                 for one in self._processes(names):
                     await one.kill()
                 if fault.kind == "kill_machine":
-                    platform.services.kill_tasks(fault.target)
+                    await asyncio.to_thread(self._kill_tasks, names)
         return True
 
     async def repair(self, fault: Fault) -> None:
         """As before. A server is back when it takes connections, a service when its process has been started."""
-        platform, names = self._platform, _names(fault)
+        platform, names = self._platform, self._held[fault]
         match fault.kind:
             case "delete_queues" | "kill_tasks":
                 pass
@@ -64,20 +65,29 @@ class Faults:
                         await one.ready()
                     else:
                         platform.services.begin(one.name)
-        self._held -= set(names)
+        del self._held[fault]
+
+    def _kill_tasks(self, workers: Sequence[str]) -> None:
+        for worker in workers:
+            self._platform.services.kill_tasks(worker)
 
     def _processes(self, names: Sequence[str]) -> list[Restartable]:
         platform = self._platform
         return [platform.server(name) if name in SERVERS else platform.services.instances[name] for name in names]
 
+    def _names(self, fault: Fault) -> tuple[str, ...]:
+        """The instances, servers or links that a fault takes."""
+        match fault.target:
+            case "orions":
+                return ORIONS
+            case "workers":
+                return WORKERS
+            case target if target == BUSIEST:
+                return (max(WORKERS, key=self._attempts),)
+            case target if target.startswith("all:"):
+                return tuple(":".join(link) for link in LINKS if link[1] == target.partition(":")[2])
+        return (fault.target,)
 
-def _names(fault: Fault) -> tuple[str, ...]:
-    """The instances, servers or links that a fault takes."""
-    match fault.target:
-        case "orions":
-            return ORIONS
-        case "workers":
-            return WORKERS
-        case target if target.startswith("all:"):
-            return tuple(":".join(link) for link in LINKS if link[1] == target.partition(":")[2])
-    return (fault.target,)
+    def _attempts(self, worker: str) -> int:
+        folder = self._platform.services.jobs_folder(worker)
+        return len(list(folder.iterdir())) if folder.is_dir() else 0

@@ -19,6 +19,8 @@ LINKS = (
 
 Ending = Literal["ok", "user_error", "stubborn"]
 OUTAGE_S = 60.0
+BUSIEST = "busiest worker"
+"""A target that is chosen when the fault begins: the worker with most attempts, or the tasks that die are none."""
 FIRST_S, GAP_S = 2.0, 5.0
 """Before the first fault; at most between the end of one and the next."""
 TOGETHER = 0.2
@@ -43,7 +45,7 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that breaks at a time and is repaired `lasts` seconds later. `target`: an instance, a server, a link
-    `service:server`, or `all`."""
+    `service:server`, `orions`, `workers`, BUSIEST, or `all:server` for all links to one."""
 
     at: float
     kind: str
@@ -114,8 +116,9 @@ def _kinds(rng: random.Random, seconds: float, proxied: bool) -> Iterator[tuple[
     for name in [*one, rng.choice(WORKERS)]:
         yield "kill", name, rng.choice((0.0, rng.uniform(0, 8)))
         yield "freeze", name, rng.uniform(2, 12)
-    yield "kill_machine", rng.choice(WORKERS), rng.uniform(0, 12)
-    yield "kill_tasks", rng.choice(WORKERS), 0.0
+    for lasts in (rng.uniform(0, 4), rng.uniform(8, 14)):
+        yield "kill_machine", BUSIEST, lasts
+    yield "kill_tasks", BUSIEST, 0.0
     for server in SERVERS:
         yield "kill", server, rng.uniform(0, 3)
         yield "restart", server, rng.uniform(0, 1)
