@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from studio9_common.bus import open_bus
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.http.client import ServiceClient
 from studio9_common.objects.connect import ObjectsSettings, open_objects
@@ -73,6 +74,10 @@ class DeployedPlatform:
             await aries.close()
             await objects.close()
             await bus.close()
+
+    def operator(self) -> ArgoClient:
+        """How an operator writes to the configuration; whoever asks closes it."""
+        return ArgoClient(self.deployment.address("argo"), service="studio9", keys=self.keys)
 
     async def start(self, *names: str) -> None:
         await asyncio.to_thread(self.deployment.start, *names)

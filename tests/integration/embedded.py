@@ -138,6 +138,10 @@ class EmbeddedPlatform:
         self._stack.push_async_callback(client.close)
         return client
 
+    def operator(self) -> ArgoClient:
+        """How an operator writes to the configuration."""
+        return self._argo("studio9")
+
     def _argo(self, service: str) -> ArgoClient:
         client = ArgoClient(self._running["argo"].asgi, service=service, keys=self.keys)
         self._stack.push_async_callback(client.close)
