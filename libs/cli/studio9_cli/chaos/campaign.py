@@ -117,6 +117,7 @@ class _Run:
             self._tell(f"{fault.at:6.1f} s {fault.kind} {fault.target}: left out, it is away already")
             return
         self._tell(f"{fault.at:6.1f} s {fault.kind} {fault.target} for {fault.lasts} s")
+        began = time.time()
         self._begun += 1
         alone, begun = not self._open, self._begun
         self._open.add(fault)
@@ -129,7 +130,7 @@ class _Run:
         ended = await self._asker.ended(probe.id, RECOVERY_S)
         undisturbed = alone and begun == self._begun
         took = None if ended is None else round(ended - repaired, 2)
-        self._recoveries.append(Recovery(fault, took, undisturbed))
+        self._recoveries.append(Recovery(fault, began, repaired, took, undisturbed))
         at = asyncio.get_running_loop().time() - self._since
         self._tell(f"{at:6.1f} s … {fault.kind} {fault.target}: a new job ran through {took} s after its end")
 

@@ -2,13 +2,14 @@
 make the same page.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio9_cli import project
+from studio9_cli.chaos.checker import SORTS
 from studio9_cli.chaos.records import Kind, Record, records
+from studio9_cli.chaos.report import histogram
 
 PAGE = "docs/operations/fault-ledger.md"
 HEAD = """\
@@ -106,27 +107,24 @@ def _chaos(runs: Sequence[Record]) -> str:
 
 
 def _kinds(runs: Sequence[Record]) -> str:
-    """By kind of fault, over all runs."""
-    faults: Counter[str] = Counter()
-    bars: dict[str, Counter[str]] = {}
-    worst: dict[str, float] = {}
-    unrecovered: Counter[str] = Counter()
-    order: list[str] = []
+    """By kind of fault, over all runs: what was found of the jobs that were there meanwhile, and recovery times."""
+    kinds: dict[str, list[Record]] = {}
     for run in runs:
         for kind, found in run["recovery"].items():
-            faults[kind] += found["faults"]
-            unrecovered[kind] += found["not_recovered"]
-            bars.setdefault(kind, Counter()).update(found["histogram"])
-            worst[kind] = max(worst.get(kind, 0.0), found["max_s"] or 0.0)
-            order = [*order, *(bar for bar in found["histogram"] if bar not in order)]
-    rows = [
-        [kind, faults[kind], unrecovered[kind], *(bars[kind][bar] or "" for bar in order), worst[kind] or ""]
-        for kind in sorted(faults)
-    ]
-    head = ["fault", "times", "not recovered", *(bar.replace("<=", "≤ ").replace(">", "> ") + " s" for bar in order)]
+            kinds.setdefault(kind, []).append(found)
+    sums = ("faults", "jobs", *SORTS, "not_recovered")
+    order = [*histogram([])]
+    rows = []
+    for kind, some in sorted(kinds.items()):
+        bars = (sum(found["histogram"][bar] for found in some) or "" for bar in order)
+        longest = max((found["max_s"] for found in some if found["max_s"] is not None), default="")
+        rows.append([kind, *(sum(found[name] for found in some) for name in sums), *bars, longest])
+    head = ["fault", "times", "jobs meanwhile", *SORTS, "not within 90 s"]
+    head += [bar.replace("<=", "≤ ").replace(">", "> ") + " s" for bar in order]
     return (
-        "\nSeconds from a fault's repair (a server takes connections again, a service's process is started) until a new"
-        " job had\nrun through, counted where no other fault was in the way:\n\n" + table([*head, "longest"], rows)
+        "\nBy kind of fault: what was found of the jobs that were there meanwhile, and the seconds from its repair"
+        "\n(a server takes connections again, a service's process is started) until a new job had run through. The bars"
+        "\ncount those in whose way no other fault was:\n\n" + table([*head, "longest"], rows)
     )
 
 

@@ -1,5 +1,6 @@
 """The report of a run, as JSON and in words."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,9 +27,12 @@ SHOWN_JOBS = 20
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long after a fault's repair a new job had run through. `undisturbed`: no other fault was there meanwhile."""
+    """How long after a fault's repair a new job had run through. `began` and `repaired` are `time.time()`;
+    `undisturbed`: no other fault was there meanwhile."""
 
     fault: Fault
+    began: float
+    repaired: float
     seconds: float | None
     undisturbed: bool
 
@@ -74,7 +78,7 @@ def report_of(
         "dead_letters": list(dead_letters),
         "settled_s": settled_s,
         "faults": len(recoveries),
-        "recovery": _by_kind(recoveries),
+        "recovery": _by_kind(recoveries, evidence, findings),
         "delivery_timeout": {**held, "consumers_cut_later": cut_later},
         "findings": [asdict(finding) for finding in findings],
         "stories": _stories(evidence, findings),
@@ -99,12 +103,27 @@ def _cancels(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _by_kind(recoveries: Iterable[Recovery]) -> dict[str, Any]:
-    """Per kind of fault: how many, and how long after them all was normal, where no other fault was in the way."""
+def _by_kind(
+    recoveries: Iterable[Recovery], evidence: Evidence, findings: Sequence[Finding]
+) -> dict[str, dict[str, Any]]:
+    """Per kind of fault: how many, how long after them all was normal where no other fault was in the way, how many
+    jobs were there meanwhile, and what was found of those."""
     kinds: dict[str, list[Recovery]] = {}
     for recovery in recoveries:
         kinds.setdefault(recovery.fault.name, []).append(recovery)
-    return {kind: _measured(found) for kind, found in sorted(kinds.items())}
+    lives = {asked.id: (asked.at, _end(evidence.jobs.get(asked.id))) for asked in evidence.asked.values()}
+    told: dict[str, dict[str, Any]] = {}
+    for kind, found in sorted(kinds.items()):
+        met = {
+            id for id, (begin, end) in lives.items() if any(one.began < end and begin < one.repaired for one in found)
+        }
+        sorts = Counter(finding.sort for finding in findings if finding.job in met)
+        told[kind] = _measured(found) | {"jobs": len(met)} | {sort: sorts[sort] for sort in SORTS}
+    return told
+
+
+def _end(job: Job | None) -> float:
+    return parse_time(job.ended_at).timestamp() if job is not None and job.ended_at is not None else math.inf
 
 
 def _measured(found: Sequence[Recovery]) -> dict[str, Any]:

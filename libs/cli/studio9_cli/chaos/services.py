@@ -20,7 +20,7 @@ from studio9_cli.project import commit
 from studio9_cli.servers.processes import Process, Processes
 
 PROGRAM = Path(__file__).with_name("task_program.py")
-READY_S = 90.0
+READY_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
