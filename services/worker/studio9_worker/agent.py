@@ -27,7 +27,7 @@ class Agent:
         self.context = context
         self.slots = slots
         self.machine: Mapping[str, float] = {}
-        """What beats tell of the GPUs."""
+        """What beats tell of the machine beside its memory and load."""
         self.leases = Leases()
         self.draining = False
         """Told to take no new job; remembered across restarts."""

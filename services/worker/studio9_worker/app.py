@@ -145,8 +145,7 @@ class WorkerService:
         self._begin(ANNOUNCING, self._announce(beats))
         self._begin("worker-beats", self._forever(beats.run))
         self._begin("worker-sweep", self._sweep(context))
-        if found:
-            self._begin("worker-gpus", self._measure(agent))
+        self._begin("worker-machine", self._measure(agent, bool(found)))
         await self._follow_configuration(cache)
 
     async def stop(self) -> None:
@@ -204,11 +203,13 @@ class WorkerService:
                 self._log.error("no_catalogue", message=error.message)
                 await asyncio.sleep(ASK_AGAIN_S)
 
-    async def _measure(self, agent: Agent) -> None:
-        """Keeps what beats tell of the GPUs up to date."""
+    async def _measure(self, agent: Agent, with_gpus: bool) -> None:
+        """Keeps what beats tell of the cores and GPUs up to date."""
         while True:
-            found = await asyncio.to_thread(gpus)
-            agent.slots, agent.machine = agent.slots.measured(found), figures(found)
+            found = await asyncio.to_thread(gpus) if with_gpus else ()
+            busy = agent.context.busy.now()
+            agent.slots = agent.slots.measured(found)
+            agent.machine = {**figures(found), **({} if busy is None else {"cores_busy": round(busy, 2)})}
             await asyncio.sleep(self._settings.beat_s)
 
     async def _sweep(self, context: Context) -> None:

@@ -12,6 +12,7 @@ from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
 from studio9_worker.cache import InputCache
 from studio9_worker.folders import JobFolders
+from studio9_worker.machine import BusyCores
 from studio9_worker.runners.port import Runner
 from studio9_worker.settings import WorkerSettings
 from studio9_worker.state import WorkerState
@@ -33,6 +34,7 @@ class Context:
     log: Any
     live: LiveSettings[WorkerSettings] | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
+    busy: BusyCores = field(default_factory=BusyCores)
 
     def settings_for(self, organisation: str) -> WorkerSettings:
         """The settings for work of this organisation, as they are now."""

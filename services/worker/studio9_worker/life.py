@@ -148,6 +148,7 @@ class AttemptLife:
         await self._context.state.set_result(self.record.key, result)
         self.record = replace(self.record, phase="ended", result=result)
         self.vacated.set()
+        self._context.busy.release(self.record.key)
         self._log.info("attempt_ended", outcome=result.outcome, reason=result.reason and result.reason.code)
         self._on_change()
         return result
@@ -175,7 +176,8 @@ class AttemptLife:
         settings, spec = self._context.settings_for(self.record.organisation), self.record.run.spec
         if spec.image is not None and not self._context.runner.isolated:
             return Ending("failed", reason("isolation_required"))
-        threads = threads_for(spec.requirements.cpus, settings.threads)
+        threads = threads_for(spec.requirements.cpus, settings.threads, self._context.busy.now())
+        self._context.busy.promise(self.record.key, threads)
         try:
             await self._unless_stopped(stage(self._context, self.record, threads))
             if self._stopping.is_set():

@@ -5,6 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+SPAN_S = 0.5
+"""Shortest time over which the use of the cores is measured."""
+
 
 def cores() -> int:
     """Processor cores that this process may use, by its affinity and its control group's quota."""
@@ -26,9 +29,53 @@ def free_cores(wanted: float, load: float, available: int) -> int:
     return max(1, min(idle, math.ceil(wanted) if wanted > 0 else idle))
 
 
-def threads_for(wanted: float, setting: int) -> int:
-    """The threads of a task that starts now; the setting decides unless it is 0."""
-    return setting or free_cores(wanted, os.getloadavg()[0], cores())
+def threads_for(wanted: float, setting: int, load: float | None = None) -> int:
+    """The threads of a task that starts now; the setting decides unless it is 0. `load` as in free_cores; None: what
+    the system counts over a minute."""
+    return setting or free_cores(wanted, os.getloadavg()[0] if load is None else load, cores())
+
+
+class BusyCores:
+    """How many cores are in use: what the system measured lately, and what was promised to tasks that begin.
+
+    A minute's load still counts the task that has just ended, and does not yet count the one that has just begun.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[float, float] | None = None
+        self._busy: float | None = None
+        self._promised: dict[object, int] = {}
+
+    def now(self) -> float | None:
+        """Cores in use, over the time since an earlier look; None where the system does not tell or at first."""
+        seen = _times()
+        if seen is not None and self._seen is not None and seen[0] - self._seen[0] >= SPAN_S:
+            span = seen[0] - self._seen[0]
+            self._busy = (seen[1] - self._seen[1]) / span
+            self._seen = seen
+        self._seen = self._seen or seen
+        promised = float(sum(self._promised.values()))
+        return None if self._busy is None else max(self._busy, promised)
+
+    def promise(self, key: object, threads: int) -> None:
+        """A task has these from now on."""
+        self._promised[key] = threads
+
+    def release(self, key: object) -> None:
+        """The task has ended."""
+        self._promised.pop(key, None)
+
+
+def _times() -> tuple[float, float] | None:
+    """Seconds that passed, and seconds that all cores together worked, since the machine's start."""
+    try:
+        fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+        user, nice, system, idle, waiting, hard, soft, stolen = (int(one) for one in fields)
+    except (OSError, ValueError):
+        return None
+    ticks = os.sysconf("SC_CLK_TCK")
+    busy = user + nice + system + hard + soft + stolen
+    return (busy + idle + waiting) / ticks / (os.cpu_count() or 1), busy / ticks
 
 
 def memory_bytes() -> int:
