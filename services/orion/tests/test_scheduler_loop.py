@@ -182,7 +182,7 @@ async def test_hundreds_of_waiting_jobs_are_read_in_pages(world: Any, stand: Sta
     await stand.beat(slots=250)
     await stand.scheduler._reader.whole()
     assert len(stand.scheduler._view.queue) == 301
-    assert await stand.scheduler.tick() == 250, "in slices of 200"
+    assert await stand.scheduler.tick() == 250, "in slices of 100"
     found = await world.store.search(JOBS.name, Where(equals={"phase": "assigned"}), fresh=True, limit=300)
     assert len(found.items) == 250
 

@@ -41,7 +41,7 @@ from studio9_orion.providers.workers import WorkersProvider
 from studio9_orion.scheduler.fair import schedule
 from studio9_orion.scheduler.leader import Leader
 from studio9_orion.scheduler.ledger import Ledger
-from studio9_orion.scheduler.loop import AT_ONCE, Scheduler
+from studio9_orion.scheduler.loop import Scheduler
 from studio9_orion.scheduler.model import candidate
 from studio9_orion.scheduler.rules import Rules
 from studio9_orion.scheduler.view import View
@@ -106,7 +106,7 @@ class InMemory:
         for turn in itertools.count():
             if time.perf_counter() - started >= seconds:
                 break
-            most = AT_ONCE if turn % 2 else self._rng.randint(1, AT_ONCE)
+            most = WORKERS * SLOTS if turn % 2 else self._rng.randint(1, WORKERS * SLOTS)
             began = time.perf_counter()
             assigned = self._pass(most)
             spent += time.perf_counter() - began
@@ -166,12 +166,12 @@ class Heap:
     async def decide(self, seconds: float) -> float:
         started, done, held = time.perf_counter(), 0, dict[str, str]()
         while time.perf_counter() - started < seconds:
-            taken = [heapq.heappop(self._heap) for _ in range(AT_ONCE)]
+            taken = [heapq.heappop(self._heap) for _ in range(WORKERS * SLOTS)]
             held |= {id: "w0" for _, id in taken}
             for order, id in taken:
                 del held[id]
                 heapq.heappush(self._heap, (order, id))
-            done += AT_ONCE
+            done += len(taken)
             await asyncio.sleep(0)
         return done / (time.perf_counter() - started)
 

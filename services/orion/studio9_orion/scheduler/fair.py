@@ -36,6 +36,8 @@ def schedule(
     assignments: list[Assignment] = []
     kept: str | None = None
     for name in sorted(queues.classes(), key=lambda one: rank(one, shares.classes)):
+        if rooms.left <= 0 or len(assignments) >= most:
+            break
         turns, hopeful = _Turns(queues, name, counts), set(queues.shapes(name))
         while rooms.left > 0 and hopeful and len(assignments) < most:
             turn = turns.next()

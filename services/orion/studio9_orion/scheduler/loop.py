@@ -8,10 +8,11 @@ from typing import Any
 from studio9_common.bus.port import Delivery
 from studio9_common.contracts.collections import SCHEDULER
 from studio9_common.contracts.envelope import decode
-from studio9_common.contracts.job import Job
+from studio9_common.contracts.job import Job, Phase
 from studio9_common.contracts.messages import JobEnded, JobQueued
 from studio9_common.contracts.waiting import POOL, SNAPSHOT
 from studio9_common.times import format_time, parse_time
+from studio9_orion.core import decide
 from studio9_orion.core.events import Assigned
 from studio9_orion.scheduler.fair import schedule
 from studio9_orion.scheduler.leader import Leader
@@ -26,8 +27,8 @@ from studio9_orion.store import get, swap
 from studio9_orion.workers import Worker, Workers
 
 SNAPSHOT_EVERY = timedelta(seconds=1)
-AT_ONCE = 200
-"""Assignments of one slice of a pass: a few milliseconds of the loop, one bulk write."""
+AT_ONCE = 100
+"""Assignments of one slice of a pass: one bulk write, whose documents are made in a few milliseconds of the loop."""
 SLICES = 50
 PATIENCE = timedelta(seconds=600)
 """After so long a job that needs several GPUs of one worker may keep what is free there from others."""
@@ -128,6 +129,39 @@ class Scheduler:
             self._view.take([job], self._shell.clock.now())
             if self._view.queue:
                 self.wake()
+
+    def offer(self, jobs: Iterable[Job]) -> dict[str, Assigned]:
+        """Slots for jobs that are about to be written as queued, so that they are written as assigned at once. Only
+        where nobody waits, so that nobody is passed by. The slots count as taken until `settle`."""
+        view, now = self._view, self._shell.clock.now()
+        led = self._leader.epoch and self._led == self._leader.epoch
+        new = {job.id: job for job in jobs if job.phase is Phase.queued and job.id not in view.held}
+        if not led or not new or self._lock.locked() or view.queue:
+            return {}
+        for job in new.values():
+            view.note(job, now)
+        places = view.places(now, self._shell.policy.lease_s)
+        plan = schedule(view.queue, places, self._shares(now), most=AT_ONCE, long_ago=format_time(now - PATIENCE))
+        made = {
+            one.job: Assigned(worker=one.worker, provider=one.provider, epoch=self._leader.epoch)
+            for one in plan.assignments
+        }
+        for id, job in new.items():
+            assigned = decide(job, made[id], now, self._shell.policy).job if id in made else None
+            if assigned is not None:
+                view.note(assigned, now)
+            else:
+                view.forget(id, now)
+        return made
+
+    def settle(self, offered: Iterable[str], jobs: Mapping[str, Job]) -> None:
+        """What became of jobs with an offer; those that are not in `jobs` could not be written."""
+        now = self._shell.clock.now()
+        for id in offered:
+            if id in jobs:
+                self._view.take([jobs[id]], now)
+            else:
+                self._view.forget(id, now)
 
     def wake(self) -> None:
         """Something that a pass depends on has changed."""
