@@ -1,10 +1,17 @@
-"""A real training: one epoch of YOLO in a container without network, the trainers' environment mounted read-only."""
+"""A real training: one epoch of YOLO in a container without network.
+
+The trainers' environment is mounted read-only. Where STUDIO9_TEST_TRAINERS_IMAGE names an image of it (made by
+deploy/trainers.Dockerfile, 6 GB), the same runs from that.
+"""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from studio9_cli.demo.digits import build_pages
+from studio9_cli.pytest_servers import address
 from studio9_common.contracts.job import Input, ObjectRef, Spec
 from studio9_common.contracts.messages import WorkerRun
 from studio9_common.contracts.predictions import AttemptManifest
@@ -15,14 +22,18 @@ from studio9_task.shapes import Box
 
 from .harness import WORKER, Platform
 
+TRAINERS_IMAGE = "STUDIO9_TEST_TRAINERS_IMAGE"
 SIZE = 96
 TRAINED_S = 400.0
 
 
-async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_python: Path) -> None:
+@pytest.mark.parametrize("trainers", ["mounted", "in_the_image"])
+async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_python: Path, trainers: str) -> None:
+    mounted = trainers == "mounted"
+    image = platform.image if mounted else address(TRAINERS_IMAGE)
     await platform.start_worker(
-        hostile=False, runner="container", docker_url=platform.engine.url, task_image=platform.image,
-        installation=platform.owner.installation, mount_trainers=True, trainers_python=trainers_python,
+        hostile=False, runner="container", docker_url=platform.engine.url, task_image=image,
+        installation=platform.owner.installation, mount_trainers=mounted, trainers_python=trainers_python,
         output_gib=1.0, task_disk_gib=2.0, task_command="",
     )  # fmt: skip
     inputs = (await pages(platform, "train", 8), await pages(platform, "test", 4))
@@ -34,6 +45,7 @@ async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_py
     await platform.send(WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec))
     container: Any = await platform.until(lambda: platform.engine.inspect(platform.container(job)), TRAINED_S)
     assert container["HostConfig"]["NetworkMode"] == "none"
+    assert ("/opt/studio9/python" in {one["Destination"] for one in container["Mounts"]}) == mounted
     await platform.until(lambda: any(one.job == job for one in platform.results), TRAINED_S)
     result = await platform.result(job)
     assert (result.outcome, result.reason) == ("succeeded", None)
