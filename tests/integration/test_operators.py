@@ -10,14 +10,18 @@ import pytest
 import structlog
 
 from studio9_cli.main import main
-from studio9_common.bus.port import Queue
+from studio9_common.bus import open_bus
+from studio9_common.bus.port import Outgoing, Queue
+from studio9_common.bus.rabbitmq import topology
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import Phase, State
 from studio9_common.contracts.messages import JobRequested
+from studio9_common.http.app import create_app
 from studio9_common.ids import new_id
 from studio9_common.service import HttpServer
-from studio9_common.tokens import Caller
+from studio9_common.tokens import Caller, TokenKeys
 from studio9_common.tracing import new_trace, trace_of
+from studio9_orion import dead_letter_routes
 
 from .embedded import EmbeddedPlatform
 from .requester import Requester
@@ -156,6 +160,44 @@ async def test_dead_letters_from_a_shell(embedded: EmbeddedPlatform, asks: Reque
     await shell("dead-letters", "replay", first["id"], status=1)
     await shell("dead-letters", "drop", status=1)
     assert "Say which" in shell.error
+
+
+async def test_what_the_broker_itself_gave_up_is_replayed_over_http(
+    rabbitmq_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is made of the broker's own words, slashes among them."""
+    monkeypatch.setattr(topology, "DELIVERY_LIMIT", 1)
+    keys, queue = TokenKeys(TokenKeys.generate()), Queue(f"test.{new_id()}.v1")
+    app = create_app("orion", keys=keys)
+    bus = await open_bus(rabbitmq_url, name="test-operators")
+    app.include_router(dead_letter_routes.router(bus))
+    server, token = HttpServer("127.0.0.1", 0), tmp_path / "operator.token"
+    await server.start(app)
+    token.write_text(keys.sign(Caller("operator", "system"), "orion", lifetime_s=600))
+    shell = Shell(f"http://127.0.0.1:{server.port}", token, capsys)
+    await bus.declare(queue.with_bindings([queue.name]))
+    await bus.publish(Outgoing(queue.name, b"not json", "m-1"))
+    async with bus.consume(queue.name) as consumer:
+        for _ in range(2):
+            (delivery,) = await consumer.get(1, 10)
+            await delivery.release()
+
+    async def given_up() -> str:
+        return str((await shell.json("dead-letters", "list", "--queue", queue.name))["total"])
+
+    await until(given_up, "1")
+    (letter,) = (await shell.json("dead-letters", "list", "--queue", queue.name))["items"]
+    assert "/" in letter["id"] and letter["reason"] == "delivery_limit" and letter["died_at"]
+    assert "not json" in await shell("dead-letters", "show", letter["id"])
+    await shell("dead-letters", "replay", letter["id"])
+    async with bus.consume(queue.name) as consumer:
+        (again,) = await consumer.get(1, 10)
+        assert (again.message_id, again.body) == ("m-1", b"not json")
+        await again.ack()
+    assert await given_up() == "0"
+    await server.stop()
+    await bus.delete(queue.name)
+    await bus.close()
 
 
 async def test_one_job_is_followed_by_its_trace(embedded: EmbeddedPlatform, asks: Requester) -> None:
