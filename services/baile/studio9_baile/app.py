@@ -9,6 +9,7 @@ from studio9_baile.core import Core
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import WATCHED, Limits
 from studio9_baile.jobs.running import Background
+from studio9_baile.metrics import measure_outbox
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
@@ -108,6 +109,7 @@ def build(
     )
     background = Background(core, bus, config)
     measure_queues(metrics, lambda: background.subscribers)
+    measure_outbox(metrics, database)
     return BaileService(core, _asgi(core, bus, background, metrics, tracer or Tracer()), background)
 
 

@@ -12,6 +12,7 @@ from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, 
 from studio9_baile.models.records import BucketRow, KnownCatalogue
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
+from studio9_common.contracts.messages import JobRequested
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ class SystemWork:
         """Messages of the outbox whose time has come, oldest first."""
         statement = select(OutboxMessage).where(OutboxMessage.settled_at.is_(None), OutboxMessage.next_at <= self.now)
         return list(await self._session.scalars(statement.order_by(OutboxMessage.id).limit(limit)))
+
+    async def unaccepted_requests(self) -> tuple[int, datetime | None]:
+        """How many requests for jobs wait to be accepted, and since when the oldest does."""
+        statement = select(func.count(), func.min(OutboxMessage.created_at)).where(
+            OutboxMessage.settled_at.is_(None), OutboxMessage.type == JobRequested.type
+        )
+        count, since = (await self._session.execute(statement)).one()
+        return count, since
 
     async def published(self, identifiers: Sequence[str], next_at: datetime, *, confirmed: bool) -> None:
         """These messages were sent, or were to be; they go out again at `next_at` unless they are settled before."""

@@ -79,6 +79,22 @@ async def test_nothing_is_lost_while_the_bus_is_away(installation: Any, ana: Any
     assert (await orion.hear()).data.job == process.id
 
 
+async def test_what_orion_has_not_accepted_is_a_metric(
+    installation: Any, ana: Any, orion: Any, asked: Any, until: Any
+) -> None:
+    async def waiting() -> str:
+        text = (await installation.http().get("/metrics")).text
+        return str(next(line for line in text.splitlines() if line.startswith("studio9_requests_unaccepted ")))
+
+    assert await waiting() == "studio9_requests_unaccepted 0.0"
+    process = await asked(ana)
+    assert await waiting() == "studio9_requests_unaccepted 1.0"
+    now = format_time(installation.baile.core.clock.now())
+    await orion.tell(process.organisation, JobAccepted(job=process.id, kind="evaluate", time=now, state=State.queued))
+    await until(lambda: settled(installation, process))
+    assert await waiting() == "studio9_requests_unaccepted 0.0"
+
+
 async def test_a_request_that_nobody_takes_waits(installation: Any, ana: Any, orion: Any, asked: Any) -> None:
     await installation.bus.delete(orion.queue.name)
     process = await asked(ana)
