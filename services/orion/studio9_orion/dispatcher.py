@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from studio9_common.bus.port import Delivery
 from studio9_common.contracts.envelope import Envelope, decode
-from studio9_common.contracts.job import ObjectRef
+from studio9_common.contracts.job import Job, ObjectRef
 from studio9_common.contracts.messages import JobCancel, JobOutput, JobRequested
 from studio9_common.errors import BadInput
 from studio9_common.ids import is_id
 from studio9_common.tracing import trace_for, trace_of
-from studio9_orion.core.events import CancelRequested, OutputReported, Requested
+from studio9_orion.core import decide
+from studio9_orion.core.events import Assigned, CancelRequested, OutputReported, Requested
 from studio9_orion.shell import Applied, Shell, Told
 
 
@@ -21,11 +23,19 @@ class BadJobId(BadInput):
     code = "bad_job_id"
 
 
+class Offers(Protocol):
+    """Who may have a free slot for a new job: the scheduler."""
+
+    def offer(self, jobs: Iterable[Job]) -> dict[str, Assigned]: ...
+
+    def settle(self, offered: Iterable[str], jobs: Mapping[str, Job]) -> None: ...
+
+
 class Dispatcher:
     """The handler of `orion.requests.v1`; the operators' routes use the same `request` and `cancel`."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
+    def __init__(self, shell: Shell, offers: Offers) -> None:
+        self._shell, self._offers = shell, offers
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
@@ -35,7 +45,22 @@ class Dispatcher:
         """Applies messages in their order; durable when it returns."""
         requests = [e.data for e in envelopes if isinstance(e.data, JobRequested) and e.data.retried_from]
         checkpoints = await self._checkpoints(requests)
-        return await self._shell.apply([_told(envelope, checkpoints) for envelope in envelopes])
+        told = [_told(envelope, checkpoints) for envelope in envelopes]
+        offered = self._offered([event for _, event in told if isinstance(event, Requested)])
+        jobs: Mapping[str, Job] = {}
+        try:
+            applied = await self._shell.apply(told + list(offered.items()))
+            jobs = applied.jobs
+        finally:
+            self._offers.settle(offered, jobs)
+        return applied
+
+    def _offered(self, requests: Sequence[Requested]) -> dict[str, Assigned]:
+        """The slots that new jobs get with their first write: one write and one round less until a worker has them."""
+        now, policy = self._shell.clock.now(), self._shell.policy
+        new = [request for request in requests if self._shell.jobs.written(request.job) is None]
+        made = (decide(None, request, now, policy).job for request in new)
+        return self._offers.offer(job for job in made if job is not None)
 
     async def _checkpoints(self, requests: Sequence[JobRequested]) -> dict[str, tuple[str, ObjectRef]]:
         """By job id: whose it is, and the last checkpoint of a job that is retried."""

@@ -68,7 +68,6 @@ class Engine:
         jobs, beats, workers = Jobs(store), Beats(store), Workers(store)
         providers: dict[str, Provider] = {"workers": WorkersProvider(bus, beats, workers, clock, policy)}
         self.shell = Shell(jobs, Sender(bus, providers, policy), clock, policy, observer)
-        self.dispatcher = Dispatcher(self.shell)
         leader = Leader(store, clock, name=name, stale_s=2 * settings.tick_s)
         self.rules = Rules(limit=settings.organisation_limit)
         self.scheduler = Scheduler(
@@ -81,6 +80,7 @@ class Engine:
             tick_s=settings.tick_s,
         )
         self.shell.watch(self.scheduler.stepped)
+        self.dispatcher = Dispatcher(self.shell, self.scheduler)
         self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
         self.telemetry = Telemetry(store, jobs)
         self.cleaner = Cleaner(self.shell, objects, beats)
