@@ -188,7 +188,7 @@ class KilledOnTheWay(Journey):
 
 async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, tmp_path: Path) -> None:
     pages: dict[str, list[Page]] = await asyncio.to_thread(pages_of, tmp_path, PAGES)
-    api = Api(deployed.address("baile"))
+    api = Api(deployed.address("baile"), patience_s=60)
     keys = TokenKeys(deployed.secrets.token_keys)
     pegasus = ServiceClient(deployed.address("pegasus"), audience="pegasus", service="operator", keys=keys)
     try:

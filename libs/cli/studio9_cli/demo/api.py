@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,11 +32,12 @@ class ServerEvent:
 
 
 class Api:
-    """`base` is Baile's address, such as http://127.0.0.1:20016."""
+    """`base` is Baile's address, such as http://127.0.0.1:20016; for `patience_s` it may be away."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, *, patience_s: float = 10.0) -> None:
         self._http = httpx.AsyncClient(base_url=base, timeout=60, limits=httpx.Limits(max_connections=16))
         self._token = ""
+        self._patience_s = patience_s
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -43,17 +45,18 @@ class Api:
     async def call(self, method: str, path: str, **options: Any) -> Any:
         """The JSON answer of one request; ApiError for anything but 2xx.
 
-        For 10 s a request that did not reach the server is sent again, and one that only reads also when the
-        connection broke before the answer was there.
+        While there is patience a request that did not reach the server is sent again, and one that only reads also
+        when the connection broke before the answer was there.
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         harmless: type[httpx.TransportError] = httpx.TransportError if method == "GET" else httpx.ConnectError
-        for again in range(20):
+        end = time.monotonic() + self._patience_s
+        while True:
             try:
                 response = await self._http.request(method, path, headers=headers, **options)
                 break
             except harmless:
-                if again == 19:
+                if time.monotonic() > end:
                     raise
                 await asyncio.sleep(AGAIN_S)
         if not response.is_success:
