@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from studio9_cli.simulation.plan import Wish
 from studio9_common.contracts.job import TERMINAL, Attempt, Job, Phase, State
 from studio9_common.contracts.reasons import ReasonClass
-from studio9_common.times import parse_time
 from studio9_orion.core import fold
 from studio9_orion.core.fold import BrokenHistory
 from studio9_orion.core.keeping import kept_fences
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from studio9_cli.simulation.world import World
 
 RETRIES = 3
-CLOCKS_S = 200.0
-"""How far times of two Orions may be apart."""
 
 
 def unsettled(world: "World") -> list["tuple[Sort, str, str]"]:
@@ -80,7 +77,6 @@ def wrong_ends(world: "World") -> Iterator["tuple[Sort, str, str]"]:
             yield "lost", f"has priority {job.priority}, and was moved to {world.oracle.priorities[job.id]}", job.id
         match job.state:
             case State.completed:
-                yield from _child_ignored(world, job)
                 yield from _completed(world, wish, job)
             case State.cancelled:
                 yield from _cancelled(world, wish, job)
@@ -101,19 +97,6 @@ def _completed(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, st
         yield "doubled", "its predictions were loaded twice", job.id
     if job.spec.kind == "predict" and not loads:
         yield "lost", "its predictions were not loaded", job.id
-
-
-def _child_ignored(world: "World", job: Job) -> Iterator["tuple[Sort, str, str]"]:
-    """A parent that wants to fail with its children, and completed long after one of them had failed and was clean."""
-    if job.spec.child_failure != "fail" or job.ended_at is None:
-        return
-    for wish in world.plan.wishes:
-        child = world.job(wish.id) if wish.parent == job.id else None
-        if child is None or child.state is not State.failed or child.phase is not Phase.clean:
-            continue
-        cleaned = next((event.time for event in child.events if event.type == "cleaned"), child.updated_at)
-        if (parse_time(job.ended_at) - parse_time(cleaned)).total_seconds() > CLOCKS_S:
-            yield "lost", f"completed, though {world.name_of(child.id)}, a part of it, had failed", job.id
 
 
 def _cancelled(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, str, str]"]:

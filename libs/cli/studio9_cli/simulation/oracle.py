@@ -75,6 +75,8 @@ class Oracle:
             fence = fence_of(after, after.checkpoint.key)
             if fence != after.fence:
                 self.problem("doubled", f"the checkpoint of fence {fence} counts under fence {after.fence}", after.id)
+        if after.phase is Phase.clean and before.phase is not Phase.clean:
+            self._child_cleaned(after)
         last = after.events[-1]
         if last.n > before.events[-1].n and last.reason is not None:
             if last.type == "lost":
@@ -88,6 +90,17 @@ class Oracle:
             self.problem("broken", "is the retry of a job that has not ended", job.id)
         if old is not None and job.checkpoint != old.checkpoint:
             self.problem("lost", "does not go on from where the job that it retries was", job.id)
+
+    def _child_cleaned(self, child: Job) -> None:
+        """Before a job is clean, its parent has heard how it ended."""
+        parent = self._world.job(child.parent) if child.parent else None
+        if parent is None or child.state is State.completed or parent.spec.child_failure != "fail":
+            return
+        if parent.state in TERMINAL or parent.phase is Phase.cancelling or parent.created_at > (child.ended_at or ""):
+            return
+        self.problem(
+            "lost", f"does not know that {self._world.name_of(child.id)}, a part of it, {child.state}", parent.id
+        )
 
     def _assigned(self, before: Job, after: Job) -> None:
         if before.phase is not Phase.queued:

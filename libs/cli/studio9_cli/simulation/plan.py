@@ -104,7 +104,7 @@ def _wishes(rng: random.Random) -> list[Wish]:
             parameters=parameters,
             requirements=_requirements(rng, kind),
             max_run_s=20_000.0,
-            child_failure=rng.choice(("go_on", "go_on", "fail")),
+            child_failure=rng.choice(("go_on", "fail")),
         )
         earlier = [wish for wish in wishes if wish.at < at]
         depends = tuple(one.id for one in rng.sample(earlier, min(len(earlier), rng.choice((0, 0, 0, 0, 1, 2)))))
@@ -119,11 +119,18 @@ def _wishes(rng: random.Random) -> list[Wish]:
                 move=(at + rng.uniform(0, 100), rng.randint(1, 9)) if rng.random() < 0.15 else None,
                 cancel_at=_cancel_at(rng, at, parameters) if rng.random() < 0.3 else None,
                 depends_on=depends,
-                parent=rng.choice(earlier).id if earlier and not depends and rng.random() < 0.12 else None,
+                parent=_parent(rng, at, earlier) if not depends else None,
             )
         )
     wishes = [_in_one_house(wish, wishes) for wish in wishes]
     return wishes + [_again(rng, wish) for wish in wishes if _may_fail(wish) and rng.random() < 0.4]
+
+
+def _parent(rng: random.Random, at: float, earlier: list[Wish]) -> str | None:
+    """Rather one that still runs."""
+    young = [wish for wish in earlier if wish.spec.kind == "train" and at - wish.at < 300]
+    chosen = young if young and rng.random() < 0.8 else earlier
+    return rng.choice(chosen).id if chosen and rng.random() < 0.2 else None
 
 
 def _requirements(rng: random.Random, kind: str) -> Requirements:

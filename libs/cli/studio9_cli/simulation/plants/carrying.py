@@ -144,20 +144,21 @@ def frozen_scheduler_wakes_up() -> list[Substitute]:
 
     async def refresh(self: Any) -> None:
         await known(self)
-        self._before = await self._shell.jobs.load_many(self._view.queue)
+        before = self.__dict__.setdefault("before", {})
+        for id, found in (await self._shell.jobs.load_many(self._view.queue)).items():
+            before.setdefault(id, found)
 
     async def assign(self: Any, assignments: Any) -> int:
-        jobs: list[Any] = []
+        jobs: dict[str, Any] = {}
         for one in assignments:
-            found = self._before.get(one.job) or await self._shell.jobs.load(one.job)
+            found = self.__dict__.get("before", {}).get(one.job) or await self._shell.jobs.load(one.job)
             event = Assigned(worker=one.worker, provider=one.provider, epoch=self._leader.epoch)
-            jobs.append(decide(found.job, event, self._shell.clock.now(), self._shell.policy).job)
-            self._view.queue.pop(one.job, None)
-        items = [BulkItem(action="put", id=job.id, body=job_document(job)) for job in jobs]
+            jobs[one.job] = decide(found.job, event, self._shell.clock.now(), self._shell.policy).job
+        items = [BulkItem(action="put", id=id, body=job_document(job)) for id, job in jobs.items()]
         if items:
-            await self._store.bulk(JOBS.name, items)
-            await self._shell.republish([job.id for job in jobs], "9999")
-        self._view.take(jobs, self._shell.clock.now())
+            await self._shell.jobs.store.bulk(JOBS.name, items)
+            await self._shell.republish([*jobs], "9999")
+        self._took(assignments, jobs)
         return len(items)
 
     return [(Scheduler, "_refresh", refresh), (Scheduler, "_assign", assign)]
