@@ -9,8 +9,8 @@ from studio9_cli.chaos.pace import HURRIED
 from studio9_cli.chaos.platform import CannotRun, scratch
 from studio9_cli.chaos.report import in_words
 
-SEED = 25
-"""Its faults cut all connections to the broker, end a machine with its tasks, take Aries away, and kill the broker."""
+SEED = 3976
+"""Its faults end a machine with its tasks, freeze Aries and a worker, kill an Orion and the broker."""
 pytestmark = pytest.mark.filterwarnings(
     # aio-pika closes a connection that never came to be when it is collected, wherever that happens.
     "ignore:coroutine 'Connection.close' was never awaited:RuntimeWarning",
@@ -37,7 +37,7 @@ def judged(report: dict[str, Any], jobs: int) -> None:
 
 
 async def test_a_short_run_loses_doubles_and_leaves_nothing() -> None:
-    judged(await report_of(0.5, SEED, 24), 24)
+    judged(await report_of(0.5, SEED, 30), 30)
 
 
 @pytest.mark.slow

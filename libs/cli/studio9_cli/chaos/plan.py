@@ -21,8 +21,8 @@ Ending = Literal["ok", "user_error", "stubborn"]
 OUTAGE_S = 60.0
 BUSIEST = "busiest worker"
 """A target that is chosen when the fault begins: the worker with most attempts, or the tasks that die are none."""
-FIRST_S, GAP_S = 2.0, 5.0
-"""Before the first fault; at most between the end of one and the next."""
+FIRST_S, GAP_S = 6.0, 5.0
+"""Before the first fault, so that it finds jobs at work; at most between the end of one and the next."""
 TOGETHER = 0.2
 """How often a fault begins while the one before is still there."""
 
