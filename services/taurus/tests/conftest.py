@@ -195,7 +195,7 @@ class World:
 
     async def predicted(self) -> list[str]:
         """The file names of all pictures in accepted jobs."""
-        return sorted([r["filename"] for job in self.orion.accepted.values() for r in await self._of(job)])
+        return sorted([r["filename"] for job in list(self.orion.accepted.values()) for r in await self._of(job)])
 
     async def _of(self, job: Job) -> list[dict[str, Any]]:
         (source,) = (one for one in job.spec.inputs if one.kind == "pictures")

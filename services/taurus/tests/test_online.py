@@ -174,7 +174,7 @@ async def test_streams_of_two_organisations_never_mix(world: World, picture: Pic
     world.drop("b/2.png", picture(3))
     await until(lambda: _accepted(world, 4))
     by_organisation: dict[str, list[str]] = {}
-    for job in world.orion.accepted.values():
+    for job in list(world.orion.accepted.values()):
         for record in await world._of(job):
             by_organisation.setdefault(job.organisation, []).append(record["filename"])
             assert record["key"].startswith(f"{job.organisation}/")
@@ -191,7 +191,7 @@ async def test_a_batch_has_at_most_its_size(world: World, picture: Pictures) -> 
     await world.start(quiet_s=1.0)
     await until(lambda: _accepted(world, 5))
     assert len(world.orion.accepted) >= 3
-    assert all([len(await world._of(job)) <= 2 for job in world.orion.accepted.values()])
+    assert all([len(await world._of(job)) <= 2 for job in list(world.orion.accepted.values())])
 
 
 async def test_a_stream_can_be_paused_and_resumed(world: World, picture: Pictures) -> None:
@@ -227,12 +227,12 @@ async def test_pictures_wait_for_a_paused_stream_however_old_they_are(world: Wor
 
     await until(globex_has_both)
     await looked_at(world, 2)
-    assert {job.organisation for job in world.orion.accepted.values()} == {"globex"}
+    assert {job.organisation for job in list(world.orion.accepted.values())} == {"globex"}
     assert await world.streams.depth(QUEUE) == 2, "the other stream has them, this one has not"
     await world.stream(id=paused, enabled=True)
     await until(lambda: _accepted(world, 4))
     await until(lambda: empty(world))
-    organisations = [job.organisation for job in world.orion.accepted.values() for _ in await world._of(job)]
+    organisations = [job.organisation for job in list(world.orion.accepted.values()) for _ in await world._of(job)]
     assert sorted(organisations) == ["acme", "acme", "globex", "globex"]
 
 
