@@ -28,6 +28,8 @@ from studio9_task.shapes import Box, Shape, Tag
 
 CHUNK = 200
 """Pictures of one transaction."""
+SHAPES_AT_ONCE = 200
+"""Predicted shapes that are written between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ async def _write(
     work.pictures.add_all(picture for picture, _ in made)
     await work.flush()
     given = await current_shapes(work, [picture for picture, _ in made])
+    waiting = 0
     for picture, predicted in made:
         shapes = [] if predicted is None else predicted_shapes(predicted, album.label_mode)
         picture.confidence = max((confidence for _, _, confidence in shapes), default=None)
@@ -106,6 +109,9 @@ async def _write(
         labels += label_rows(picture, (shape.label for _, shape, _ in shapes), predicted=True)
         scores: dict[str, Any] | None = dict(predicted.scores) if predicted and predicted.scores else None
         for number, shape, confidence in shapes:
+            waiting += 1
+            if waiting % SHAPES_AT_ONCE == 0:
+                await work.flush()
             work.predicted.add(
                 PredictedShape(
                     id=new_id(),

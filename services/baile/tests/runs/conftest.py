@@ -146,7 +146,7 @@ def seen(name: str, record: PictureRecord, *, extra: bool) -> PredictedPicture:
     """What a perfect detector with one delusion sees."""
     true = [
         PredictedBox(
-            label=box.label, confidence=0.9 - 0.01 * n, left=box.left, top=box.top, width=box.width,
+            label=box.label, confidence=max(0.1, 0.9 - 0.01 * n), left=box.left, top=box.top, width=box.width,
             height=box.height, index=n,
         )
         for n, box in enumerate(record.boxes)
