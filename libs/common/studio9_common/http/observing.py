@@ -50,7 +50,7 @@ class Observing:
             with following(caller):
                 await self._app(scope, receive, answer)
         else:
-            with self._tracer.span(f"{scope['method']} {scope['path']}", caller, kind="server"):
+            with self._tracer.span(scope["method"], caller, kind="server", path=scope["path"]):
                 await self._app(scope, receive, answer)
 
 
