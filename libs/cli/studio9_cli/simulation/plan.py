@@ -83,6 +83,29 @@ def plan_of(seed: int) -> Plan:
     return Plan(seed, tuple(wishes), tuple(faults), until, names)
 
 
+def contention(seed: int) -> Plan:
+    """Two organisations that want all slots, one of them first and twice as many, while Orions and broker fail."""
+    rng = random.Random(f"contention:{seed}")
+    wishes = [_plain(rng, "acme", rng.uniform(1, 10)) for _ in range(60)]
+    wishes += [_plain(rng, "zeta", rng.uniform(100, 110)) for _ in range(30)]
+    kinds = ("crash_orion", "pause_orion", "broker_restart", "clock_skew")
+    faults = [
+        Fault(
+            kind, rng.uniform(60, 600), "" if kind == "broker_restart" else rng.choice(ORIONS), rng.uniform(5, 60), 1.0
+        )
+        for kind in rng.choices(kinds, k=3)
+    ]
+    names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
+    return Plan(seed, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at)), names=names)
+
+
+def _plain(rng: random.Random, organisation: str, at: float) -> Wish:
+    """A job of about a minute that fits every slot."""
+    made = new_id(now_ms=EPOCH_MS + int(at * 1000), entropy=rng.randbytes(10))
+    parameters = {"epochs": 1, "epoch_s": rng.uniform(50, 60), "endings": ("ok",), "fails_at": 0.5, "stubborn": False}
+    return Wish(made, at, organisation, Spec(kind="evaluate", parameters=parameters), "ok")
+
+
 def _wishes(rng: random.Random) -> list[Wish]:
     wishes: list[Wish] = []
     for _ in range(rng.randint(*JOBS)):

@@ -203,6 +203,7 @@ def settings() -> tuple[OrionSettings, WorkerSettings]:
         lease_s=20 * PACE,
         tick_s=5 * PACE,
         orphan_tick_s=60 * PACE,
+        full_read_s=60 * PACE,
         assigned_s=30 * PACE,
         cancelling_s=25 * PACE,
         cleaning_s=30 * PACE,
