@@ -9,10 +9,13 @@ from studio9_common.contracts.messages import WorkerBeat
 from studio9_common.errors import Studio9Error
 from studio9_worker.agent import Agent
 from studio9_worker.lease import beat_sent
+from studio9_worker.life import AttemptLife
 from studio9_worker.machine import usage
 
 SOON_S = 0.3
 """Least time between two beats."""
+MOST = 150
+"""Attempts of one beat, so that it stays a message; of more, each beat shows the next ones."""
 GENERATION = 1 << 32
 """Beat numbers of one instance of the agent; those of its successors are higher."""
 
@@ -29,6 +32,7 @@ class Beats:
         self._number = generation * GENERATION
         self._announced_from = 0
         self._away = False
+        self._from = 0
 
     def announce(self, catalogue: Mapping[str, Any]) -> None:
         """From now on beats tell what the trainers can do, until one is answered."""
@@ -80,7 +84,7 @@ class Beats:
 
     def _message(self, *, small: bool = False) -> WorkerBeat:
         agent = self._agent
-        attempts = tuple(life.beat(self._number) for life in agent.lives)
+        attempts = tuple(life.beat(self._number) for life in self._shown())
         if small:
             attempts = tuple(one.model_copy(update={"metrics": {}}) for one in attempts)
         unanswered = agent.leases.answered < self._announced_from
@@ -96,3 +100,13 @@ class Beats:
             machine={**usage(), **agent.machine},
             announcement=self._catalogue if unanswered and not small else None,
         )
+
+    def _shown(self) -> list[AttemptLife]:
+        """The attempts that this beat tells of; where they are too many, the others follow soon."""
+        lives = self._agent.lives
+        if len(lives) <= MOST:
+            return lives
+        begin = self._from % len(lives)
+        self._from = begin + MOST
+        self._agent.changed.set()
+        return (lives + lives)[begin : begin + MOST]

@@ -46,7 +46,10 @@ class Slots:
 
     def occupied(self, jobs: Mapping[str, str]) -> tuple[Slot, ...]:
         """The slots as a beat tells them; `jobs` is slot id → job."""
-        return tuple(slot.model_copy(update={"job": jobs.get(slot.id)}) for slot in self.slots)
+        return tuple(
+            slot if jobs.get(slot.id) == slot.job else slot.model_copy(update={"job": jobs.get(slot.id)})
+            for slot in self.slots
+        )
 
 
 def cpu_slots(count: int, labels: tuple[str, ...] = ()) -> Slots:

@@ -1,15 +1,19 @@
-"""What the worker does at the same time: commits that share a sync, commands about different jobs."""
+"""Much at once: commits that share a sync, commands about different jobs, more attempts than a beat holds."""
 
 import asyncio
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.job import Spec
-from studio9_common.contracts.messages import WorkerRun
+from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerRun
 from studio9_common.ids import new_id
 from studio9_common.times import SystemClock
+from studio9_worker.beats import MOST, Beats
 from studio9_worker.lease import AttemptKey
 from studio9_worker.records import AttemptRecord
 from studio9_worker.state import WorkerState
@@ -71,3 +75,24 @@ async def test_turns_are_taken_by_name() -> None:
     await asyncio.gather(*tasks)
     assert order == ["a1", "b1", "a2"]
     assert not turns._locks
+
+
+def test_more_attempts_than_a_beat_holds_are_shown_in_turn() -> None:
+    lives: Any = list(range(3 * MOST + 7))
+    agent: Any = SimpleNamespace(lives=lives, changed=asyncio.Event())
+    beats = Beats(agent, lambda: True, generation=1, instance="i")
+    shown = [beats._shown() for _ in range(4)]
+    assert all(len(one) == MOST for one in shown) and {life for one in shown for life in one} == set(lives)
+    assert agent.changed.is_set(), "the others follow soon"
+    agent.lives = lives[:MOST]
+    assert beats._shown() == agent.lives
+
+
+def test_the_most_attempts_and_slots_of_a_beat_fit_into_a_message() -> None:
+    attempts = tuple(
+        AttemptBeat(job=new_id(), organisation="o" * 36, fence=10, sequence=1 << 40, phase="running", progress=1 / 3)
+        for _ in range(MOST)
+    )
+    slots = tuple(Slot(id=f"cpu-{number}", job=new_id()) for number in range(64))
+    beat = WorkerBeat(worker="w" * 64, instance=new_id(), sequence=1 << 40, slots=slots, attempts=attempts)
+    assert len(encode(beat, source="worker", organisation="system").body) < 64 * 1024

@@ -40,7 +40,7 @@ WARM_UP = 25
 WRITES, PUBLISHES = 1, 3
 """What a dispatch makes durable: the job, written as assigned at once where a slot is free; `job.accepted`,
 `job.queued` and `worker.run`."""
-SLOTS = 256
+SLOTS = 128
 JOBS, QUICK_JOBS = 3_000, 60
 """Jobs of one arm's turn."""
 PAIRS = 3
