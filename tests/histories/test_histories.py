@@ -11,10 +11,11 @@ import pytest
 from studio9_common.contracts.collections import JOBS, job_document, job_of
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import SCHEMA, TERMINAL, Job, Phase, dump, load
-from studio9_common.contracts.messages import MESSAGES
+from studio9_common.contracts.messages import MESSAGES, JobRequested
 from studio9_common.times import parse_time
 from studio9_orion.core import fold
 from studio9_orion.core.fold import BrokenHistory
+from studio9_orion.dispatcher import request_hash
 
 FOLDERS = sorted(Path(__file__).parent.glob("schema-*"))
 
@@ -135,3 +136,12 @@ def test_an_old_message_is_read_and_would_be_written_alike(then: dict[str, Any])
 def test_no_message_of_an_old_version_is_unknown_today() -> None:
     assert {one.values[0]["type"] for one in MESSAGES_THEN} <= set(MESSAGES)
     assert len({one.values[0]["type"] for one in MESSAGES_THEN}) >= 16
+
+
+def test_a_request_that_comes_again_after_an_upgrade_is_the_same_request() -> None:
+    """The hash was frozen with the message; what a later version adds to requests, at its default, must not count."""
+    then = next(one.values[0] for one in MESSAGES_THEN if one.values[0]["type"] == JobRequested.type)
+    request = decode(json.dumps(then).encode()).data
+    assert isinstance(request, JobRequested)
+    assert request_hash(request) == "7363d5f82dc9baa78fce49998908b85e46745fa9aedb5a22609491671078165e"
+    assert request_hash(request.model_copy(update={"priority": 1})) != request_hash(request)

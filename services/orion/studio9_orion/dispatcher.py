@@ -118,6 +118,7 @@ def _told(envelope: Envelope, checkpoints: dict[str, tuple[str, ObjectRef]]) -> 
 
 
 def request_hash(request: JobRequested) -> str:
-    """The same request has the same hash, however often it is sent."""
-    body = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """The same request has the same hash, however often it is sent, and by whichever version: what has its default
+    value does not count, so that a field that a later version adds makes no other request of it."""
+    body = json.dumps(request.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(body.encode()).hexdigest()
