@@ -51,7 +51,8 @@ def worker_settings(folder: Path, **changes: Any) -> WorkerSettings:
     """Settings with small limits, and with which a test does not wait."""
     values: dict[str, Any] = {
         "worker_id": WORKER, "state_dir": folder / "worker", "trainers_python": Path(sys.executable), "threads": 1,
-        "task_command": "/bin/false", "beat_s": 0.4, "poll_s": 0.1, "result_resend_s": 0.3, "stop_grace_s": 1.0,
+        "task_command": "/bin/false", "mount_trainers": True, "beat_s": 0.4, "poll_s": 0.1, "result_resend_s": 0.3,
+        "stop_grace_s": 1.0,
         "output_gib": 0.03125, "task_disk_gib": 0.0625, "task_log_mib": 1.0, "task_flood_mib": 8.0, "sweep_s": 1.0,
     }  # fmt: skip
     return WorkerSettings(**(values | changes))

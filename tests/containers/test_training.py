@@ -33,7 +33,8 @@ async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_py
     image = platform.image if mounted else address(TRAINERS_IMAGE)
     await platform.start_worker(
         hostile=False, runner="container", docker_url=platform.engine.url, task_image=image,
-        installation=platform.owner.installation, mount_trainers=mounted, trainers_python=trainers_python,
+        installation=platform.owner.installation, mount_trainers=mounted,
+        trainers_python=trainers_python if mounted else Path("/nonexistent/python"),
         output_gib=1.0, task_disk_gib=2.0, task_command="",
     )  # fmt: skip
     inputs = (await pages(platform, "train", 8), await pages(platform, "test", 4))

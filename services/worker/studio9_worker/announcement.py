@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studio9_common.errors import Studio9Error
+from studio9_worker.runners.container import ContainerRunner
+from studio9_worker.runners.port import RunnerError
 
 ASK_S = 120.0
 """Importing the trainers' libraries for the first time may take long on a cold disk."""
@@ -41,13 +43,26 @@ async def ask_catalogue(command: Sequence[str]) -> Mapping[str, Any]:
         process.kill()
         await process.wait()
         raise
+    last = complaints.decode(errors="replace").strip().splitlines()[-1:]
+    return _read(command[0], printed, process.returncode, " ".join(last))
+
+
+async def ask_image(runner: ContainerRunner) -> Mapping[str, Any]:
+    """What the image of tasks that bring none prints for `--catalogue`. Raises NoCatalogue."""
+    try:
+        code, printed = await asyncio.to_thread(runner.ask, "--catalogue", within_s=ASK_S)
+    except RunnerError as error:
+        raise NoCatalogue(error.message) from None
+    return _read("task_image", printed, code, "")
+
+
+def _read(program: str, printed: bytes, code: int | None, complaint: str) -> Mapping[str, Any]:
     try:
         catalogue = json.loads(printed)
     except ValueError:
-        last = complaints.decode(errors="replace").strip().splitlines()[-1:]
-        raise NoCatalogue(f"{command[0]} --catalogue printed no JSON: {' '.join(last)}") from None
-    if process.returncode != 0 or not isinstance(catalogue, dict):
-        raise NoCatalogue(f"{command[0]} --catalogue ended with {process.returncode}")
+        raise NoCatalogue(f"{program} --catalogue printed no JSON: {complaint}") from None
+    if code != 0 or not isinstance(catalogue, dict):
+        raise NoCatalogue(f"{program} --catalogue ended with {code}")
     return {key: _without_nulls(value) for key, value in catalogue.items() if value is not None}
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,7 +23,7 @@ from studio9_common.objects.port import Objects
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
 from studio9_worker.agent import Agent
-from studio9_worker.announcement import NoCatalogue, ask_catalogue
+from studio9_worker.announcement import NoCatalogue, ask_catalogue, ask_image
 from studio9_worker.beats import Beats
 from studio9_worker.cache import InputCache
 from studio9_worker.context import Context
@@ -197,11 +197,16 @@ class WorkerService:
         """Asks the trainers what they can do; until they tell, beats go without it."""
         while True:
             try:
-                beats.announce(await ask_catalogue(self._settings.command))
+                beats.announce(await self._catalogue())
                 return
             except NoCatalogue as error:
                 self._log.error("no_catalogue", message=error.message)
                 await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _catalogue(self) -> Mapping[str, Any]:
+        if isinstance(self._runner, ContainerRunner) and not self._settings.mount_trainers:
+            return await ask_image(self._runner)
+        return await ask_catalogue(self._settings.command)
 
     async def _measure(self, agent: Agent, with_gpus: bool) -> None:
         """Keeps what beats tell of the cores and GPUs up to date."""

@@ -15,7 +15,7 @@ from studio9_worker.runners.container import Owner
 from studio9_worker.runners.engine import Container, EngineAway, Image
 from studio9_worker.runners.facts import Verdict, exit_record
 from studio9_worker.runners.port import Launch
-from studio9_worker.runners.sealing import Program, Room, container_body
+from studio9_worker.runners.sealing import Program, Room, container_body, question_body
 from studio9_worker.runners.usage import disk_usage, over
 
 from .conftest import worker_settings
@@ -61,6 +61,15 @@ def test_an_images_volumes_are_not_the_machines_disk(tmp_path: Path) -> None:
 
 def test_an_image_of_the_jobs_own_sees_nothing_of_this_machine(tmp_path: Path) -> None:
     assert {one["Target"].split("/")[1] for one in body(tmp_path)["HostConfig"]["Mounts"]} == {"job"}
+
+
+def test_a_question_is_held_like_a_task(tmp_path: Path) -> None:
+    program = Program(mounts={tmp_path: "/opt/x"})
+    made = question_body(Image("sha256:1"), program, ROOM, ("--catalogue",), {})
+    assert [*made["Entrypoint"], *made["Cmd"]] == ["studio9-task", "--catalogue"]
+    host, task = made["HostConfig"], body(tmp_path)["HostConfig"]
+    assert {name for name, value in host.items() if value != task[name]} == {"Mounts", "NanoCpus"}
+    assert [(one["Target"], one["ReadOnly"]) for one in host["Mounts"]] == [("/opt/x", True)]
 
 
 def container(**given: Any) -> Container:

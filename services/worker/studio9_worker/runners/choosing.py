@@ -44,7 +44,11 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
     if not settings.task_image:
         raise BadInput("Containers need an image for tasks that bring none.", field="task_image")
     engine = Engine(settings.docker_url)
-    image = _image(engine, settings.task_image)
+    try:
+        image, version = _image(engine, settings.task_image), engine.version()
+    except RunnerError:
+        engine.close()
+        raise
     program = mounted_program(settings.trainers_python) if settings.mount_trainers else Program()
     memory = int(memory_bytes() * MEMORY_SHARE / max(1, slots))
     user = TASK_USER if os.geteuid() == 0 else (os.geteuid(), os.getegid())
@@ -57,7 +61,7 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
     )
     logger("worker").info(
         "tasks_in_containers",
-        engine=engine.version(),
+        engine=version,
         image=image.id,
         trainers="mounted" if settings.mount_trainers else "in the image",
         disk="file size and usage polling",

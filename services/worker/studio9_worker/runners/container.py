@@ -26,7 +26,7 @@ from studio9_worker.lease import AttemptKey
 from studio9_worker.runners.engine import Container, Engine, EngineAway, Image
 from studio9_worker.runners.facts import Verdict, exit_record
 from studio9_worker.runners.port import Launch, RunnerError
-from studio9_worker.runners.sealing import Program, Room, container_body
+from studio9_worker.runners.sealing import Program, Room, container_body, question_body
 from studio9_worker.runners.usage import over
 
 DISK_EVERY_S = 2.0
@@ -103,6 +103,21 @@ class ContainerRunner:
                 self.engine.remove(name)
             launch.folder.lock.unlink(missing_ok=True)
             raise
+
+    def ask(self, *arguments: str, within_s: float) -> tuple[int, bytes]:
+        """What the program of jobs without an image answers to these arguments: exit code and standard output.
+
+        Blocks. Raises RunnerError.
+        """
+        name = self._owner.name("question")
+        labels = {f"{LABEL}installation": self._owner.installation, f"{LABEL}question": self._owner.worker}
+        self.engine.remove(name)
+        self.engine.create(name, question_body(self._image, self._program, self._room, arguments, labels))
+        try:
+            self.engine.start(name)
+            return self.engine.answer(name, within_s)
+        finally:
+            self.engine.remove(name)
 
     def _labels(self, launch: Launch) -> dict[str, str]:
         own = {"job": launch.key.job, "fence": launch.key.fence} | {name: getattr(launch, name) for name in LIMITS}

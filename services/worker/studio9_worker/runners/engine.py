@@ -148,6 +148,13 @@ class Engine:
             found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": wanted})
         return [one["Labels"] for one in found]
 
+    def answer(self, name: str, within_s: float) -> tuple[int, bytes]:
+        """Waits for a container's end; its exit code and all that it wrote to its standard output."""
+        with _answers():
+            ended = self._api.wait(name, timeout=within_s)
+            content: bytes = self._api.logs(name, stdout=True, stderr=False)
+        return int(ended["StatusCode"]), content
+
     def output(self, name: str) -> str:
         """The last lines that the container's first process wrote."""
         with _answers():

@@ -5,7 +5,7 @@ processes, processor, file size and shared memory. Of the machine it sees its ow
 scratch, events and log) and what its program is made of. HOME, caches and /tmp are in memory, within its limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from studio9_worker.runners.threads import thread_variables
 JOB = TaskFolder(Path("/job"))
 """The task's folder as the task sees it."""
 MIB, GIB = 1 << 20, 1 << 30
+CORE = 1_000_000_000
+"""A core, in the engine's unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,39 @@ class Room:
 def container_body(
     launch: Launch, image: Image, program: Program, room: Room, labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The body of the Engine API's `POST /containers/create`."""
-    memory = launch.memory_bytes or room.memory_bytes
-    ulimits = [_ulimit("core", 0)] + ([] if launch.file_bytes is None else [_ulimit("fsize", launch.file_bytes)])
+    """The body of the Engine API's `POST /containers/create` for a task."""
+    shim = [program.python, "-P", "-m", "studio9_task.contained", *shim_options(_limits(launch)), str(JOB.root), "--"]
+    body = _sealed(image, room, [*shim, *program.command, str(JOB.root)], environment(launch, program), labels)
+    host = body["HostConfig"]
+    if launch.memory_bytes is not None:
+        host |= {"Memory": launch.memory_bytes, "MemorySwap": launch.memory_bytes}
+    if launch.file_bytes is not None:
+        host["Ulimits"] += [_ulimit("fsize", launch.file_bytes)]
+    host["NanoCpus"] = launch.threads * CORE
+    host["Mounts"] = _job_mounts(launch.folder) + _mounts(program)
+    host["DeviceRequests"] = _gpus(launch.gpus)
+    return body | {"WorkingDir": str(JOB.root)}
+
+
+def question_body(
+    image: Image, program: Program, room: Room, arguments: Sequence[str], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The same for a program that is asked something and answers on its standard output."""
+    body = _sealed(image, room, [*program.command, *arguments], {"HOME": "/tmp", **program.environment}, labels)
+    body["HostConfig"]["Mounts"] = _mounts(program)
+    return body
+
+
+def _sealed(
+    image: Image, room: Room, command: list[str], variables: Mapping[str, str], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """What holds every container."""
     return {
         "Image": image.id,
-        "Entrypoint": [program.python, "-P", "-m", "studio9_task.contained"],
-        "Cmd": [*shim_options(_limits(launch)), str(JOB.root), "--", *program.command, str(JOB.root)],
+        "Entrypoint": command[:1],
+        "Cmd": command[1:],
         "User": "{}:{}".format(*room.user),
-        "WorkingDir": str(JOB.root),
-        "Env": [f"{name}={value}" for name, value in environment(launch, program).items()],
+        "Env": [f"{name}={value}" for name, value in variables.items()],
         "Labels": dict(labels),
         "NetworkDisabled": True,
         "Healthcheck": {"Test": ["NONE"]},
@@ -67,19 +92,17 @@ def container_body(
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
-            "Memory": memory,
-            "MemorySwap": memory,
+            "Memory": room.memory_bytes,
+            "MemorySwap": room.memory_bytes,
             "PidsLimit": room.processes,
-            "NanoCpus": launch.threads * 1_000_000_000,
+            "NanoCpus": CORE,
             "CpuShares": 512,
             "OomScoreAdj": 500,
             "ShmSize": room.shm_bytes,
-            "Ulimits": ulimits,
+            "Ulimits": [_ulimit("core", 0)],
             "Tmpfs": _tmpfs(room, image),
-            "Mounts": _mounts(launch.folder, program),
-            "DeviceRequests": _gpus(launch.gpus),
-            # Of the first process alone; the task's own output goes to its folder.
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": "256k", "max-file": "1"}},
+            # Of the first process alone; a task's own output goes to its folder.
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
             "RestartPolicy": {"Name": "no"},
         },
     }
@@ -121,11 +144,14 @@ def _tmpfs(room: Room, image: Image) -> dict[str, str]:
     return {"/tmp": f"{options}{room.tmp_bytes}"} | dict.fromkeys(image.volumes, f"{options}{MIB}")
 
 
-def _mounts(folder: TaskFolder, program: Program) -> list[dict[str, Any]]:
+def _job_mounts(folder: TaskFolder) -> list[dict[str, Any]]:
     writable = (folder.outputs, folder.scratch, folder.events, folder.log)
     job = [_mount(folder.root, str(JOB.root), read_only=True)]
-    job += [_mount(path, str(JOB.root / path.relative_to(folder.root)), read_only=False) for path in writable]
-    return job + [_mount(here, there, read_only=True) for here, there in program.mounts.items()]
+    return job + [_mount(path, str(JOB.root / path.relative_to(folder.root)), read_only=False) for path in writable]
+
+
+def _mounts(program: Program) -> list[dict[str, Any]]:
+    return [_mount(here, there, read_only=True) for here, there in program.mounts.items()]
 
 
 def _mount(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:
