@@ -7,7 +7,6 @@ from studio9_cli.simulation.substitutes import Substitute, module
 from studio9_worker.admission import Verdict
 from studio9_worker.agent import Agent
 from studio9_worker.life import AttemptLife
-from studio9_worker.slots import Slots
 
 _agent = module("studio9_worker.agent")
 
@@ -71,18 +70,7 @@ def stop_without_effect() -> list[Substitute]:
     return [(SimRunner, "stop", stop)]
 
 
-def slots_shared() -> list[Substitute]:
-    """The worker gives a slot away that is in use."""
-    known = Slots.fitting
-
-    def fitting(self: Slots, needs: Any, taken: Any) -> Any:
-        return known(self, needs, ()) or known(self, needs, taken)
-
-    return [(Slots, "fitting", fitting)]
-
-
 PLANTS = (
-    slots_shared,
     result_forgotten_once_sent,
     tombstones_ignored,
     stop_not_heard,
