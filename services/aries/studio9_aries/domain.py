@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from studio9_common.contracts.collections import COLLECTIONS, JOBS, job_document, job_of
+from studio9_common.contracts.collections import COLLECTIONS, JOBS, job_fields, job_of
 from studio9_common.contracts.documents import BulkItem
 from studio9_common.documents.port import Index, Stored, Where, Write
 from studio9_common.errors import BadInput, Forbidden, NotFound, Studio9Error
@@ -111,7 +111,7 @@ def _check_job(id: str, body: Mapping[str, Any]) -> None:
         raise BadInput(f"{name}: {first['msg']}", field=name) from None
     if job.id != id:
         raise BadInput("the job has another id", field="job.id", value=job.id)
-    expected = job_document(job)
+    expected = job_fields(job)
     for name in JOBS.fields:
         if name != "job" and body.get(name) != expected.get(name):
             raise BadInput(

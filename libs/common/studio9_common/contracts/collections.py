@@ -95,6 +95,11 @@ COLLECTIONS: dict[str, Index] = {
 
 def job_document(job: Job) -> dict[str, Any]:
     """The stored form of a job: what is searched at the top, the whole in `job`."""
+    return {**job_fields(job), "job": dump(job)}
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """What a job is searched by; it follows from the job alone."""
     current = job.attempts[-1] if job.attempts and job.attempts[-1].ended_at is None else None
     body = {
         "organisation": job.organisation,
@@ -115,7 +120,6 @@ def job_document(job: Job) -> dict[str, Any]:
         "updated_at": job.updated_at,
         "queued_at": job.queued_at,
         "ended_at": job.ended_at,
-        "job": dump(job),
     }
     return {key: value for key, value in body.items() if value is not None}
 
