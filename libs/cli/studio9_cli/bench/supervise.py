@@ -176,7 +176,7 @@ async def _until_running(workers: Workers, store: AriesClient, count: int) -> No
     async with asyncio.timeout(START_S):
         while True:
             await asyncio.sleep(0.5)
-            if workers.running() == count and await store.count("jobs", running, fresh=True) == count:
+            if workers.running() >= count and await store.count("jobs", running, fresh=True) == count:
                 return
 
 
