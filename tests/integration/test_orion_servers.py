@@ -29,12 +29,12 @@ from studio9_common.contracts.messages import (
     WorkerRun,
 )
 from studio9_common.contracts.reasons import reason
+from studio9_common.contracts.waiting import why_waiting
 from studio9_common.documents.elasticsearch import ElasticsearchDocuments
 from studio9_common.ids import new_id
 from studio9_common.objects.local import LocalObjects
 from studio9_common.tokens import TokenKeys
 from studio9_orion.app import build
-from studio9_orion.scheduler.snapshot import why_waiting
 from studio9_orion.settings import OrionSettings
 
 
