@@ -232,6 +232,22 @@ def test_the_ledger_is_made_of_its_records_alone(tmp_path: Path) -> None:
     assert page == ledger.ledger(records(tmp_path))
 
 
+def test_the_ledger_tells_what_the_simulation_did(tmp_path: Path) -> None:
+    run = {
+        "date": "2026-11-21T12:00:00Z", "commit": "unknown", "seed": 5, "runs": 10, "simulated_hours": 10.5, "lost": 1,
+        "doubled": 0, "stuck": 0, "leaked": 0, "broken": 0, "pairs_reached": 70, "legal_pairs": 63,
+        "legal_pairs_reached": 47, "faults": {"cut": {"injected": 7, "took_effect": 6}},
+        "failures": [{"seed": 8, "problems": ["1.0 s lost job-1: gone"]}],
+    }  # fmt: skip
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(run))
+    page = ledger.ledger(records(tmp_path))
+    assert "| 2026-11-21 | unknown | 5 | 10 | 10.5 | 1 | 0 | 0 | 0 | 0 | 70, 47 of 63 legal |" in page
+    assert "| **all** |  |  | 20 | 21.0 | 2 | 0 | 0 | 0 | 0 |  |" in page
+    assert "- `8`: 1.0 s lost job-1: gone" in page
+    assert "| cut | 14 | 12 |" in page
+
+
 def test_each_report_is_known_by_what_it_holds() -> None:
     assert kind_of({"plants": []}) == "plants"
     assert kind_of({"simulated_hours": 1.0}) == "simulate"

@@ -2,6 +2,7 @@
 make the same page.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,17 +60,31 @@ def ledger(found: Mapping[Kind, Sequence[Record]]) -> str:
 def _simulated(runs: Sequence[Record]) -> str:
     if not runs:
         return MISSING + "\n"
-    counts = ("runs", "simulated_hours", "pairs_reached", "lost", "doubled", "stuck", "leaked", "broken")
-    rows = [[_day(run), _commit(run), run["seed"], *(run[name] for name in counts)] for run in runs]
-    total: list[object] = ["**all**", "", ""]
-    for name in counts:
-        total.append("" if name == "pairs_reached" else round(sum(run[name] for run in runs), 2))
-    head = ["date", "commit", "first seed", "runs", "simulated hours", "state × event pairs", *counts[3:]]
+    counts = ("runs", "simulated_hours", "lost", "doubled", "stuck", "leaked", "broken")
+    rows = [[_day(run), _commit(run), run["seed"], *(run[name] for name in counts), _pairs(run)] for run in runs]
+    total: list[object] = ["**all**", "", "", *(round(sum(run[name] for run in runs), 2) for name in counts), ""]
+    head = ["date", "commit", "first seed", "runs", "simulated hours", *counts[2:], "pairs of state and event reached"]
+    failures = [(one["seed"], problem) for run in runs for one in run["failures"] for problem in one["problems"]]
     told = table(head, [*rows, total])
-    failures = [
-        (failure["seed"], problem) for run in runs for failure in run["failures"] for problem in failure["problems"]
-    ]
-    return told + _listed("Seeds that failed", (f"`{seed}`: {problem}" for seed, problem in failures))
+    told += _listed("Seeds that failed", (f"`{seed}`: {problem}" for seed, problem in failures))
+    return told + _injected(runs)
+
+
+def _pairs(run: Record) -> str:
+    legal = f", {run['legal_pairs_reached']} of {run['legal_pairs']} legal" if "legal_pairs" in run else ""
+    return f"{run['pairs_reached']}{legal}"
+
+
+def _injected(runs: Sequence[Record]) -> str:
+    """By kind of fault: how many, and how many of them broke something."""
+    injected: Counter[str] = Counter()
+    effective: Counter[str] = Counter()
+    for run in runs:
+        for kind, found in run.get("faults", {}).items():
+            injected[kind] += found["injected"]
+            effective[kind] += found["took_effect"]
+    rows = [[kind, injected[kind], effective[kind]] for kind in sorted(injected)]
+    return "\n" + table(["fault", "injected", "took effect"], rows) if rows else ""
 
 
 def _plants(runs: Sequence[Record]) -> str:

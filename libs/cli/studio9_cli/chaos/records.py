@@ -16,7 +16,7 @@ from studio9_common.errors import BadInput
 FOLDER = "docs/operations/records"
 Kind = Literal["simulate", "plants", "chaos", "recover"]
 KINDS: tuple[Kind, ...] = ("simulate", "plants", "chaos", "recover")
-LEFT_OUT = frozenset({"stories", "state_event_pairs", "processes"})
+LEFT_OUT = frozenset({"stories", "state_event_pairs", "processes", "legal_pairs_missed"})
 """What a ledger does not need of a report."""
 
 Record = Mapping[str, Any]
