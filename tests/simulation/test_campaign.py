@@ -9,7 +9,7 @@ from studio9_cli.simulation.campaign import SORTS, find_plants, simulate
 from studio9_cli.simulation.plants.catalogue import plants
 
 RUNS, WITHIN_S = 2_000, 290.0
-LEAST = 100
+LEAST = 50
 """So many runs any machine makes in that time."""
 MORE = 6_000
 
@@ -26,7 +26,7 @@ def test_nothing_is_lost_doubled_stuck_or_leaked() -> None:
     print(f"{report['runs']} runs in {report['seconds']} s; never reached: {report['legal_pairs_missed']}")
     held(report)
     assert report["runs"] >= LEAST
-    assert report["legal_pairs_reached"] > 0.6 * report["legal_pairs"]
+    assert report["legal_pairs_reached"] > 0.5 * report["legal_pairs"]
 
 
 def test_a_campaign_ends_when_its_time_is_over() -> None:
