@@ -12,7 +12,7 @@ OVER_ALL = {
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
     "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "watching.py", "metrics.py",
 }  # fmt: skip
-"""Who signs in has no organisation yet; buckets and the catalogue belong to none; background work and metrics are for all."""
+"""Whoever signs in has none yet; buckets and the catalogue belong to none; background work and metrics are of all."""
 
 
 def modules() -> dict[str, ast.Module]:
