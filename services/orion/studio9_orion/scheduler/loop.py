@@ -136,7 +136,7 @@ class Scheduler:
         view, now = self._view, self._shell.clock.now()
         led = self._leader.epoch and self._led == self._leader.epoch
         new = {job.id: job for job in jobs if job.phase is Phase.queued and job.id not in view.held}
-        if not led or not new or self._lock.locked() or view.queue:
+        if not led or not new or view.queue:  # while a pass assigns, what it assigns is still in the queue
             return {}
         for job in new.values():
             view.note(job, now)
