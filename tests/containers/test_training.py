@@ -5,13 +5,13 @@ deploy/trainers.Dockerfile, 6 GB), the same runs from that.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from studio9_cli.demo.digits import build_pages
-from studio9_cli.pytest_servers import address
 from studio9_common.contracts.job import Input, ObjectRef, Spec
 from studio9_common.contracts.messages import WorkerRun
 from studio9_common.contracts.predictions import AttemptManifest
@@ -30,7 +30,9 @@ TRAINED_S = 400.0
 @pytest.mark.parametrize("trainers", ["mounted", "in_the_image"])
 async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_python: Path, trainers: str) -> None:
     mounted = trainers == "mounted"
-    image = platform.image if mounted else address(TRAINERS_IMAGE)
+    image = platform.image if mounted else os.environ.get(TRAINERS_IMAGE)
+    if not image:
+        pytest.skip(f"{TRAINERS_IMAGE} names no image of the trainers (deploy/trainers.Dockerfile makes one, 6 GB)")
     await platform.start_worker(
         hostile=False, runner="container", docker_url=platform.engine.url, task_image=image,
         installation=platform.owner.installation, mount_trainers=mounted,
