@@ -171,7 +171,7 @@ class Cluster(RuleBasedStateMachine):
         for name, organisation in held:
             active.setdefault(name, set()).add(organisation)
         later = self.usage.later(self.now.timestamp(), self.spent, waiting, shares)
-        self.usage, self.active = later.joined(self.active, active, shares), active
+        self.usage, self.active = later.joined(self.active, active), active
         self.spent.clear()
         return replace(shares, usage=self.usage.values)
 

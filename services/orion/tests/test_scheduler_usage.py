@@ -31,10 +31,10 @@ def test_use_counts_while_others_wait_and_decays() -> None:
 def test_whoever_comes_anew_brings_neither_credit_nor_debt() -> None:
     usage = Usage(0.0, {A: 100.0, B: 120.0, C: 900.0})
     there, more = {"cpu": {"a", "b"}}, {"cpu": {"a", "b", "c", "d"}}
-    joined = usage.joined(there, more, Shares()).values
+    joined = usage.joined(there, more).values
     assert (joined[C], joined["cpu", "d"]) == (120.0, 100.0)
-    assert usage.joined({}, {"cpu": {"c"}}, Shares()).values[C] == 0.0, "a class that was empty begins at nothing"
-    assert usage.joined(there, there, Shares()).values == usage.values
+    assert usage.joined({}, {"cpu": {"c"}}).values[C] == 0.0, "a class that was empty begins at nothing"
+    assert usage.joined(there, there).values == usage.values
 
 
 class Hours:
@@ -83,7 +83,7 @@ class Hours:
         shares = Shares(weights=self.weights, held=held)
         waiting = {"cpu": set(self.queues.organisations("cpu"))}
         active = {"cpu": waiting["cpu"] | {name for _, name in held}}
-        self.usage = self.usage.later(self.now, self.spent, waiting, shares).joined(self.active, active, shares)
+        self.usage = self.usage.later(self.now, self.spent, waiting, shares).joined(self.active, active)
         self.active = active
         self.spent.clear()
         place = Place("w", total=self.slots, free=self.free)
@@ -116,3 +116,20 @@ def test_over_any_hour_use_follows_the_shares(weights: Any, slots: int, lengths:
         total, weight = sum(used.values()), sum(weights[name] for name in names)
         for name in names:
             assert abs(used[name] - total * weights[name] / weight) <= longest * slots, (names, used)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_invariant_holds_for_whatever_organisations_there_are(seed: int) -> None:
+    rng = random.Random(seed)
+    names = "abcd"[: rng.randint(2, 4)]
+    weights = {name: rng.choice([0.5, 1.0, 1.0, 2.0, 5.0]) for name in names}
+    slots = rng.randint(1, 10)
+    least = {name: rng.choice([20.0, 60.0, 300.0]) for name in names}
+    lengths = {name: (value, value * rng.choice([1, 2, 5])) for name, value in least.items()}
+    hours = Hours(weights, slots, lengths)
+    for hour in range(1, 4):
+        there = sorted(rng.sample(names, rng.randint(1, len(names))))
+        used = hours.run("".join(there), hour * 3_600.0)
+        total, weight = sum(used.values()), sum(weights[name] for name in there)
+        bound = slots * max(length for _, length in lengths.values())
+        assert all(abs(used[name] - total * weights[name] / weight) <= bound for name in there), (used, weights)

@@ -12,7 +12,7 @@ from studio9_orion.scheduler.model import Assignment, Candidate, Order, Plan, Sh
 from studio9_orion.scheduler.queues import Group, Queues
 from studio9_orion.scheduler.rooms import Rooms
 
-CHARGE_S = 60.0
+CHARGE_S = 10.0
 """What a held slot counts as use beforehand: otherwise whoever asks first would get all slots of one moment."""
 NO_END = 1 << 30
 

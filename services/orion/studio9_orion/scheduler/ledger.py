@@ -29,7 +29,7 @@ class Ledger:
         was not then has come anew."""
         self._usage = self._usage.later(now.timestamp(), spent, waiting, shares)
         if self._active is not None:
-            self._usage = self._usage.joined(self._active, active, shares)
+            self._usage = self._usage.joined(self._active, active)
         self._active = active
         return replace(shares, usage=self._usage.values)
 

@@ -8,7 +8,6 @@ are there, and a class in which nobody was begins at nothing (docs/decisions/000
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from studio9_orion.scheduler.fair import CHARGE_S
 from studio9_orion.scheduler.model import Share, Shares
 
 HALF_LIFE_S = 3_600.0
@@ -46,7 +45,7 @@ class Usage:
                 values[key] = values.get(key, 0.0) + seconds / shares.weight_of(key[1])
         return Usage(at, {key: value for key, value in values.items() if value > FORGOTTEN})
 
-    def joined(self, before: Active, now: Active, shares: Shares) -> "Usage":
+    def joined(self, before: Active, now: Active) -> "Usage":
         """The use after organisations came: those that are active `now` and were not `before`."""
         values = dict(self.values)
         for name, organisations in now.items():
@@ -54,12 +53,8 @@ class Usage:
             new = [one for one in organisations if one not in there]
             if not new:
                 continue
-            known = [_share(values, shares, (name, one)) for one in there if one in organisations]
+            known = [values.get((name, one), 0.0) for one in there if one in organisations]
             low, high = (min(known), max(known)) if known else (0.0, 0.0)
             for one in new:
                 values[name, one] = min(max(values.get((name, one), 0.0), low), high)
         return Usage(self.at, values)
-
-
-def _share(values: Mapping[Share, float], shares: Shares, key: Share) -> float:
-    return values.get(key, 0.0) + CHARGE_S * shares.held.get(key, 0) / shares.weight_of(key[1])
