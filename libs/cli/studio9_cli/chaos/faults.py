@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from studio9_cli.chaos.plan import BUSIEST, LINKS, ORIONS, SERVERS, WORKERS, Fault
 from studio9_cli.chaos.platform import Platform
 from studio9_cli.chaos.servers import Restartable, Server
+from studio9_cli.chaos.services import task_processes
 
+WAIT_TRIES, WAIT_S = 20, 0.25
 TOXIC = frozenset({"slow", "narrow", "hang", "cut"})
 
 
@@ -20,7 +22,7 @@ class Faults:
 
     async def begin(self, fault: Fault) -> bool:
         """Breaks it; False if another fault has the target."""
-        names = await asyncio.to_thread(self._names, fault)
+        names = await self._names(fault)
         if any(set(names) & set(others) for others in self._held.values()):
             return False
         self._held[fault] = names
@@ -75,7 +77,7 @@ class Faults:
         platform = self._platform
         return [platform.server(name) if name in SERVERS else platform.services.instances[name] for name in names]
 
-    def _names(self, fault: Fault) -> tuple[str, ...]:
+    async def _names(self, fault: Fault) -> tuple[str, ...]:
         """The instances, servers or links that a fault takes."""
         match fault.target:
             case "orions":
@@ -83,11 +85,20 @@ class Faults:
             case "workers":
                 return WORKERS
             case target if target == BUSIEST:
-                return (max(WORKERS, key=self._attempts),)
+                return (await self._busiest(),)
             case target if target.startswith("all:"):
                 return tuple(":".join(link) for link in LINKS if link[1] == target.partition(":")[2])
         return (fault.target,)
 
-    def _attempts(self, worker: str) -> int:
-        folder = self._platform.services.jobs_folder(worker)
-        return len(list(folder.iterdir())) if folder.is_dir() else 0
+    async def _busiest(self) -> str:
+        """The worker with most processes of tasks; waits a little for one that has any."""
+        for _ in range(WAIT_TRIES):
+            counts = await asyncio.to_thread(self._tasks)
+            if any(counts.values()):
+                break
+            await asyncio.sleep(WAIT_S)
+        return max(counts, key=lambda worker: counts[worker])
+
+    def _tasks(self) -> dict[str, int]:
+        services = self._platform.services
+        return {worker: len([*task_processes(services.jobs_folder(worker))]) for worker in WORKERS}

@@ -20,7 +20,7 @@ LINKS = (
 Ending = Literal["ok", "user_error", "stubborn"]
 OUTAGE_S = 60.0
 BUSIEST = "busiest worker"
-"""A target that is chosen when the fault begins: the worker with most attempts, or the tasks that die are none."""
+"""A target that is chosen when the fault begins: the worker with most tasks, or those that die would often be none."""
 FIRST_S, GAP_S = 6.0, 5.0
 """Before the first fault, so that it finds jobs at work; at most between the end of one and the next."""
 TOGETHER = 0.2
