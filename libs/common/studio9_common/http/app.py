@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
 from studio9_common.health import Check, Liveness, Readiness
@@ -77,6 +78,11 @@ def create_app(
     async def framework(_: Request, error: HTTPException) -> JSONResponse:
         body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code}
         return JSONResponse(body, error.status_code, error.headers, PROBLEM)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        """The caller hung up while it sent its body: no failure of ours, and nobody reads the answer."""
+        return Response(status_code=400)
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> JSONResponse:
