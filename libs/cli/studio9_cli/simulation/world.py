@@ -4,6 +4,7 @@ import gc
 import hashlib
 import random
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,13 +134,16 @@ class World:
         self.loop.closing = True
         silent, sys.unraisablehook = sys.unraisablehook, lambda _: None
         try:
-            for node in self.nodes:
-                node.dead = True
-                node.tasks.clear()
-            self.loop.clear()
-            self.processes.clear()
-            self.nodes.clear()
-            gc.collect()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # what a paused process never began
+                for node in self.nodes:
+                    node.dead = True
+                    node.held.clear()
+                    node.tasks.clear()
+                self.loop.clear()
+                self.processes.clear()
+                self.nodes.clear()
+                gc.collect()
         finally:
             sys.unraisablehook = silent
 
