@@ -76,6 +76,10 @@ class Requester(Process):
             context={},
         )
         self.asked.add(wish.id)
+        await self._request(request, wish)
+
+    async def _request(self, request: JobRequested, wish: Wish) -> None:
+        """Asks until the job is accepted."""
         while wish.id not in self.accepted:
             await self._send(request, wish)
             await asyncio.sleep(ASK_AGAIN_S)

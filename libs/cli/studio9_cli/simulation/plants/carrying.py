@@ -1,8 +1,10 @@
 """Planted bugs in the shell, the store and the bus: how decisions become durable and are told."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from studio9_cli.simulation.people import ASK_AGAIN_S, Requester
 from studio9_cli.simulation.substitutes import Substitute
 from studio9_common.clients.aries import BulkItem
 from studio9_common.contracts.collections import JOBS, job_document
@@ -53,7 +55,8 @@ def result_failure_swallowed() -> list[Substitute]:
 
 
 def acknowledged_before_the_effect() -> list[Substitute]:
-    """Hole 3: messages are acknowledged on arrival; a crash or an outage of the store loses them."""
+    """Hole 3: messages are acknowledged on arrival; a crash or an outage of the store loses them. Whoever asks trusts
+    the broker's word, as the original's callers do; ours ask until the job is accepted, which would hide it."""
     known = Dispatcher.handle
 
     async def handle(self: Dispatcher, deliveries: Sequence[Any]) -> None:
@@ -64,7 +67,11 @@ def acknowledged_before_the_effect() -> list[Substitute]:
         except Unavailable:
             return
 
-    return [(Dispatcher, "handle", handle)]
+    async def request(self: Requester, request: Any, wish: Any) -> None:
+        while not await self._send(request, wish):  # noqa: ASYNC110 - it is the trying again that takes time
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    return [(Dispatcher, "handle", handle), (Requester, "_request", request)]
 
 
 def no_supervision_after_restart() -> list[Substitute]:
