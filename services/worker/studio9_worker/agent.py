@@ -35,7 +35,7 @@ class Agent:
         self._lives: dict[AttemptKey, AttemptLife] = {}
         self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
         self._admitting = Turns()
-        self._reserved: dict[AttemptKey, str] = {}
+        self._reserved: dict[AttemptKey, tuple[str, ...]] = {}
         """The slots of attempts that are being written down."""
         self._log = context.log
 
@@ -46,8 +46,9 @@ class Agent:
 
     def occupied(self) -> dict[str, str]:
         """Slot id → job, for the slots in use."""
-        reserved = {slot: key.job for key, slot in self._reserved.items()}
-        return reserved | {life.record.slot: life.record.key.job for life in self.lives if life.holds_slot}
+        reserved = {slot: key.job for key, slots in self._reserved.items() for slot in slots}
+        held = [life.record for life in self.lives if life.holds_slot]
+        return reserved | {slot: record.key.job for record in held for slot in record.slots}
 
     async def recover(self) -> None:
         """Takes up every attempt that an earlier agent left, where it is now."""
@@ -64,38 +65,37 @@ class Agent:
         async with self._admitting.of(key.job):
             seen = await self.context.state.seen(key.job)
             older = [life for other, life in self._lives.items() if other.job == key.job and other.fence < key.fence]
-            slot = self._slot(message, older)
+            slots = self._slots(message, older)
             verdict = judge(
                 key.fence,
                 highest=seen.highest,
                 cancelled=seen.cancelled,
                 here=key in self._lives,
-                slot=slot is not None,
+                slot=bool(slots),
             )
-            if verdict is Verdict.accept and slot is not None:
-                self._reserved[key] = slot
+            if verdict is Verdict.accept:
+                self._reserved[key] = slots
                 try:
                     for life in older:
                         await life.stop("superseded")
-                    record = AttemptRecord(key, organisation, slot, message, "staging", traceparent=traceparent)
+                    record = AttemptRecord(key, organisation, slots, message, "staging", traceparent=traceparent)
                     await self.context.state.accept(record, self.context.clock.now())
                     self._begin(record, message.lease_s)
                 finally:
                     del self._reserved[key]
-                self._log.info("attempt_accepted", job=key.job, fence=key.fence, slot=slot, organisation=organisation)
+                self._log.info("attempt_accepted", job=key.job, fence=key.fence, slots=slots, organisation=organisation)
                 self.changed.set()
             elif verdict is not Verdict.duplicate:
                 await self._refuse(message, organisation, verdict)
 
-    def _slot(self, message: WorkerRun, older: list[AttemptLife]) -> str | None:
-        """A free slot, or the one of the attempt that this one supersedes."""
+    def _slots(self, message: WorkerRun, older: list[AttemptLife]) -> tuple[str, ...]:
+        """Free slots, or those of the attempt that this one supersedes; empty: there is no room."""
         for life in older:
             if life.holds_slot:
-                return life.record.slot
+                return life.record.slots
         if self.draining:
-            return None
-        free = self.slots.fitting(message.spec.requirements, self.occupied())
-        return free.id if free is not None else None
+            return ()
+        return tuple(slot.id for slot in self.slots.fitting(message.spec.requirements, self.occupied()))
 
     async def _refuse(self, message: WorkerRun, organisation: str, verdict: Verdict) -> None:
         key = AttemptKey(message.job, message.fence)
@@ -153,7 +153,7 @@ class Agent:
 
     def _begin(self, record: AttemptRecord, lease_s: float) -> None:
         key = record.key
-        before = [life for life in self.lives if life.holds_slot and life.record.slot == record.slot]
+        before = [life for life in self.lives if life.holds_slot and set(life.record.slots) & set(record.slots)]
         life = AttemptLife(self.context, record, self.changed.set)
         self._lives[key] = life
         self.leases = granted(self.leases, key, lease_s, self.context.clock.monotonic())

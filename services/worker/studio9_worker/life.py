@@ -195,8 +195,8 @@ class AttemptLife:
 
     @property
     def _gpus(self) -> tuple[str, ...]:
-        device = self._context.devices.get(self.record.slot)
-        return () if device is None else (device,)
+        devices = self._context.devices
+        return tuple(devices[slot] for slot in self.record.slots if slot in devices)
 
     async def _follow(self) -> TaskState:
         uploads = asyncio.create_task(self._checkpoints.run(), name=f"checkpoints-{self.record.key.job}")

@@ -28,7 +28,8 @@ class AttemptRecord:
 
     key: AttemptKey
     organisation: str
-    slot: str
+    slots: tuple[str, ...]
+    """One, or one for each of its GPUs."""
     run: WorkerRun
     phase: AttemptPhase
     stop: StopCause | None = None

@@ -28,21 +28,18 @@ class Slots:
         )
         return replace(self, slots=now)
 
-    def fitting(self, needs: Requirements, taken: Iterable[str]) -> Slot | None:
-        """A free slot for these requirements; one without a GPU is preferred where none is asked for.
-
-        `taken` are the ids of the slots in use. A slot has one GPU; a job that asks for more fits nowhere here.
-        """
-        if not set(needs.labels) <= set(self.labels) or needs.gpus > 1:
-            return None
+    def fitting(self, needs: Requirements, taken: Iterable[str]) -> tuple[Slot, ...]:
+        """Free slots for these requirements, one for each GPU, the smallest that will do; none where it does not fit.
+        A slot without a GPU is preferred where none is asked for. `taken` are the ids of the slots in use."""
+        if not set(needs.labels) <= set(self.labels):
+            return ()
         in_use = set(taken)
         free = [slot for slot in self.slots if slot.id not in in_use]
         if needs.gpus:
-            with_gpu = (
-                slot for slot in free if slot.kind == "gpu" and slot.gpu_memory_free_gib >= needs.gpu_memory_gib
-            )
-            return min(with_gpu, key=lambda slot: slot.gpu_memory_gib, default=None)
-        return min(free, key=lambda slot: slot.kind == "gpu", default=None)
+            fit = [slot for slot in free if slot.kind == "gpu" and slot.gpu_memory_free_gib >= needs.gpu_memory_gib]
+            fit.sort(key=lambda slot: slot.gpu_memory_gib)
+            return tuple(fit[: needs.gpus]) if len(fit) >= needs.gpus else ()
+        return tuple(sorted(free, key=lambda slot: slot.kind == "gpu")[:1])
 
     def occupied(self, jobs: Mapping[str, str]) -> tuple[Slot, ...]:
         """The slots as a beat tells them; `jobs` is slot id → job."""

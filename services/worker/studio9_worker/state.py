@@ -110,7 +110,7 @@ class WorkerState:
                     job,
                     fence,
                     record.organisation,
-                    record.slot,
+                    " ".join(record.slots),
                     record.run.model_dump_json(),
                     record.phase,
                     record.traceparent,
@@ -259,7 +259,7 @@ def _record(row: tuple[Any, ...]) -> AttemptRecord:
     return AttemptRecord(
         key=AttemptKey(job, fence),
         organisation=organisation,
-        slot=slot,
+        slots=tuple(slot.split()),
         run=WorkerRun.model_validate_json(run),
         phase=phase,
         stop=stop,

@@ -11,15 +11,14 @@ def test_each_gpu_is_a_slot_with_its_own_device() -> None:
     slots = machine_slots(1, TWO, ("fast",))
     assert [slot.id for slot in slots.slots] == ["cpu-0", "gpu-0", "gpu-1"]
     assert slots.devices == {"gpu-0": "GPU-a", "gpu-1": "MIG-b"}
-    found = slots.fitting(Requirements(gpus=1, gpu_memory_gib=20.0), ())
-    assert found is not None
+    (found,) = slots.fitting(Requirements(gpus=1, gpu_memory_gib=20.0), ())
     assert (found.id, found.gpu_memory_gib) == ("gpu-0", 80.0)
 
 
 def test_free_memory_is_what_was_measured_last() -> None:
     slots = machine_slots(1, TWO).measured((Gpu("GPU-a", 80.0, 3.0),))
     assert [slot.gpu_memory_free_gib for slot in slots.slots] == [0.0, 3.0, 0.0]
-    assert slots.fitting(Requirements(gpus=1, gpu_memory_gib=20.0), ()) is None
+    assert slots.fitting(Requirements(gpus=1, gpu_memory_gib=20.0), ()) == ()
     assert slots.devices == {"gpu-0": "GPU-a", "gpu-1": "MIG-b"}
 
 

@@ -55,18 +55,19 @@ def test_slots_fit_by_label_kind_and_free_memory() -> None:
     big = Slot(id="gpu-1", kind="gpu", gpu_memory_gib=80, gpu_memory_free_gib=80)
     slots = Slots((big, gpu, Slot(id="cpu-0")), ("lab",))
 
-    def fitting(taken: set[str] = frozenset(), **needs: Any) -> str | None:  # type: ignore[assignment]
-        found = slots.fitting(Requirements(**needs), taken)
-        return found.id if found else None
+    def fitting(taken: set[str] = frozenset(), **needs: Any) -> str:  # type: ignore[assignment]
+        return " ".join(slot.id for slot in slots.fitting(Requirements(**needs), taken))
 
     assert fitting() == "cpu-0"
     assert fitting({"cpu-0"}) == "gpu-1", "what needs no GPU may still have one's slot"
-    assert fitting({"cpu-0", "gpu-0", "gpu-1"}) is None
+    assert fitting({"cpu-0", "gpu-0", "gpu-1"}) == ""
     assert fitting(gpus=1) == "gpu-0", "the smallest that fits"
     assert fitting(gpus=1, gpu_memory_gib=22) == "gpu-1", "what is really free counts"
-    assert fitting(gpus=2) is None
+    assert fitting(gpus=2) == "gpu-0 gpu-1"
+    assert fitting({"gpu-1"}, gpus=2) == "", "one GPU is not two"
+    assert fitting(gpus=2, gpu_memory_gib=22) == "", "each of them needs the memory"
     assert fitting(labels=("lab",)) == "cpu-0"
-    assert fitting(labels=("lab", "quiet")) is None
+    assert fitting(labels=("lab", "quiet")) == ""
     assert [slot.job for slot in cpu_slots(2).occupied({"cpu-1": "j"})] == [None, "j"]
 
 
@@ -131,7 +132,7 @@ async def test_a_batch_of_telemetry_is_repeated_exactly(tmp_path: Path) -> None:
 async def test_the_state_survives_and_keeps_the_highest(tmp_path: Path) -> None:
     key = AttemptKey("j1", 4)
     run = WorkerRun(worker="w", job="j1", attempt=2, fence=4, spec=Spec(kind="train", parameters={"a": [1, "ü"]}))
-    record = AttemptRecord(key, "acme", "cpu-0", run, "staging")
+    record = AttemptRecord(key, "acme", ("gpu-0", "gpu-1"), run, "staging")
     state = WorkerState(tmp_path / "w.sqlite")
     await state.open()
     await state.accept(record, NOW)

@@ -24,7 +24,7 @@ def record(job: str) -> AttemptRecord:
     run = WorkerRun(
         worker="w1", job=job, attempt=1, fence=1, spec=Spec(kind="train"), epoch=1, lease_s=20, disconnect_grace_s=60
     )
-    return AttemptRecord(AttemptKey(job, 1), "acme", "cpu-0", run, "staging")
+    return AttemptRecord(AttemptKey(job, 1), "acme", ("cpu-0",), run, "staging")
 
 
 async def test_writes_that_wait_share_a_transaction_and_fail_alone(tmp_path: Path) -> None:

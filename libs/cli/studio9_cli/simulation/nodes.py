@@ -173,9 +173,9 @@ class WorkerProcess(Process):
 
     def _begun(self, key: AttemptKey) -> None:
         """A task is about to begin."""
-        slot = self.disk.attempts[key].slot
-        beside = [one for one in self.machine.running() if one != key and self.disk.attempts[one].slot == slot]
-        self.world.oracle.begun(key, next(one for one in self.slots.slots if one.id == slot), beside)
+        slots = set(self.disk.attempts[key].slots)
+        beside = [one for one in self.machine.running() if one != key and slots & set(self.disk.attempts[one].slots)]
+        self.world.oracle.begun(key, [one for one in self.slots.slots if one.id in slots], beside)
 
     async def _forever(self, beats: Beats) -> None:
         while True:

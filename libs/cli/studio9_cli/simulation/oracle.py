@@ -123,16 +123,17 @@ class Oracle:
         if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, sure=sure):
             self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
 
-    def begun(self, key: AttemptKey, slot: Slot, beside: list[AttemptKey]) -> None:
-        """A task begins in a slot; no attempt begins twice, no slot holds two, and each is what its task needs."""
+    def begun(self, key: AttemptKey, slots: list[Slot], beside: list[AttemptKey]) -> None:
+        """A task begins in its slots; no attempt begins twice, no slot holds two, and each is what its task needs."""
         if key in self._begun:
             self.problem("doubled", f"fence {key.fence} began twice", key.job)
         self._begun.add(key)
         for other in beside:
             self.problem("doubled", f"fence {key.fence} shares its slot with {self._world.name_of(other.job)}", key.job)
         needs = self._world.wish(key.job).spec.requirements
-        if needs.gpus and (slot.kind != "gpu" or slot.gpu_memory_gib < needs.gpu_memory_gib):
-            self.problem("broken", f"began in {slot.id}, which has not the GPU that it needs", key.job)
+        fit = [one for one in slots if not needs.gpus or _serves(one, needs.gpu_memory_gib)]
+        if len(fit) != len(slots) or len(slots) != max(needs.gpus, 1):
+            self.problem("broken", f"began in {[one.id for one in slots]}, which is not what it needs", key.job)
 
     def moved(self, job: str, priority: int) -> None:
         """A new priority was confirmed."""
@@ -199,3 +200,7 @@ class Oracle:
             self.problem("broken", f"a dead letter in {queue}: {key}: {reason}")
         for error in world.loop.errors:
             self.problem("broken", error)
+
+
+def _serves(slot: Slot, gib: float) -> bool:
+    return slot.kind == "gpu" and slot.gpu_memory_gib >= gib
