@@ -90,6 +90,7 @@ async def test_a_restart_goes_on_where_it_was(
     ana: Any, installation: Any, sources: list[str], by_hand: Any, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merging, "CHUNK", 2)
+    monkeypatch.setattr(merging, "LEASE_S", 1.0)  # where others may share the database, its claim has to pass first
     album = (await merge(ana, sources))["id"]
     await by_hand(ana, album)
     assert await names(ana, album) == ["one 0", "one 1"]
