@@ -38,13 +38,4 @@ def silence_never_found() -> list[Substitute]:
     return [(Sweeper, "_judge", judge)]
 
 
-def clocks_not_compared() -> list[Substitute]:
-    """Beats that one Orion stamped are judged by the clock of another, however wrong it is."""
-
-    def ahead(self: Hearing, time: Any, started: Any, *, leases: int = 0) -> bool:
-        return False
-
-    return [(Hearing, "_ahead", ahead)]
-
-
-PLANTS = (outage_declares_all_lost, deaf_orion_judges, silence_never_found, clocks_not_compared)
+PLANTS = (outage_declares_all_lost, deaf_orion_judges, silence_never_found)
