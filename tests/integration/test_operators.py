@@ -80,6 +80,11 @@ async def test_a_job_that_waited_was_stopped_and_done_again(asks: Requester, she
     await asks.in_phase(waiting, Phase.queued)
     listed = await shell("jobs", "list", "--waiting")
     assert waiting in listed and "needs 1 slot labelled gpu-room" in listed
+
+    async def why() -> str:
+        return str((await shell.json("jobs", "show", waiting))["why_waiting"])
+
+    await until(why, "needs 1 slot labelled gpu-room; no worker has a slot like that")
     page = await shell("jobs", "show", waiting)
     assert "queued" in page and "why " in page and "no worker has a slot like that" in page
     assert await shell("jobs", "priority", waiting, "7") == "priority 7\n"
@@ -94,7 +99,7 @@ async def test_a_job_that_waited_was_stopped_and_done_again(asks: Requester, she
     assert "failed" in page and "peak" in page.lower()
     events = await shell.json("jobs", "events", failed)
     assert [one["type"] for one in events][:3] == ["requested", "queued", "assigned"]
-    assert "running" in await shell("jobs", "events", failed)
+    assert "user_error" in await shell("jobs", "events", failed)
     answer = await shell("jobs", "retry", failed)
     newer = answer.split()[-1]
     assert (await asks.ended(newer)).retried_from == failed

@@ -58,7 +58,7 @@ class OrionService(Engine):
         self.asgi: FastAPI = create_app(
             self.name,
             keys=keys,
-            checks={"bus": bus.ping, "aries": store.ping},
+            checks={"bus": bus.ping, "queues": self.consuming, "aries": store.ping},
             optional={"objects": objects.ping},
             alive=alive,
             metrics=metrics,

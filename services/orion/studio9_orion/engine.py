@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Outgoing, Queue, QueueGone
 from studio9_common.bus.subscriber import Handler, Subscriber
 from studio9_common.contracts.envelope import BadEnvelope, decode
+from studio9_common.errors import Unavailable
 from studio9_common.ids import is_id, new_id
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
@@ -109,6 +110,12 @@ class Engine:
     def subscribers(self) -> Sequence[Subscriber]:
         """The loops over its queues."""
         return self._subscribers
+
+    async def consuming(self) -> None:
+        """Raises Unavailable, naming the queues that are not consumed now: a request would wait, or find no queue."""
+        idle = [one.queue.name for one in self._subscribers if not one.healthy]
+        if idle:
+            raise Unavailable(f"not consumed: {', '.join(idle)}")
 
     def ended(self) -> list[str]:
         """The names of the main tasks that have ended although nobody stopped them."""

@@ -1,5 +1,6 @@
 """The operators' API through its tokens, and the provider port's first adapter."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -55,7 +56,21 @@ async def test_only_service_tokens_open_the_routes(http: httpx.AsyncClient, bear
     assert (await http.get("/v1/jobs")).status_code == 401
     assert (await http.get("/v1/jobs", headers=bearer(audience="aries"))).status_code == 401
     assert (await http.get("/v1/jobs", headers=bearer(job="j", fence=1))).status_code == 403
-    assert (await http.get("/ready")).json()["status"] == "ready"
+
+
+async def test_it_is_ready_once_its_queues_are_consumed(orion: OrionService, http: httpx.AsyncClient) -> None:
+    """A request that comes before would find no queue, or wait in it."""
+    unready = await http.get("/ready")
+    assert unready.status_code == 503
+    assert "orion.requests.v1" in unready.text
+    await orion.start()
+    try:
+        async with asyncio.timeout(20):
+            while (ready := await http.get("/ready")).status_code != 200:  # noqa: ASYNC110 - as a probe asks
+                await asyncio.sleep(0.02)
+        assert ready.json()["status"] == "ready"
+    finally:
+        await orion.stop()
 
 
 async def test_jobs_are_listed_and_shown_within_the_organisation(
