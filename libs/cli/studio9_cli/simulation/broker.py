@@ -126,13 +126,15 @@ class Broker:
         return bool(lines)
 
     def put(self, line: Line, letter: Letter) -> None:
-        if line.gone:
-            return
-        if self.weather.reordering and line.ready and self.weather.strikes("reordering", self.rng):
-            line.ready.insert(self.rng.randrange(len(line.ready)), letter)
+        if self.weather.reordering and self.weather.strikes("reordering", self.rng):
+            self.loop.after(self.rng.random(), self._arrive, line, letter)  # what follows within a second overtakes it
         else:
+            self._arrive(line, letter)
+
+    def _arrive(self, line: Line, letter: Letter) -> None:
+        if not line.gone:
             line.ready.append(letter)
-        self.push(line)
+            self.push(line)
 
     def push(self, line: Line) -> None:
         """Hands what is ready to consumers that have room."""
