@@ -60,7 +60,7 @@ class Cleaner:
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
-        await self._shell.apply([(job.id, Cleaned()) for job in over])
+        await self._shell.apply([(job.id, Cleaned(parent=job.parent)) for job in over])
 
     async def remove_objects(self, job: Job, *, with_checkpoint: bool = True) -> dict[str, int]:
         """Removes a terminal job's scratch objects and superseded attempts; returns how many, by prefix."""

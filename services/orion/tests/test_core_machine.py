@@ -143,7 +143,7 @@ class Family(RuleBasedStateMachine):
     @rule(name=names)
     def clean(self, name: str) -> None:
         if name in self.jobs:
-            self.tell(name, Cleaned())
+            self.tell(name, Cleaned(parent=self.jobs[name].parent))
 
     # --- what must hold --------------------------------------------------------------------------------------------
 

@@ -167,7 +167,7 @@ def drained(job: Job) -> Job:
             return job
         now = parse_time(min(job.deadlines.values())) + timedelta(milliseconds=1)
         job = decide(job, Tick(), now, POLICY).job or job
-        job = decide(job, Cleaned(), now, POLICY).job or job
+        job = decide(job, Cleaned(parent=job.parent), now, POLICY).job or job
     raise AssertionError(f"stuck in {job.phase}")
 
 
@@ -219,7 +219,7 @@ def test_every_cell_of_the_table_can_be_reached(new_life: Any) -> None:
         *(lambda life, o=o, r=r: life.result(o, r) for o in ("failed", "cancelled") for r in failing),
         lambda life: life.pass_deadline(),
         lambda life: life.pass_deadline("queued"),
-        lambda life: life.tell(Cleaned()),
+        lambda life: life.tell(Cleaned(parent=life.job.parent)),
     ]
 
     def step(life: Any, move: Any) -> Any:

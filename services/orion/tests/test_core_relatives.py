@@ -6,7 +6,7 @@ import pytest
 
 from studio9_common.contracts.job import Phase, Spec, State
 from studio9_orion.core.decision import Answer
-from studio9_orion.core.events import ChildEnded, PriorityChanged, RelatedSeen
+from studio9_orion.core.events import CancelRequested, ChildEnded, Cleaned, PriorityChanged, RelatedSeen
 from studio9_orion.core.life import HELD, OPEN
 
 P = Phase
@@ -87,3 +87,12 @@ def test_a_priority_can_be_changed_until_the_end(life: Any, phase: Phase) -> Non
 def test_a_priority_after_the_end_comes_too_late(life: Any) -> None:
     life.in_phase(P.clean).tell(PriorityChanged(organisation="acme", priority=7, requested_by="ana"))
     assert (life.last.answer, life.job.priority) == (Answer.too_late, 0)
+
+
+def test_a_job_is_not_clean_before_the_parent_that_it_was_given_late_knows_of_it(life: Any) -> None:
+    """Its cancel came before its request; the cleaner had looked in between, when it had no parent."""
+    life.tell(CancelRequested(job=life.id, organisation="acme", requested_by="ana"))
+    life.request(parent="p")
+    assert not life.tell(Cleaned()).last.changed
+    assert life.job.phase is P.cleaning
+    assert life.tell(Cleaned(parent="p")).at() == (P.clean, State.cancelled)

@@ -171,7 +171,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What the job used is gone."""
+    """What the job used is gone, and `parent` knows how it ended."""
+
+    parent: str | None = None
 
     @property
     def name(self) -> str:

@@ -35,5 +35,7 @@ def cleaned(draft: Draft, event: Cleaned) -> Decision:
     """The last step of a job; also orders that come again end here."""
     if draft.job.phase is not Phase.cleaning or waits_for_outputs(draft):
         return draft.decision(Answer.unchanged)
+    if draft.job.parent not in (None, event.parent):  # its request came after its cancel, and after the cleaner looked
+        return draft.decision(Answer.unchanged)
     draft.record("cleaned")
     return draft.decision()
