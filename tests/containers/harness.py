@@ -67,7 +67,6 @@ class Platform:
         self.beats: list[WorkerBeat] = []
         self.results: list[WorkerResult] = []
         self.telemetry: list[WorkerTelemetry] = []
-        self._stack = AsyncExitStack()
         self._service: WorkerService | None = None
 
     async def open(self) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +17,7 @@ from botocore.config import Config
 from studio9_cli.deployment import broker_definitions
 from studio9_cli.platform.state import Secrets
 from studio9_cli.project import commit
+from studio9_cli.servers.instances import is_ready, service_of
 from studio9_cli.servers.processes import Process, Processes
 
 SERVICES = ("aries", "argo", "orion", "baile", "pegasus", "taurus", "worker")
@@ -110,7 +110,7 @@ class Deployment:
                 folder=folder,
             )
         for name in wanted:
-            self.running[name].wait_until(partial(self.ready, name), 60)
+            self.running[name].wait_until(partial(is_ready, self.address(name)), 60)
 
     def environment(self, name: str) -> dict[str, str]:
         """The settings that an instance's process gets; its port must have been given out."""
@@ -139,14 +139,6 @@ class Deployment:
             }
         own = values | self._own(service)
         return own | dict(self.overrides.get(service, {})) | dict(self.overrides.get(name, {}))
-
-    def ready(self, name: str) -> bool:
-        """Whether the instance says that it and what it depends on are ready."""
-        try:
-            with urllib.request.urlopen(f"{self.address(name)}/ready", timeout=3) as answer:
-                return bool(json.load(answer)["status"] == "ready")
-        except OSError:
-            return False
 
     def address(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -191,8 +183,3 @@ class Deployment:
             },
             "worker": {"STUDIO9_WORKER_TRAINERS_PYTHON": str(self.trainers_python)},
         }.get(service, {})
-
-
-def service_of(instance: str) -> str:
-    """The service of `orion-2`."""
-    return instance.partition("-")[0]

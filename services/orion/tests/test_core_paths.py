@@ -327,6 +327,17 @@ def test_a_prediction_is_cleaned_when_the_warehouse_has_ended(life: Any) -> None
     assert life.tell(Cleaned()).at() == (P.clean, S.completed)
 
 
+def test_reports_of_the_warehouse_may_come_in_another_order(life: Any) -> None:
+    life.request(spec=Spec(kind="predict")).assign().beat().result(manifest=CHECKPOINT)
+    report: Any = {"organisation": "acme", "output": "predictions"}
+    life.tell(OutputReported(state="failed", message="a part is not there", **report))
+    assert life.commands == ["job.clean"]
+    assert not life.tell(OutputReported(state="loading", **report)).last.changed
+    assert life.job.outputs["predictions"].message == "a part is not there"
+    life.tell(OutputReported(state="loaded", rows=3, **report))
+    assert life.job.outputs["predictions"].rows == 3, "it was loaded again"
+
+
 def test_a_warehouse_that_says_nothing_is_reminded_and_given_up(life: Any) -> None:
     life.request(spec=Spec(kind="predict")).assign().beat().result(manifest=CHECKPOINT)
     assert life.pass_deadline("outputs").commands == []

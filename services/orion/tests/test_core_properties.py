@@ -1,6 +1,7 @@
 """Whatever is told in whatever order: the core's invariants hold after every step, and every job comes to an end."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -117,8 +118,7 @@ def made_absolute(event: Any, job: Job | None, now: Any) -> CoreEvent:
         for name in ("heard_until", "deaf_until"):
             value: Any = getattr(event, name)
             changes[name] = None if value is None else format_time(now + timedelta(seconds=value))
-    values = {name: getattr(event, name) for name in event.__dataclass_fields__}
-    return type(event)(**(values | changes))  # type: ignore[no-any-return]
+    return replace(event, **changes)
 
 
 def check(before: Job | None, event: CoreEvent, decision: Decision) -> None:

@@ -58,7 +58,6 @@ class Platform:
         self.telemetry: list[WorkerTelemetry] = []
         self.decide: Callable[[str, int, str], str | None] = self.confirm_all
         self._news = asyncio.Event()
-        self._stack = AsyncExitStack()
         self._listener: asyncio.Task[None] | None = None
         self.service: WorkerService | None = None
         self.argo: ArgoClient | None = None

@@ -20,6 +20,7 @@ from studio9_common.contracts.collections import SCHEDULER
 from studio9_common.contracts.job import Job, Phase
 from studio9_common.errors import Studio9Error
 from studio9_common.times import parse_time
+from studio9_orion.core.keeping import fence_of
 
 NEEDS: tuple[str, ...] = ()
 DETECT_S, REQUEUE_S, BROKER_S, ORPHANS_S = 30.0, 35.0, 15.0, 120.0
@@ -89,6 +90,7 @@ class _Recovery:
             detected += [_time(self._job(id), "lost") - began for id in lost]
             again += [_time(self._job(id), "running") - began for id in lost]
             self._platform.services.begin(worker)
+            await self._until(partial(self._beyond, lost))
             await self._end(asked)
             orphans += await asyncio.gather(*(self._orphan(id) for id in lost))
             await self._platform.services.ready(worker)
@@ -158,6 +160,13 @@ class _Recovery:
 
     def _again(self, jobs: Sequence[str]) -> bool:
         return self._all(jobs, Phase.running) and all(len(self._job(id).attempts) > 1 for id in jobs)
+
+    def _beyond(self, jobs: Sequence[str]) -> bool:
+        """Whether the jobs' last checkpoints are of their current attempts: what lies beside one is kept with it."""
+        return all(
+            (job := self._job(id)).checkpoint is not None and fence_of(job, job.checkpoint.key) == job.fence
+            for id in jobs
+        )
 
     async def _until(self, what: Callable[[], bool]) -> None:
         """Until something shows in the store. Raises CannotMeasure."""

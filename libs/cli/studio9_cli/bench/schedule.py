@@ -12,17 +12,16 @@ import heapq
 import itertools
 import random
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
 from studio9_cli.bench import Bench, Figure
-from studio9_cli.bench.kit.deployed import READY_S, Deployed
+from studio9_cli.bench.kit.deployed import Deployed
 from studio9_common.bus import Bus, Queue, open_bus
 from studio9_common.clients.aries import AriesClient
 from studio9_common.contracts.collections import job_document
@@ -231,20 +230,6 @@ def _workers(time_: str) -> list[Worker]:
 # --- carried through broker and store ------------------------------------------------------------------------------
 
 
-class Alone(Deployed):
-    """Aries, and no Orion: the scheduler runs here."""
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._vhost("PUT")
-            self.start("aries", [sys.executable, "-m", "studio9_aries"])
-            self.running["aries"].wait_until(lambda: self._ready("aries"), READY_S)
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-
 class Carried(Unobserved):
     """The real loop over the bus and Aries. What was assigned goes back into the queue, outside the measured time."""
 
@@ -291,7 +276,7 @@ class Carried(Unobserved):
 
 async def _carried(bench: Bench) -> Figure:
     queued = QUICK_QUEUED if bench.quick else QUEUED
-    async with Alone(bench) as alone:
+    async with Deployed(bench, ("aries",)) as alone:
         bus, store = await open_bus(alone.bus_url, name="bench"), alone.aries()
         bare = AsyncElasticsearch(alone.store_url, request_timeout=30)
         try:

@@ -15,9 +15,10 @@ import httpx
 from studio9_cli.chaos.pace import Pace
 from studio9_cli.chaos.plan import LINKS, ORIONS, SERVICES
 from studio9_cli.chaos.servers import Server
-from studio9_cli.chaos.services import Services, Wiring, service_of
+from studio9_cli.chaos.services import Services, Wiring
 from studio9_cli.deployment import broker_definitions
 from studio9_cli.servers.elasticsearch import Elasticsearch, ElasticsearchNode
+from studio9_cli.servers.instances import service_of
 from studio9_cli.servers.processes import Processes
 from studio9_cli.servers.rabbitmq import RabbitMq, RabbitNode
 from studio9_cli.servers.server import Missing, Place

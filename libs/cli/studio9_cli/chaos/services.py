@@ -1,12 +1,10 @@
 """The services under test: Aries, two Orions and three workers, each a process of its own with its own broker user."""
 
 import asyncio
-import json
 import os
 import shlex
 import signal
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from studio9_cli.chaos.pace import Pace
 from studio9_cli.chaos.plan import SERVICES
 from studio9_cli.chaos.servers import Restartable
 from studio9_cli.project import commit
+from studio9_cli.servers.instances import is_ready, service_of
 from studio9_cli.servers.processes import Process, Processes
 
 PROGRAM = Path(__file__).with_name("task_program.py")
@@ -73,14 +72,7 @@ class Services:
         for name in names or SERVICES:
             process = self.instances[name].process
             if process is not None:
-                await asyncio.to_thread(process.wait_until, partial(self._answers, name), READY_S)
-
-    def _answers(self, name: str) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address(name)}/ready", timeout=3) as answer:
-                return bool(json.load(answer)["status"] == "ready")
-        except OSError:
-            return False
+                await asyncio.to_thread(process.wait_until, partial(is_ready, self.address(name)), READY_S)
 
     def address(self, name: str) -> str:
         return f"http://127.0.0.1:{self.wiring.ports[name]}"
@@ -121,11 +113,6 @@ class Services:
             given = {"worker_id": name, "task_command": task, **self.pace.worker}
         values |= {f"STUDIO9_{service.upper()}_{key.upper()}": value for key, value in given.items()}
         return {key: str(value) for key, value in values.items()}
-
-
-def service_of(instance: str) -> str:
-    """The service of `orion-2`."""
-    return instance.partition("-")[0]
 
 
 def task_processes(folder: Path) -> Iterator[int]:

@@ -7,7 +7,7 @@ know are kept in `extra`, so that an older service does not lose what a newer on
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
@@ -159,6 +159,11 @@ class Command:
     type: str
     data: Mapping[str, Any]
     created_at: str
+
+
+OUTPUT_ORDER: Final = {"loading": 0, "failed": 1, "loaded": 2}
+"""Which of two reports on an output counts, in whatever order they come: it may be loaded after a failure, and is never
+unloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from studio9_baile.jobs.telling import tell
 from studio9_baile.repositories.work import Work
 from studio9_common.bus.port import Delivery, Queue
 from studio9_common.contracts.envelope import Envelope, decode
+from studio9_common.contracts.job import OUTPUT_ORDER
 from studio9_common.contracts.messages import (
     JobAccepted,
     JobCancel,
@@ -36,8 +37,6 @@ JOBS_QUEUE = Queue(
         for kind in (JobAccepted, JobQueued, JobStarted, JobCompleted, JobFailed, JobCancelled, JobOutput)
     ),
 )
-OUTPUT_ORDER = {"loading": 0, "failed": 1, "loaded": 2}
-"""Which of two reports on an output counts: it may be loaded after a failure, and is never unloaded."""
 
 PROGRESS_QUEUE = Queue(
     "baile.progress.v1", (JobProgress.routing_key,), transient=True, expires_s=3600, message_ttl_s=30

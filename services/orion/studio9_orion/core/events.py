@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from studio9_common.contracts.job import Exit, ObjectRef, Spec, State
 from studio9_common.contracts.reasons import Reason
@@ -12,6 +12,7 @@ from studio9_common.contracts.reasons import Reason
 class Requested:
     """Somebody wants a job. `checkpoint` is that of the job it retries, looked up by the shell."""
 
+    name: ClassVar[str] = "requested"
     job: str
     organisation: str
     owner: str
@@ -27,83 +28,61 @@ class Requested:
     context: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str | None = None
 
-    @property
-    def name(self) -> str:
-        return "requested"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
     """Somebody wants a job to end."""
 
+    name: ClassVar[str] = "cancel"
     job: str
     organisation: str
     requested_by: str
-
-    @property
-    def name(self) -> str:
-        return "cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedSeen:
     """The states of a job's parent and dependencies, read in real time; None: there is no such job (yet)."""
 
+    name: ClassVar[str] = "related"
     states: Mapping[str, State | None]
-
-    @property
-    def name(self) -> str:
-        return "related"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildEnded:
     """A child of this job has ended; told again and again until the child is clean."""
 
+    name: ClassVar[str] = "child_ended"
     child: str
     organisation: str
     state: State
-
-    @property
-    def name(self) -> str:
-        return "child_ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorityChanged:
     """Somebody moves a job within its organisation's queue; the larger the earlier."""
 
+    name: ClassVar[str] = "priority"
     organisation: str
     priority: int
     requested_by: str
-
-    @property
-    def name(self) -> str:
-        return "priority"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
     """The scheduler gives the job a slot of a worker."""
 
+    name: ClassVar[str] = "assigned"
     worker: str
     provider: str = "workers"
     epoch: int = 0
-
-    @property
-    def name(self) -> str:
-        return "assigned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unroutable:
     """The broker returned this attempt's `worker.run`: the worker's queue is gone."""
 
+    name: ClassVar[str] = "unroutable"
     fence: int
-
-    @property
-    def name(self) -> str:
-        return "unroutable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +122,7 @@ class ResultReceived:
 class OutputReported:
     """What became of an output in the warehouse."""
 
+    name: ClassVar[str] = "output"
     organisation: str
     output: str
     state: Literal["loading", "loaded", "failed"]
@@ -150,46 +130,33 @@ class OutputReported:
     manifest_sha256: str = ""
     message: str = ""
 
-    @property
-    def name(self) -> str:
-        return "output"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed. `heard_until`: how long the last beat of `fence` holds, by a real-time read (None: no beat is
     stored). `deaf_until`: silence before this time could not have been heard, so none is judged."""
 
+    name: ClassVar[str] = "tick"
     fence: int | None = None
     heard_until: str | None = None
     deaf_until: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "tick"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
     """What the job used is gone, and `parent` knows how it ended."""
 
+    name: ClassVar[str] = "cleaned"
     parent: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "cleaned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLettered:
     """A message about the job was given up."""
 
+    name: ClassVar[str] = "dead_letter"
     type: str
     why: str
-
-    @property
-    def name(self) -> str:
-        return "dead_letter"
 
 
 CoreEvent = (

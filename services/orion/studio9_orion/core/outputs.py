@@ -1,6 +1,6 @@
 """What the warehouse says of a job's outputs, and the end of cleaning."""
 
-from studio9_common.contracts.job import Output, Phase, State
+from studio9_common.contracts.job import OUTPUT_ORDER, Output, Phase, State
 from studio9_orion.core import ending
 from studio9_orion.core.decision import Answer, Decision
 from studio9_orion.core.draft import Draft
@@ -8,15 +8,20 @@ from studio9_orion.core.events import Cleaned, OutputReported
 
 
 def output_reported(draft: Draft, event: OutputReported) -> Decision:
-    """Recorded; `loaded` is final. When all have ended, cleaning begins."""
+    """Recorded unless it is older news than what is known; `loaded` is final. When all have ended, cleaning begins."""
     job = draft.job
     if job.organisation != event.organisation:
         return draft.decision(Answer.foreign)
     manifest = job.result.manifest if job.result else None
     other = bool(event.manifest_sha256) and manifest is not None and manifest.sha256 != event.manifest_sha256
     known = job.outputs.get(event.output)
-    same = known is not None and (known.state == "loaded" or (known.state, known.rows) == (event.state, event.rows))
-    if job.state is not State.completed or other or same:
+    if known is None:
+        news = True
+    elif known.state == event.state:
+        news = known.state != "loaded" and known.rows != event.rows
+    else:
+        news = OUTPUT_ORDER[event.state] > OUTPUT_ORDER[known.state]
+    if job.state is not State.completed or other or not news:
         return draft.decision(Answer.unchanged)
     output = Output(state=event.state, rows=event.rows, message=event.message[:500], time=draft.time)
     draft.set(outputs={**job.outputs, event.output: output})

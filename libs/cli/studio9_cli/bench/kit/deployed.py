@@ -1,12 +1,10 @@
-"""Orion and Aries as in production, each a process of its own, on the bench's broker and document store.
+"""Orion and Aries, or one of them, as in production: each a process of its own, on the bench's broker and store.
 
 Each run has a virtual host and indexes of its own, which are gone afterwards.
 """
 
-import json
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from elasticsearch import AsyncElasticsearch
 
 from studio9_cli.bench.kit.running import Bench
 from studio9_cli.bench.kit.usage import Usage, server_pid, total
+from studio9_cli.servers.instances import is_ready
 from studio9_cli.servers.processes import Process, Processes
 from studio9_common.clients.aries import AriesClient
 from studio9_common.ids import new_id
@@ -31,7 +30,8 @@ SERVERS = {"broker": "STUDIO9_TEST_RABBITMQ_URL", "store": "STUDIO9_TEST_ELASTIC
 class Deployed:
     """An asynchronous context manager: at its end every process is stopped, vhost and indexes are removed."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, services: Sequence[str] = ("aries", "orion")) -> None:
+        self._services = services
         self.name = f"bench-{new_id()}"
         self.keys = TokenKeys.generate()
         self.processes = Processes()
@@ -48,10 +48,10 @@ class Deployed:
     async def __aenter__(self) -> Self:
         try:
             await self._vhost("PUT")
-            self.start("aries", [sys.executable, "-m", "studio9_aries"])
-            self.start("orion", [sys.executable, "-m", "studio9_orion"])
-            for name in ("aries", "orion"):
-                self.running[name].wait_until(partial(self._ready, name), READY_S)
+            for name in self._services:
+                self.start(name, [sys.executable, "-m", f"studio9_{name}"])
+            for name in self._services:
+                self.running[name].wait_until(partial(is_ready, f"http://127.0.0.1:{self._ports[name]}"), READY_S)
         except BaseException:
             await self.close()
             raise
@@ -105,13 +105,6 @@ class Deployed:
             templates = await bare.indices.get_index_template(name=f"{self.name}*")
             for item in templates.body["index_templates"]:
                 await bare.indices.delete_index_template(name=item["name"])
-
-    def _ready(self, name: str) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/ready", timeout=3) as answer:
-                return bool(json.load(answer)["status"] == "ready")
-        except OSError:
-            return False
 
     async def _vhost(self, method: str) -> None:
         parts = self._management
