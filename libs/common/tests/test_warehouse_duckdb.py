@@ -29,7 +29,7 @@ async def test_a_statement_that_takes_too_long_is_stopped(tmp_path: Path, object
     started = time.monotonic()
     with pytest.raises(QueryFailed, match=r"longer than 0\.3 s"):
         await warehouse.query("o", "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 1000000) b")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30, "the whole statement takes hours"
     assert (await warehouse.query("o", "SELECT 1")).rows == [[1]]
     await warehouse.close()
 

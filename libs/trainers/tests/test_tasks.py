@@ -170,7 +170,7 @@ def test_told_to_stop_it_ends_at_the_next_batch(job: Job, start: Start, told: To
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     finished(process, 75)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60, "500 epochs take minutes"
     assert not any(isinstance(event, Result | Failed) for event in told(folder))
 
 

@@ -95,15 +95,15 @@ async def test_competing_receivers_never_get_the_same_message(streams: Streams, 
 
 async def test_a_waiting_receiver_is_woken_by_a_message_and_ends_without_one(streams: Streams, name: str) -> None:
     await streams.ensure_queue(name)
-    waiting = asyncio.create_task(streams.receive(name, wait_s=10))
+    waiting = asyncio.create_task(streams.receive(name, wait_s=20))
     await asyncio.sleep(0.3)
     started = time.monotonic()
     await streams.send(name, "x")
     assert [message.body for message in await waiting] == ["x"]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     started = time.monotonic()
     assert await streams.receive(name, wait_s=1) == []
-    assert 0.9 < time.monotonic() - started < 3
+    assert 0.9 < time.monotonic() - started < 10
 
 
 async def test_a_receiver_that_goes_away_keeps_nothing(streams: Streams, name: str) -> None:
