@@ -7,7 +7,7 @@ import numpy as np
 
 from studio9_task.parameters import Thresholds
 from studio9_task.results import PredictedBox, PredictedPicture
-from studio9_trainers.dataset import Picture
+from studio9_trainers.data.dataset import Picture
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

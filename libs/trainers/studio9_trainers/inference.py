@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from studio9_task.parameters import Thresholds
 from studio9_task.results import PredictedPicture
-from studio9_trainers.dataset import Picture, PictureSet
-from studio9_trainers.decode import Pixels, decode
+from studio9_trainers.data.dataset import Picture, PictureSet
+from studio9_trainers.data.decode import Pixels, decode
 from studio9_trainers.detections import Detections, predicted
 from studio9_trainers.errors import BadPicture
-from studio9_trainers.evaluation import Judged, judged
+from studio9_trainers.evaluation.figures import Judged, judged
 from studio9_trainers.run import Run
-from studio9_trainers.trainer import Detector
+from studio9_trainers.models import Detector
 
 FLOOR = 0.001
 """The lowest confidence that counts in average precision."""

@@ -9,7 +9,7 @@ from PIL import Image
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest, write_manifest
 from studio9_task.shapes import Box
-from studio9_trainers.dataset import Picture, PictureSet, read_pictures, shared, split_off
+from studio9_trainers.data.dataset import Picture, PictureSet, read_pictures, shared, split_off
 from studio9_trainers.errors import BadInput
 
 Job = Callable[..., TaskFolder]

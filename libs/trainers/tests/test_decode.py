@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio9_trainers import decode as module
-from studio9_trainers.decode import decode, upright_size
+from studio9_trainers.data import decode as module
+from studio9_trainers.data.decode import decode, upright_size
 from studio9_trainers.errors import BadPicture
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from studio9_task.parameters import Thresholds
 from studio9_task.shapes import Box
-from studio9_trainers.average_precision import average_precision
 from studio9_trainers.detections import Detections
-from studio9_trainers.evaluation import Judged, evaluate, judged
-from studio9_trainers.matching import match, overlaps
+from studio9_trainers.evaluation.average_precision import average_precision
+from studio9_trainers.evaluation.figures import Judged, evaluate, judged
+from studio9_trainers.evaluation.matching import match, overlaps
 
 NAMES = ("a", "b", "c")
 

@@ -7,9 +7,9 @@ from studio9_task.parameters import EvaluateParameters
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import EvaluateResult
-from studio9_trainers.dataset import read_pictures
+from studio9_trainers.data.dataset import read_pictures
 from studio9_trainers.errors import BadInput, UserError
-from studio9_trainers.evaluation import evaluate as figures_of
+from studio9_trainers.evaluation.figures import evaluate as figures_of
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.machine import ran
 from studio9_trainers.progress import PictureCount

@@ -7,7 +7,7 @@ from studio9_task.parameters import PredictParameters
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import PredictResult
-from studio9_trainers.dataset import read_pictures
+from studio9_trainers.data.dataset import read_pictures
 from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.machine import ran

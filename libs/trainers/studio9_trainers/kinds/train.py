@@ -7,9 +7,9 @@ from studio9_task.lines import write_lines
 from studio9_task.request import TaskRequest
 from studio9_task.results import Evaluation, PredictedPicture, TrainResult
 from studio9_trainers.config import TrainingConfig, training_config
-from studio9_trainers.dataset import PictureSet, read_pictures, shared, split_off
+from studio9_trainers.data.dataset import PictureSet, read_pictures, shared, split_off
 from studio9_trainers.errors import BadInput
-from studio9_trainers.evaluation import evaluate
+from studio9_trainers.evaluation.figures import evaluate
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.machine import ran
 from studio9_trainers.run import Run

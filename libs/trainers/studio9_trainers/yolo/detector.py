@@ -10,8 +10,8 @@ from ultralytics.utils.nms import non_max_suppression
 
 from studio9_task.outputs import Written
 from studio9_task.parameters import Thresholds
-from studio9_trainers.dataset import Picture
-from studio9_trainers.decode import Pixels
+from studio9_trainers.data.dataset import Picture
+from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
 from studio9_trainers.errors import UserError
 from studio9_trainers.yolo.letterbox import letterbox, unscaled

@@ -16,7 +16,7 @@ from ultralytics.data.build import build_dataloader
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 
 from studio9_trainers.config import TrainingConfig
-from studio9_trainers.dataset import PictureSet
+from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import Diverged
 from studio9_trainers.run import Run
 from studio9_trainers.yolo.arguments import arguments

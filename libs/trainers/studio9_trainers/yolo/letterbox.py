@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from studio9_trainers.decode import Pixels
+from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
 
 PAD = 114

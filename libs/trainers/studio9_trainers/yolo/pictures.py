@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from ultralytics.data.dataset import YOLODataset
 
-from studio9_trainers.dataset import Picture, PictureSet
-from studio9_trainers.decode import decode
+from studio9_trainers.data.dataset import Picture, PictureSet
+from studio9_trainers.data.decode import decode
 
 
 class PictureDataset(YOLODataset):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from studio9_trainers.config import TrainingConfig, multiple_of_32
-from studio9_trainers.dataset import PictureSet
+from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.run import Run
 from studio9_trainers.trainer import Detector, Trained
 from studio9_trainers.yolo.quiet import ultralytics

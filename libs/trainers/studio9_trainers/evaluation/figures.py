@@ -8,9 +8,9 @@ import numpy as np
 from studio9_task.parameters import Thresholds
 from studio9_task.results import ConfusionMatrix, Evaluation, LabelFigures
 from studio9_task.shapes import Box
-from studio9_trainers.average_precision import average_precision
 from studio9_trainers.detections import Detections, Floats, Ints
-from studio9_trainers.matching import match
+from studio9_trainers.evaluation.average_precision import average_precision
+from studio9_trainers.evaluation.matching import match
 
 FIXED_CONFIDENCE = 0.25
 """Of `recall_at_025` and `precision_at_025`, whatever the job's own thresholds are."""

@@ -10,7 +10,7 @@ from studio9_task.errors import ManifestError
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.shapes import Box
-from studio9_trainers.decode import upright_size
+from studio9_trainers.data.decode import upright_size
 from studio9_trainers.errors import BadInput
 
 SLACK = 1.0

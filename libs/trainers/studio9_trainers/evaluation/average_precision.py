@@ -9,7 +9,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 if TYPE_CHECKING:
-    from studio9_trainers.evaluation import Judged
+    from studio9_trainers.evaluation.figures import Judged
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Pictures and what is marked on them: read, decoded, judged, split, converted."""
