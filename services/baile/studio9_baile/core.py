@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import Limits
+from studio9_baile.models.identity import Role
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
+from studio9_baile.security.permissions import Permission
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
 from studio9_baile.usecases.catalogue import CatalogueKeeper
@@ -41,4 +43,11 @@ class Caller:
     user: str
     organisation: str
     sign_in: str
-    admin: bool
+    """The sign-in, or the personal access token."""
+    role: Role
+    permissions: frozenset[Permission]
+
+    @property
+    def admin(self) -> bool:
+        """Whether they may manage the organisation's users."""
+        return Permission.manage in self.permissions

@@ -38,6 +38,8 @@ class BaileSettings(WithObjects):
         SecretStr(""), description="keys of users' tokens, newest first: kid:base64url,kid:base64url"
     )
     token_lifetime_s: int = Field(86_400, ge=7_200, description="life of a sign-in; Salsa needs well over an hour")
+    access_lifetime_s: int = Field(900, ge=60, le=86_400, description="life of an access token of /v1")
+    refresh_lifetime_s: int = Field(2_592_000, ge=3_600, description="life of a sign-in to /v1, if it is renewed")
     password_memory_kib: int = Field(19_456, ge=8, description="memory of one argon2id hash")
     bootstrap_lifetime_s: int = Field(86_400, ge=60, description="life of the one-time token of the first user")
     sign_in_failures: int = Field(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,10 +17,14 @@ class UserStatus(StrEnum):
 
 
 class Role(StrEnum):
-    """ADMIN manages the organisation's users; it has no rights on other people's assets."""
+    """What a user may do in the organisation, most first (studio9_baile.security.permissions). None gives rights on
+    other people's assets."""
 
-    ADMIN = "ADMIN"
-    USER = "USER"
+    owner = "owner"
+    admin = "admin"
+    editor = "editor"
+    annotator = "annotator"
+    viewer = "viewer"
 
 
 class Organisation(Base):
@@ -65,6 +70,31 @@ class SignIn(Scoped):
     user: Mapped[str] = mapped_column(reference("users.id", cascade=True), index=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
+
+
+class RefreshToken(Scoped):
+    """The hash of what renews a sign-in, once: whoever comes with a used one has stolen it, or was stolen from."""
+
+    __tablename__ = "refresh_tokens"
+
+    sign_in: Mapped[str] = mapped_column(reference("sign_ins.id", cascade=True), index=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    used_at: Mapped[datetime | None]
+
+
+class AccessToken(Scoped):
+    """The hash of a personal access token. It may do what its `scopes` name, as far as its user's role does."""
+
+    __tablename__ = "access_tokens"
+
+    user: Mapped[str] = mapped_column(reference("users.id", cascade=True), index=True)
+    name: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[Any]]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    """When it was last used, to about a minute."""
 
 
 class SignInFailures(Base):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from studio9_baile.models.base import Base, Scoped
@@ -38,6 +38,21 @@ class AuditEntry(Scoped):
     kind: Mapped[str]
     asset: Mapped[str]
     detail: Mapped[dict[str, Any] | None]
+
+
+class IdempotencyKey(Scoped):
+    """A request that its caller has named, and its answer: sent again it is answered again, not carried out again.
+    Without a status it is being carried out (or was when its instance died; `created_at` tells)."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("organisation", "user", "key"),)
+
+    user: Mapped[str]
+    key: Mapped[str]
+    request_hash: Mapped[str]
+    status: Mapped[int | None]
+    content_type: Mapped[str | None]
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class BucketRow(Base):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from studio9_baile.models.identity import PastPassword, SignIn, User
+from studio9_baile.models.identity import AccessToken, PastPassword, RefreshToken, Role, SignIn, User, UserStatus
 from studio9_baile.repositories.base import Repository
 from studio9_baile.repositories.paging import Page, like
 
@@ -26,6 +26,12 @@ class Users(Repository[User]):
             "created": User.created_at, "updated": User.updated_at,
         }  # fmt: skip
         return await self.page_of(statement, page.sorted(columns), page)
+
+    async def owners(self, *, lock: bool = False) -> list[str]:
+        """The organisation's owners who can sign in."""
+        statement = self.select(User.role == Role.owner, User.status == UserStatus.ACTIVE).order_by(User.id)
+        found = await self._session.scalars(statement.with_for_update() if lock else statement)
+        return [user.id for user in found]
 
 
 class PastPasswords(Repository[PastPassword]):
@@ -62,3 +68,26 @@ class SignIns(Repository[SignIn]):
         if other_than is not None:
             where.append(SignIn.id != other_than)
         await self._session.execute(self.update(*where).values(revoked_at=now))
+
+
+class RefreshTokens(Repository[RefreshToken]):
+    """What renews sign-ins."""
+
+    row = RefreshToken
+
+
+class AccessTokens(Repository[AccessToken]):
+    """Personal access tokens."""
+
+    row = AccessToken
+    missing = "There is no such token of yours"
+
+    async def of(self, user: str) -> list[AccessToken]:
+        """A user's tokens that were not revoked."""
+        return await self.all(AccessToken.user == user, AccessToken.revoked_at.is_(None))
+
+    async def revoke(self, now: datetime, *, user: str) -> None:
+        """Ends all tokens of a user."""
+        await self._session.execute(
+            self.update(AccessToken.user == user, AccessToken.revoked_at.is_(None)).values(revoked_at=now)
+        )

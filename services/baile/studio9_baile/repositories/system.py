@@ -7,9 +7,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from studio9_baile.models.identity import BootstrapToken, Organisation, SignIn, SignInFailures, User
+from studio9_baile.models.identity import (
+    AccessToken,
+    BootstrapToken,
+    Organisation,
+    RefreshToken,
+    SignIn,
+    SignInFailures,
+    User,
+)
 from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
-from studio9_baile.models.records import BucketRow, KnownCatalogue
+from studio9_baile.models.records import AuditEntry, BucketRow, KnownCatalogue
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
 from studio9_common.contracts.messages import JobRequested
@@ -32,7 +40,17 @@ class SystemWork:
 
     # --- identity --------------------------------------------------------------------------------------------
 
-    def add(self, row: Organisation | User | SignIn | BootstrapToken | SignInFailures | KnownCatalogue) -> None:
+    def add(
+        self,
+        row: Organisation
+        | User
+        | SignIn
+        | RefreshToken
+        | BootstrapToken
+        | SignInFailures
+        | KnownCatalogue
+        | AuditEntry,
+    ) -> None:
         self._session.add(row)
 
     async def flush(self) -> None:
@@ -45,6 +63,26 @@ class SystemWork:
         """The user with this user name or e-mail, whatever the case."""
         lower = name.lower()
         return await self._session.scalar(select(User).where(or_(User.username == lower, User.email == lower)))
+
+    async def refresh_token(self, token_hash: str) -> tuple[RefreshToken, SignIn] | None:
+        """A refresh token and its sign-in, kept from others until the end."""
+        statement = (
+            select(RefreshToken, SignIn)
+            .join(SignIn, SignIn.id == RefreshToken.sign_in)
+            .where(RefreshToken.token_hash == token_hash)
+        )
+        row = (await self._session.execute(statement.with_for_update())).first()
+        return None if row is None else (row[0], row[1])
+
+    async def access_token(self, token_hash: str) -> tuple[AccessToken, User] | None:
+        """A personal access token and its user."""
+        statement = (
+            select(AccessToken, User)
+            .join(User, User.id == AccessToken.user)
+            .where(AccessToken.token_hash == token_hash)
+        )
+        row = (await self._session.execute(statement)).first()
+        return None if row is None else (row[0], row[1])
 
     async def failures(self, keys: Sequence[str]) -> dict[str, SignInFailures]:
         rows = await self._session.scalars(select(SignInFailures).where(SignInFailures.key.in_(keys)))

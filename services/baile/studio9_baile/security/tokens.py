@@ -29,14 +29,19 @@ class UserTokens:
         self._keys = TokenKeys(keys)
         self.lifetime_s = lifetime_s
 
-    def make(self, claims: Claims) -> str:
+    def make(self, claims: Claims, lifetime_s: int | None = None) -> str:
+        """A token, for as long as a sign-in of Salsa's unless `lifetime_s` says otherwise."""
         body = {"sub": claims.user, "org": claims.organisation, "sid": claims.sign_in}
-        return self._keys.encode(body, AUDIENCE, self.lifetime_s)
+        return self._keys.encode(body, AUDIENCE, self.lifetime_s if lifetime_s is None else lifetime_s)
 
     def read(self, token: str) -> Claims:
         """Raises Unauthenticated. Whether the sign-in was revoked is for the caller to find out."""
         claims = self._keys.decode(token, AUDIENCE)
         return Claims(user=str(claims["sub"]), organisation=str(claims.get("org")), sign_in=str(claims.get("sid")))
+
+
+PERSONAL = "s9_"
+"""How a personal access token begins, so that scanners for leaked secrets can know it."""
 
 
 def one_time_token() -> tuple[str, str]:

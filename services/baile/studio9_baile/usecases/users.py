@@ -16,6 +16,7 @@ from studio9_baile.models.identity import (
 from studio9_baile.repositories.paging import Page
 from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
+from studio9_baile.security.permissions import RANKS, NotAllowed
 from studio9_baile.security.tokens import one_time_token, token_hash
 from studio9_common.errors import BadInput, Conflict, Unauthenticated
 from studio9_common.ids import new_id
@@ -102,7 +103,7 @@ async def bootstrap(core: Core, token: str, organisation: str, new: NewUser) -> 
             password_hash=password_hash,
             first_name=new.first_name,
             last_name=new.last_name,
-            role=Role.ADMIN,
+            role=Role.owner,
             status=UserStatus.ACTIVE,
         )
         work.add(user)
@@ -113,6 +114,27 @@ def require_admin(caller: Caller) -> None:
     """Raises NotAdmin."""
     if not caller.admin:
         raise NotAdmin
+
+
+def check_rank(caller: Caller, role: Role) -> None:
+    """Raises NotAllowed for a role above the caller's own: it can neither be given nor taken by them."""
+    if RANKS[role] > RANKS[caller.role]:
+        raise NotAllowed(field="role", value=role.value, fix="ask somebody with that role")
+
+
+async def set_role(core: Core, caller: Caller, identifier: str, role: Role) -> User:
+    """Gives a user another role; administrators only. An organisation keeps at least one owner. Raises NotAdmin,
+    NotAllowed, BadInput, NotFound."""
+    require_admin(caller)
+    async with core.database.write(caller.organisation) as work:
+        user = await work.users.get(identifier, lock=True)
+        check_rank(caller, user.role)
+        check_rank(caller, role)
+        if user.role is Role.owner and role is not Role.owner and await work.users.owners(lock=True) == [user.id]:
+            raise BadInput("This is the last owner", field="role", value=role.value, fix="make another owner first")
+        before, user.role, user.updated_at = user.role, role, work.now
+        work.audit(caller.user, "set_role", "USER", user.id, {"from": before.value, "to": role.value})
+    return user
 
 
 async def list_users(
@@ -134,6 +156,7 @@ async def get_user(core: Core, caller: Caller, identifier: str) -> User:
 async def create_user(core: Core, caller: Caller, new: NewUser, role: Role) -> User:
     """A further user of the organisation; administrators only."""
     require_admin(caller)
+    check_rank(caller, role)
     new.check()
     password_hash = await core.passwords.hash(new.password)
     async with core.database.system() as system:
@@ -168,6 +191,7 @@ async def set_status(core: Core, caller: Caller, identifier: str, status: UserSt
         raise BadInput("You can not deactivate yourself", field="userId", fix="ask another administrator")
     async with core.database.write(caller.organisation) as work:
         user = await work.users.get(identifier, lock=True)
+        check_rank(caller, user.role)
         user.status, user.updated_at = status, work.now
         if status is not UserStatus.ACTIVE:
             await work.sign_ins.revoke(work.now, user=user.id)

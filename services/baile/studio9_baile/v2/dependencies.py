@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.repositories.paging import Page
+from studio9_baile.security import permissions
 from studio9_baile.usecases.listing import Shelf
 from studio9_common.errors import Unauthenticated
 
@@ -27,14 +28,16 @@ def token_of(request: Request, *, query: bool = False) -> str:
 
 
 async def caller(request: Request) -> Caller:
-    """The signed-in user."""
+    """The signed-in user, if their role or token allows what is asked. Raises Unauthenticated, NotAllowed."""
     found: Caller = await request.app.state.caller_of(token_of(request))
+    permissions.check(found.permissions, request.method, request.scope["route"].path)
     return found
 
 
 async def downloader(request: Request) -> Caller:
     """The signed-in user of a download, which browsers open as a plain link."""
     found: Caller = await request.app.state.caller_of(token_of(request, query=True))
+    permissions.check(found.permissions, request.method, request.scope["route"].path)
     return found
 
 

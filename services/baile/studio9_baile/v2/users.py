@@ -36,7 +36,7 @@ async def create_user(body: NewUserBody, core: TheCore, caller: TheCaller) -> Us
         first_name=body.firstName,
         last_name=body.lastName,
     )
-    return UserAnswer.of(await users.create_user(core, caller, new, body.role))
+    return UserAnswer.of(await users.create_user(core, caller, new, body.role.role))
 
 
 @routes.get("/users/{user_id}")

@@ -1,9 +1,26 @@
 """Sessions and users."""
 
+from enum import StrEnum
 from typing import Literal
 
 from studio9_baile.models.identity import Role, User, UserStatus
 from studio9_baile.v2.wire.base import Answer, Body, Moment
+
+
+class SalsaRole(StrEnum):
+    """The two roles that Salsa knows."""
+
+    ADMIN = "ADMIN"
+    USER = "USER"
+
+    @classmethod
+    def of(cls, role: Role) -> "SalsaRole":
+        return cls.ADMIN if role in (Role.owner, Role.admin) else cls.USER
+
+    @property
+    def role(self) -> Role:
+        """What somebody becomes who is given it."""
+        return Role.admin if self is SalsaRole.ADMIN else Role.editor
 
 
 class SignInBody(Body):
@@ -27,7 +44,7 @@ class UserAnswer(Answer):
     status: UserStatus
     created: Moment
     updated: Moment
-    role: Role
+    role: SalsaRole
 
     @classmethod
     def of(cls, user: User) -> "UserAnswer":
@@ -40,7 +57,7 @@ class UserAnswer(Answer):
             status=user.status,
             created=user.created_at,
             updated=user.updated_at,
-            role=user.role,
+            role=SalsaRole.of(user.role),
         )
 
 
@@ -50,7 +67,7 @@ class NewUserBody(Body):
     password: str
     firstName: str
     lastName: str
-    role: Role = Role.USER
+    role: SalsaRole = SalsaRole.USER
 
 
 class PasswordBody(Body):
