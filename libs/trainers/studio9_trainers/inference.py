@@ -11,7 +11,7 @@ from studio9_trainers.detections import Detections, predicted
 from studio9_trainers.errors import BadPicture
 from studio9_trainers.evaluation.figures import Judged, judged
 from studio9_trainers.run import Run
-from studio9_trainers.models import Detector
+from studio9_trainers.trainer import Detector
 
 FLOOR = 0.001
 """The lowest confidence that counts in average precision."""
