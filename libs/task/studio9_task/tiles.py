@@ -1,0 +1,33 @@
+"""How pictures are cut into tiles: one versioned description for ingest, training, prediction, merging and figures."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from studio9_task.model import Versioned
+
+
+class TileSpec(Versioned):
+    """Square tiles of the scaled picture, in rows and columns from its top left.
+
+    `padding` says what happens where the grid leaves the picture: `shift` moves the last row and column back so that
+    they end at the border, `none` cuts the tiles off there, `fill` fills them up with the grey `fill`. A picture that
+    is smaller than a tile is one tile, as large as itself unless `fill` is chosen.
+    """
+
+    size: int = Field(default=640, ge=32, le=8192, description="pixels of a tile's side")
+    overlap: int = Field(default=128, ge=0, description="pixels that neighbours share, less than the size")
+    padding: Literal["shift", "none", "fill"] = "shift"
+    fill: int = Field(default=114, ge=0, le=255)
+    scale: float = Field(default=1.0, gt=0, le=8, description="pixels of a tile per pixel of the picture")
+
+    @model_validator(mode="after")
+    def _moves_on(self) -> Self:
+        if self.overlap >= self.size:
+            raise ValueError(f"overlap = {self.overlap}: give less than the size, {self.size}")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one tile to the next."""
+        return self.size - self.overlap
