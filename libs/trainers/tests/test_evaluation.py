@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from studio9_task.parameters import Thresholds
 from studio9_task.shapes import Box
 from studio9_trainers.detections import Detections
-from studio9_trainers.evaluation.average_precision import average_precision
 from studio9_trainers.evaluation.figures import Judged, evaluate, judged
-from studio9_trainers.evaluation.matching import match, overlaps
+from studio9_trainers.evaluation.matching import match
 
 NAMES = ("a", "b", "c")
 
@@ -39,50 +38,6 @@ def a_picture(random: np.random.Generator, ignoring: bool = False) -> Judged:
         rows.append((*moved, float(random.permutation(1000)[0]) / 1000, int(label)))
     ignore = random.random(true) < 0.3 if ignoring else np.zeros(true, dtype=bool)
     return Judged(corners, labels, ignore, detections(rows))
-
-
-def reference(pictures: list[Judged], iou: float, label: int) -> float | None:
-    """COCO's rule in its shortest form: strongest first, each takes the best free box; 101 points of recall."""
-    hits: list[tuple[float, bool]] = []
-    total = 0
-    for picture in pictures:
-        corners = picture.corners[picture.labels == label]
-        total += len(corners)
-        own = picture.found.labels == label
-        order = np.argsort(-picture.found.confidences[own], kind="stable")
-        free = np.ones(len(corners), dtype=bool)
-        overlap = overlaps(picture.found.corners[own], corners)
-        for index in order:
-            candidates = np.where(free, overlap[index], -1) if len(corners) else np.zeros(0)
-            hit = bool(len(candidates)) and candidates.max() >= iou
-            if hit:
-                free[len(candidates) - 1 - candidates[::-1].argmax()] = False
-            hits.append((picture.found.confidences[own][index], hit))
-    if total == 0:
-        return None
-    good = np.array([hit for _, hit in sorted(hits, key=lambda one: -one[0])], dtype=bool)
-    recall = np.cumsum(good) / total
-    precision = np.cumsum(good) / np.arange(1, len(good) + 1)
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    points = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
-    return float(np.mean([precision[point] if point < len(precision) else 0.0 for point in points]))
-
-
-def mean(values: list[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else 0.0
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_average_precision_is_cocos(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    pictures = [a_picture(random) for _ in range(5)]
-    figures = average_precision(pictures, len(NAMES), 100)
-    at_half = [reference(pictures, 0.5, label) for label in range(len(NAMES))]
-    assert figures.ap50 == pytest.approx(at_half, abs=1e-6)
-    assert figures.map50 == pytest.approx(mean(at_half), abs=1e-6)
-    steps = [mean([reference(pictures, 0.5 + 0.05 * step, label) for label in range(3)]) for step in range(10)]
-    assert figures.map50_95 == pytest.approx(np.mean(steps), abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

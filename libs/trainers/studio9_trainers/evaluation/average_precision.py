@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """Means over labels, and per label; none for a label that no picture shows."""
+    """Means over labels, and per label; none for a label that no picture shows.
+
+    `curves` gives each label's best precision at IoU 0.5 for at least the recall 0.00, 0.01 … 1.00.
+    """
 
     map50: float
     map50_95: float
     ap50: tuple[float | None, ...]
     ap50_95: tuple[float | None, ...]
+    curves: tuple[tuple[float, ...] | None, ...]
 
 
 def average_precision(pictures: list[Judged], labels: int, max_boxes: int) -> AveragePrecision:
@@ -31,7 +35,8 @@ def average_precision(pictures: list[Judged], labels: int, max_boxes: int) -> Av
     shown = {int(one["category_id"]) for one in truth["annotations"] if not one["iscrowd"]}
     if not found or not shown:
         per_label = tuple(0.0 if number + 1 in shown else None for number in range(labels))
-        return AveragePrecision(0.0, 0.0, per_label, per_label)
+        flat = tuple(None if one is None else (0.0,) * 101 for one in per_label)
+        return AveragePrecision(0.0, 0.0, per_label, per_label, flat)
     coco = COCO(truth, print_function=_silent)
     evaluation = COCOeval_faster(coco, coco.loadRes(found), "bbox", print_function=_silent)
     evaluation.params.maxDets = [1, 10, max_boxes]
@@ -43,13 +48,21 @@ def average_precision(pictures: list[Judged], labels: int, max_boxes: int) -> Av
     ap50 = [_mean(at_half[:, :, number]) for number in range(labels)]
     ap50_95 = [_mean(over_all[:, :, number]) for number in range(labels)]
     return AveragePrecision(
-        map50=_mean(at_half) or 0.0, map50_95=_mean(over_all) or 0.0, ap50=tuple(ap50), ap50_95=tuple(ap50_95)
+        map50=_mean(at_half) or 0.0,
+        map50_95=_mean(over_all) or 0.0,
+        ap50=tuple(ap50),
+        ap50_95=tuple(ap50_95),
+        curves=tuple(_curve(curves[0, :, number]) for number in range(labels)),
     )
 
 
 def _mean(values: Any) -> float | None:
     known = values[values > -1]
     return float(known.mean()) if known.size else None
+
+
+def _curve(values: Any) -> tuple[float, ...] | None:
+    return None if values[0] < 0 else tuple(map(float, values))
 
 
 def _truth(pictures: list[Judged], labels: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def evaluate(pictures: list[Judged], names: tuple[str, ...], thresholds: Thresho
     for picture in pictures:
         _count(matrix, picture, thresholds, names)
         strong = picture.found.above(FIXED_CONFIDENCE)
-        taken = match(strong, picture.corners, picture.labels)
+        taken = match(strong, picture.corners, picture.labels, picture.ignore)
         ignored = np.array([index >= 0 and picture.ignore[index] for index in taken], dtype=bool)
         hits += int(((taken >= 0) & ~ignored).sum())
         fixed += len(strong) - int(ignored.sum())
@@ -83,7 +83,7 @@ def _count(
 ) -> None:
     """Add one picture to the confusion matrix: across labels, so that a wrong label shows as one."""
     counted = picture.found.at(thresholds, names)
-    taken = match(counted, picture.corners)
+    taken = match(counted, picture.corners, ignore=picture.ignore)
     for label, index in zip(counted.labels, taken, strict=True):
         if index < 0:
             matrix[-1, label] += 1
