@@ -41,7 +41,8 @@ class LiveConfig:
     """The values of the `watched` services and job types (`taurus`, `job.train`), by default the service's own.
 
     `schemas` (key → JSON schema) are registered in Argo as the types of the service's own keys. `file` keeps the last
-    known values; they hold no secrets.
+    known values; they hold no secrets. `owner` begins the names of its queues, where that is not
+    the service.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LiveConfig:
         watched: Sequence[str] | None = None,
         schemas: Mapping[str, Mapping[str, Any]] | None = None,
         reread_s: float = REREAD_S,
+        owner: str = "",
     ) -> None:
         self._argo, self._file, self._service = argo, file, service
         self._watched = tuple(watched or (service,))
@@ -64,7 +66,7 @@ class LiveConfig:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         queue = Queue(
-            f"{service}.config.{new_id()}.v1",
+            f"{owner or service}.config.{new_id()}.v1",
             bindings=("config.changed",),
             expires_s=QUEUE_LIFE_S,
             transient=True,

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 
@@ -30,6 +30,14 @@ class Caller:
     scopes: tuple[str, ...] = ()
     job: str | None = None
     fence: int | None = None
+
+
+class TokenSource(Protocol):
+    """Where a client's tokens come from: the installation's keys, or a service that signs for who has none."""
+
+    async def token(self, caller: Caller, audience: str) -> str:
+        """A token that is valid now. Raises Unauthenticated or Forbidden where it is refused, Unavailable."""
+        ...
 
 
 class TokenKeys:
@@ -86,6 +94,10 @@ class TokenKeys:
         if caller.job is not None:
             claims |= {"job": caller.job, "fence": caller.fence}
         return self.encode(claims, audience, lifetime_s)
+
+    async def token(self, caller: Caller, audience: str) -> str:
+        """As TokenSource; nothing is waited for."""
+        return self.sign(caller, audience)
 
     def check(self, token: str, audience: str) -> Caller:
         """Who made a service token. Raises Unauthenticated for a bad, foreign or expired one."""

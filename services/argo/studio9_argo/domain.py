@@ -136,7 +136,8 @@ def place_of(caller: Caller, scope: Scope, project: str | None, service: str, ke
 def check_writer(caller: Caller, place: Place) -> None:
     """Raises Forbidden unless the caller may change this entry."""
     own = caller.service == place.service or (caller.service == "orion" and place.service.startswith("job."))
-    if caller.job is not None or not (own or caller.service in _WRITERS):
+    narrowed = caller.job is not None or bool(caller.scopes)
+    if narrowed or not (own or caller.service in _WRITERS):
         raise Forbidden(f"{caller.service} does not write {place.service}/{place.key}")
     if place.scope == "installation" and caller.organisation != SYSTEM:
         raise Forbidden("the installation's entries are changed by the system alone", field="scope")

@@ -80,11 +80,12 @@ class Secrets:
     async def reveal(self, caller: Caller, id: str) -> Any:
         """The value, for a service among the audiences that acts for the secret's organisation.
 
-        An attempt's token (bound to job and fence) reveals only what it names as `secret:{id}` in its scopes.
+        A narrowed token (bound to job and fence, or with scopes) reveals only what it names as `secret:{id}` in them.
         Raises NotFound, Forbidden, LostKey.
         """
         stored = await self._own(caller, id)
-        named = caller.job is None or f"secret:{id}" in caller.scopes
+        narrowed = caller.job is not None or bool(caller.scopes)
+        named = not narrowed or f"secret:{id}" in caller.scopes
         if caller.service not in stored.body["audiences"] or not named:
             self._log.warning("secret_refused", reference=id, caller=caller.service, job=caller.job)
             raise Forbidden(f"this one is not meant for {caller.service}", field="id", value=id)

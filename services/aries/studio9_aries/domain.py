@@ -19,7 +19,7 @@ SYSTEM = "system"
 _OWNERS = {"claims": "taurus"}
 _DEFAULT_OWNER = "orion"
 _READERS = frozenset({"orion", "baile", "taurus", "pegasus"})
-_CONDITIONAL = frozenset({"jobs", "claims", "scheduler"})
+_CONDITIONAL = frozenset({"jobs", "claims", "scheduler", "members"})
 """Collections in which every write names the version that it replaces."""
 
 

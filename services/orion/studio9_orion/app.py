@@ -16,6 +16,10 @@ from studio9_common.tracing import Tracer
 from studio9_orion import dead_letter_routes, priority_routes, worker_routes
 from studio9_orion.engine import Engine
 from studio9_orion.jobs import Jobs
+from studio9_orion.joining.composition import broker_users, told
+from studio9_orion.joining.members import Members
+from studio9_orion.joining.routes import router as joining
+from studio9_orion.joining.storage import StorageLender
 from studio9_orion.metrics import OrionMetrics
 from studio9_orion.observing import Observers
 from studio9_orion.routes import router
@@ -70,6 +74,10 @@ class OrionService(Engine):
         self.asgi.include_router(priority_routes.router(self.shell))
         self.asgi.include_router(worker_routes.router(self.shell, bus))
         self.asgi.include_router(dead_letter_routes.router(bus))
+        self._broker = broker_users(settings)
+        members = Members(store, clock, self._broker)
+        lender = StorageLender(settings) if settings.workers_objects_role else None
+        self.asgi.include_router(joining(self.shell, members, keys, told(settings), lender))
 
     async def start(self) -> None:
         """The configuration first: what Argo has said last holds from the first assignment on."""
@@ -82,6 +90,8 @@ class OrionService(Engine):
         await super().stop()
         if self._config is not None:
             await self._config.stop()
+        if self._broker is not None:
+            await self._broker.close()
 
     def _take_rules(self) -> None:
         self.rules = self._live_rules.current

@@ -1,5 +1,6 @@
 """Jobs in the store: bulk reads in real time, bulk writes by compare-and-set, and the searches that find work."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from studio9_common.ids import is_id
 from studio9_orion.store import Store, check, find
 
 OPEN_STATES = ("submitted", "queued", "running")
-REMEMBERED = 2_000
+REMEMBERED = 5_000
 """Jobs that are known as they were written last."""
 HELD_PHASES = (Phase.assigned.value, Phase.starting.value, Phase.running.value, Phase.cancelling.value)
 
@@ -30,12 +31,14 @@ class Jobs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._written: OrderedDict[str, Versioned] = OrderedDict()
+        self._written: OrderedDict[str, tuple[Versioned, float]] = OrderedDict()
+        """With the moment of the write."""
 
     def written(self, id: str) -> Versioned | None:
         """The job as this Orion wrote it last, if it was lately. Others may have written since: what is decided by it
         holds only if it is then written by compare-and-set."""
-        return self._written.get(id)
+        found = self._written.get(id)
+        return found[0] if found is not None else None
 
     async def load(self, id: str) -> Versioned | None:
         return (await self.load_many([id])).get(id)
@@ -48,6 +51,20 @@ class Jobs:
         found = await self.store.get_many(JOBS.name, wanted)
         return {item.id: Versioned(job_of(item.body), item.etag) for item in found if item is not None}
 
+    async def load_recent(self, ids: Iterable[str], *, within_s: float) -> dict[str, Versioned]:
+        """As `load_many`, but what this Orion wrote within so many seconds is taken as it wrote it. It may be as old as
+        what an Orion reads that is then slow for so long; whoever could not bear that uses `load_many`."""
+        since = asyncio.get_running_loop().time() - within_s
+        recent: dict[str, Versioned] = {}
+        others: list[str] = []
+        for id in dict.fromkeys(ids):
+            written = self._written.get(id)
+            if written is not None and written[1] >= since:
+                recent[id] = written[0]
+            else:
+                others.append(id)
+        return recent | await self.load_many(others)
+
     async def save_many(self, writes: Sequence[tuple[Job, str | None]]) -> list[bool]:
         """One entry per write: whether it was made; False: somebody else wrote in the meantime. A version of None
         creates. Raises Unavailable if any is in doubt; what was written then is found by the next reader."""
@@ -59,10 +76,11 @@ class Jobs:
         ]
         for job, _ in writes:
             self._written.pop(job.id, None)
+        moment = asyncio.get_running_loop().time()
         outcomes = await self.store.bulk(JOBS.name, items)
         for (job, _), outcome in zip(writes, outcomes, strict=True):
             if outcome.status < 300 and outcome.etag is not None and job.phase is not Phase.clean:
-                self._written[job.id] = Versioned(job, outcome.etag)
+                self._written[job.id] = Versioned(job, outcome.etag), moment
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
         return [check(JOBS.name, outcome) for outcome in outcomes]
@@ -83,6 +101,11 @@ class Jobs:
     def held(self, *, most: int = 10_000) -> AsyncIterator[Job]:
         """Jobs that a worker has."""
         return self._find(Where(equals={"phase": HELD_PHASES}), most=most, fresh=True)
+
+    async def held_by(self, worker: str) -> list[str]:
+        """The ids of the jobs that a worker has."""
+        where = Where(equals={"worker": worker, "phase": HELD_PHASES})
+        return [job.id async for job in self._find(where, sort=("created_at",), most=10_000, fresh=True)]
 
     def ended(self, since: str, until: str, *, most: int = 10_000) -> AsyncIterator[Job]:
         """Terminal jobs that ended within a time, `until` excluded."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from studio9_common.objects.settings import WithObjects
 from studio9_orion.core import Policy
@@ -38,6 +38,25 @@ class OrionSettings(WithObjects):
         None, ge=1, description="jobs of one organisation that run at once, where Argo has no limit of its own"
     )
     otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
+    broker_management_url: SecretStr = Field(
+        SecretStr(""),
+        description="RabbitMQ's management API with an administrator, http://user:password@host:15672, which makes the "
+        "broker users of machines that join; empty: none can",
+    )
+    workers_bus_url: str = Field(
+        "", description="the broker as machines that join reach it, without user; empty: where bus_url is"
+    )
+    workers_argo_url: str = Field("", description="Argo as machines that join reach it; empty: as argo_url")
+    workers_objects_endpoint: str = Field(
+        "", description="the S3 server as machines that join reach it; empty: as objects_endpoint"
+    )
+    workers_objects_role: str = Field(
+        "",
+        description="role that is assumed to lend machines that join temporary keys of the S3 storage (any name of 20 "
+        "characters for MinIO); empty: they bring keys of their own",
+    )
+    workers_task_image: str = Field("", description="image of the tasks of machines that join, unless they name one")
+
     batch: int = Field(128, ge=1, le=1_000, description="messages that are handled together")
 
     @property

@@ -14,7 +14,7 @@ from studio9_common.clients.repeating import repeat
 from studio9_common.contracts.configuration import SYSTEM, Entry, Past, Scope, SecretInfo
 from studio9_common.errors import Conflict, NotFound, PreconditionFailed
 from studio9_common.http.client import ServiceClient
-from studio9_common.tokens import TokenKeys
+from studio9_common.tokens import TokenSource
 
 
 class ArgoClient:
@@ -28,7 +28,7 @@ class ArgoClient:
         target: str | FastAPI,
         *,
         service: str,
-        keys: TokenKeys,
+        keys: TokenSource,
         timeout_s: float = 10.0,
         retry_s: float = 10.0,
     ) -> None:

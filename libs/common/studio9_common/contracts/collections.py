@@ -88,8 +88,12 @@ RESULTS = Index(
 )
 """Owner: Orion. The final result of a job, one per completed job, id = the job's."""
 
+MEMBERS = Index("members", {"organisation": _k, "state": _k, "expires_at": _t, "updated_at": _t, "member": _s})
+"""Owner: Orion. Machines that joined, or were invited to, by worker; `state` is invited, joined, revoked or removed. Of
+their secrets there are hashes only. `organisation` is `system`."""
+
 COLLECTIONS: dict[str, Index] = {
-    index.name: index for index in (JOBS, BEATS, WORKERS, TELEMETRY, SWEEPS, SCHEDULER, USAGE, CLAIMS, RESULTS)
+    index.name: index for index in (JOBS, BEATS, WORKERS, TELEMETRY, SWEEPS, SCHEDULER, USAGE, CLAIMS, RESULTS, MEMBERS)
 }
 
 

@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from studio9_common import errors
 from studio9_common.errors import Studio9Error, Unavailable
-from studio9_common.tokens import Caller, TokenKeys
+from studio9_common.tokens import Caller, TokenSource
 from studio9_common.tracing import current_traceparent
 
 _BY_STATUS: dict[int, type[Studio9Error]] = {
@@ -43,7 +43,7 @@ class ServiceClient:
     """Calls one service (`audience`) as another (`service`). `target` is its address, or its app in one process."""
 
     def __init__(
-        self, target: str | FastAPI, *, audience: str, service: str, keys: TokenKeys, timeout_s: float = 30.0
+        self, target: str | FastAPI, *, audience: str, service: str, keys: TokenSource, timeout_s: float = 30.0
     ) -> None:
         self._audience, self._service, self._keys = audience, service, keys
         if isinstance(target, str):
@@ -82,7 +82,7 @@ class ServiceClient:
     async def _once(
         self, method: str, path: str, organisation: str, headers: dict[str, str], options: dict[str, Any]
     ) -> httpx.Response:
-        token = self._keys.sign(Caller(self._service, organisation), self._audience)
+        token = await self._keys.token(Caller(self._service, organisation), self._audience)
         traceparent = current_traceparent()
         if traceparent is not None:
             headers = {**headers, "traceparent": traceparent}

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import boto3
+import botocore.session
+from botocore.credentials import Credentials as BotocoreCredentials
+from botocore.credentials import ReadOnlyCredentials
 from obstore.store import S3Store
 
 from studio9_common.objects.cloud import CLIENT, RETRY, CloudObjects
@@ -21,27 +24,23 @@ if TYPE_CHECKING:
     from obstore.store import S3Config, S3Credential
 
 CREDENTIALS_S = timedelta(minutes=10)
-"""How long credentials of the machine are used before they are asked for again."""
+"""How long credentials are used before they are asked for again."""
 
 
 def s3_objects(
     location: Location,
     *,
-    credentials: Credentials | None = None,
+    credentials: Credentials | Callable[[], Credentials] | None = None,
     prefix: str = "",
     profile: str = "s3",
     public_endpoint: str | None = None,
 ) -> CloudObjects:
     """Objects in a bucket. Without credentials those of the machine are used (role, profile, environment).
 
+    Temporary ones come from a function that gives those that are valid now, at once.
     `public_endpoint` is where users reach the same storage, if that is another address than ours.
     """
-    session = boto3.Session(
-        aws_access_key_id=credentials.access_key if credentials else None,
-        aws_secret_access_key=credentials.secret_key if credentials else None,
-        aws_session_token=credentials.token if credentials else None,
-        region_name=location.region,
-    )
+    session = _session(credentials, location.region)
     secure = location.endpoint is None or location.endpoint.startswith("https:")
     store = S3Store(
         location.bucket,
@@ -66,6 +65,43 @@ def s3_objects(
         await asyncio.to_thread(uploader.create, full(key), path, digest, headers)
 
     return CloudObjects(store, profile=profile, sign=sign, put_big=put_big)
+
+
+class _Current(BotocoreCredentials):  # type: ignore[misc]  # botocore has no types
+    """Credentials that others renew; botocore asks for them as it signs."""
+
+    def __init__(self, current: Callable[[], Credentials]) -> None:
+        self._current = current
+        self.method = "studio9"
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        now = self._current()
+        return ReadOnlyCredentials(now.access_key, now.secret_key, now.token)
+
+    @property
+    def access_key(self) -> str:
+        return self._current().access_key
+
+    @property
+    def secret_key(self) -> str:
+        return self._current().secret_key
+
+    @property
+    def token(self) -> str | None:
+        return self._current().token
+
+
+def _session(given: Credentials | Callable[[], Credentials] | None, region: str) -> boto3.Session:
+    if callable(given):
+        core = botocore.session.get_session()
+        core._credentials = _Current(given)  # as botocore's own resolver would leave it
+        return boto3.Session(botocore_session=core, region_name=region)
+    return boto3.Session(
+        aws_access_key_id=given.access_key if given else None,
+        aws_secret_access_key=given.secret_key if given else None,
+        aws_session_token=given.token if given else None,
+        region_name=region,
+    )
 
 
 def _config(location: Location) -> "S3Config":

@@ -9,6 +9,7 @@ from aio_pika.abc import AbstractConnection
 from studio9_common.bus.headers import ROUTING_KEY
 from studio9_common.bus.port import BusUnavailable, Consumer, DeadLetter, Outgoing, Queue, QueueGone
 from studio9_common.bus.rabbitmq import topology
+from studio9_common.bus.rabbitmq.aside import Aside
 from studio9_common.bus.rabbitmq.consumer import RabbitConsumer
 from studio9_common.bus.rabbitmq.dead import DeadLetters
 from studio9_common.bus.rabbitmq.failures import BusForbidden
@@ -18,9 +19,10 @@ from studio9_common.bus.rabbitmq.silence import Silence
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import logger
 
-Topology = Literal["own", "given"]
+Topology = Literal["own", "given", "member"]
 """`own`: exchanges, ladder and dead letters are declared with every new connection. `given`: they exist already, and
-queues that this broker user may not declare are only looked for (a worker's user)."""
+queues that this broker user may not declare are only looked for. `member`: they exist already, and this user reaches
+its own queues and the topic exchange alone (see `users`): what fails waits here, and what is given up is dropped."""
 
 AT_ONCE = 500
 """Messages of one `publish_many` in flight."""
@@ -36,6 +38,7 @@ class RabbitBus:
         self._publisher = Publisher(self._link)
         self._silence = Silence()
         self._dead = DeadLetters(self._link, self._publisher)
+        self._aside = Aside()
 
     async def declare(self, *queues: Queue) -> None:
         connection = await self._link.connection()
@@ -65,7 +68,8 @@ class RabbitBus:
         return outcomes
 
     def consume(self, queue: str, *, prefetch: int = 64) -> Consumer:
-        return RabbitConsumer(self._link, self._publisher, self._silence, queue, prefetch)
+        aside = self._aside if self._topology == "member" else None
+        return RabbitConsumer(self._link, self._publisher, self._silence, queue, prefetch, aside)
 
     async def delete(self, queue: str) -> None:
         self._queues.pop(queue, None)
@@ -95,6 +99,7 @@ class RabbitBus:
             return
 
     async def close(self) -> None:
+        self._aside.close()
         await self._publisher.close()
         await self._link.close()
 
@@ -131,9 +136,9 @@ class RabbitBus:
         subject = f"the queue {queue.name}"
         try:
             async with channel_of(connection, subject) as channel:
-                await topology.declare_queue(channel, queue)
+                await topology.declare_queue(channel, queue, returning=self._topology != "member")
         except BusForbidden:
-            if self._topology == "own":
+            if self._topology != "given":
                 raise
             async with channel_of(connection, subject) as channel:
                 await channel.queue_declare(queue.name, passive=True)

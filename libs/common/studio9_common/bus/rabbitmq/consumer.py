@@ -13,6 +13,7 @@ from pamqp.commands import Basic
 
 from studio9_common.bus.port import BusUnavailable, Delivery, QueueGone
 from studio9_common.bus.rabbitmq.acks import Acks
+from studio9_common.bus.rabbitmq.aside import Aside
 from studio9_common.bus.rabbitmq.delivery import RabbitDelivery
 from studio9_common.bus.rabbitmq.failures import translate, translated
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
@@ -24,9 +25,18 @@ from studio9_common.errors import Studio9Error
 class RabbitConsumer:
     """See `studio9_common.bus.port.Consumer`."""
 
-    def __init__(self, link: Link, publisher: Publisher, silence: Silence, queue: str, prefetch: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        publisher: Publisher,
+        silence: Silence,
+        queue: str,
+        prefetch: int,
+        aside: Aside | None = None,
+    ) -> None:
         self.queue = queue
         self.publisher = publisher
+        self.aside = aside
         self.left = False
         self.lost: Studio9Error | None = None
         self._link = link

@@ -1,6 +1,7 @@
 """A delivery of RabbitMQ."""
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiormq.abc import DeliveredMessage
@@ -20,6 +21,7 @@ from studio9_common.bus.port import FAILURE_LIMIT
 from studio9_common.bus.rabbitmq import topology
 from studio9_common.bus.rabbitmq.wire import routing_key_of, text_headers
 from studio9_common.ids import new_id
+from studio9_common.logs import logger
 
 if TYPE_CHECKING:
     from studio9_common.bus.rabbitmq.consumer import RabbitConsumer
@@ -58,7 +60,8 @@ class RabbitDelivery:
 
     @property
     def failures(self) -> int:
-        return failures_of(self._all_headers())
+        counted = failures_of(self._all_headers())
+        return counted if self._consumer.aside is None else self._consumer.aside.failures(self.message_id)
 
     @property
     def ended(self) -> bool:
@@ -73,7 +76,12 @@ class RabbitDelivery:
         count = self.failures + 1
         if count >= FAILURE_LIMIT:
             await self.dead_letter(f"failed {count} times, the last time: {reason}")
-        elif not self.ended:
+        elif self.ended:
+            return
+        elif self._consumer.aside is not None:
+            self._ended = True
+            self._consumer.aside.put(self.message_id, delay_s, partial(self._consumer.give_back, self._tag()))
+        else:
             headers = {**self._all_headers(), FAILURES: str(count), ROUTING_KEY: self.routing_key}
             await self._move(topology.delay_exchange(rung(delay_s)), self._consumer.queue, headers)
 
@@ -82,7 +90,11 @@ class RabbitDelivery:
             await self._end(self._consumer.give_back(self._tag()))
 
     async def dead_letter(self, reason: str) -> None:
-        if not self.ended:
+        if self._consumer.aside is not None and not self.ended:
+            logger("bus").error("message_dropped", queue=self._consumer.queue, id=self.message_id, reason=reason)
+            self._consumer.aside.forget(self.message_id)
+            await self.ack()
+        elif not self.ended:
             headers = {
                 **self._all_headers(),
                 ROUTING_KEY: self.routing_key,

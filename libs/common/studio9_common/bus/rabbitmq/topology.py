@@ -98,10 +98,11 @@ async def declare_base(channel: Channel) -> None:
         await channel.queue_bind(delay_queue(rung), delay_exchange(rung))
 
 
-async def declare_queue(channel: Channel, queue: Queue) -> None:
-    """One queue with its bindings. The channel is closed by the broker when it exists with other arguments."""
+async def declare_queue(channel: Channel, queue: Queue, *, returning: bool = True) -> None:
+    """One queue with its bindings; `returning`: what was delayed or replayed finds it, too. The broker closes the
+    channel when it exists with other arguments."""
     await channel.queue_declare(queue.name, durable=True, arguments=arguments(queue))
-    for exchange in (RETURN, REPLAY):
+    for exchange in (RETURN, REPLAY) if returning else ():
         await channel.queue_bind(queue.name, exchange, routing_key=queue.name)
     for pattern in queue.bindings:
         await channel.queue_bind(queue.name, EXCHANGE, routing_key=pattern)

@@ -1,0 +1,131 @@
+"""Joining without a broker: what a token is worth, what a platform in one process says, what a worker's role may do."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from studio9_common.errors import Studio9Error
+from studio9_common.tokens import Caller
+from studio9_orion.app import OrionService, build
+from studio9_orion.joining.composition import broker_users, told
+from studio9_orion.joining.domain import JoinRefused, Member, MemberExists, invitation, parse_token, redeemed, shows
+from studio9_orion.joining.storage import policy
+
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+PROOF, OTHER = "p" * 43, "q" * 43
+
+
+def invited(before: Member | None = None, now: datetime = NOW) -> tuple[Member, str]:
+    member, token = invitation("gpu-1", before, labels=("a100",), valid_s=3600, by="ana", now=now)
+    worker, secret = parse_token(token)
+    assert worker == "gpu-1"
+    return member, secret
+
+
+def test_a_token_admits_one_machine_once() -> None:
+    member, secret = invited()
+    joined = redeemed(member, secret, PROOF, NOW)
+    assert joined.state == "joined"
+    assert shows(joined, PROOF) and not shows(joined, OTHER) and not shows(member, PROOF)
+    assert redeemed(joined, secret, PROOF, NOW + timedelta(days=9)) is joined, "its answer was lost: it asks again"
+    with pytest.raises(JoinRefused):
+        redeemed(joined, secret, OTHER, NOW)
+
+
+@pytest.mark.parametrize("state", ["revoked", "removed"])
+def test_what_was_taken_back_admits_nobody(state: Any) -> None:
+    member, secret = invited()
+    gone = member.moved(state, state, "ana", NOW)
+    with pytest.raises(JoinRefused):
+        redeemed(gone, secret, PROOF, NOW)
+    assert not shows(redeemed(member, secret, PROOF, NOW).moved(state, state, "ana", NOW), PROOF)
+
+
+def test_a_token_expires() -> None:
+    member, secret = invited()
+    with pytest.raises(JoinRefused):
+        redeemed(member, secret, PROOF, NOW + timedelta(seconds=3600))
+    assert member.shown(NOW + timedelta(hours=2))["state"] == "expired"
+
+
+@pytest.mark.parametrize("token", ["", "x", "s9join.gpu-1", "s9join.gpu.1.x", "other.gpu-1.secret", "s9join..secret"])
+def test_other_text_is_no_token(token: str) -> None:
+    with pytest.raises(JoinRefused):
+        parse_token(token)
+
+
+def test_a_wrong_secret_is_refused() -> None:
+    member, secret = invited()
+    for wrong in (secret[:-1], secret + "A", "", PROOF):
+        with pytest.raises(JoinRefused):
+            redeemed(member, wrong, PROOF, NOW)
+    with pytest.raises(JoinRefused):
+        redeemed(None, secret, PROOF, NOW)
+
+
+def test_a_name_is_given_once_until_it_is_free_again() -> None:
+    member, secret = invited()
+    joined = redeemed(member, secret, PROOF, NOW)
+    for taken in (member, joined):
+        with pytest.raises(MemberExists):
+            invited(taken)
+    again, fresh = invited(joined.moved("removed", "removed", "ben", NOW))
+    assert [line["event"] for line in again.history] == ["invited", "joined", "removed", "invited"]
+    with pytest.raises(JoinRefused):
+        redeemed(again, secret, PROOF, NOW)
+    assert redeemed(again, fresh, OTHER, NOW).state == "joined"
+    assert invited(member, NOW + timedelta(hours=2))[0].state == "invited", "the old invitation has expired"
+
+
+def test_of_the_secrets_the_document_holds_hashes_only() -> None:
+    member, secret = invited()
+    joined = redeemed(member, secret, PROOF, NOW)
+    text = str(joined.document())
+    assert secret not in text and PROOF not in text
+    assert Member.of("gpu-1", joined.document()) == joined
+    assert {"token_hash", "proof_hash"}.isdisjoint(joined.shown(NOW))
+
+
+def test_a_workers_keys_of_the_storage_reach_below_the_prefix_alone() -> None:
+    found = policy("bucket", "lab")
+    assert all(one["Resource"][0].startswith("arn:aws:s3:::bucket") for one in found["Statement"])
+    writing = [one["Resource"] for one in found["Statement"] if "s3:PutObject" in one["Action"]]
+    assert writing == [["arn:aws:s3:::bucket/lab/*/jobs/*"]]
+
+
+def test_what_a_machine_is_told_holds_no_secret(world: Any) -> None:
+    secret = {"bus_url": "amqp://orion:hidden@rabbit:5672/studio9", "objects_url": "s3://b"}
+    settings = world.settings.model_copy(update=secret)
+    assert broker_users(settings) is None
+    assert told(settings).broker == "amqp://rabbit:5672/studio9"
+    outside = settings.model_copy(update={"workers_bus_url": "amqps://broker.example:5671"})
+    assert told(outside).broker == "amqps://broker.example:5671/studio9"
+    assert "hidden" not in told(outside).model_dump_json()
+
+
+async def test_a_platform_in_one_process_says_why_nobody_can_join(world: Any) -> None:
+    orion: OrionService = build(
+        world.settings, bus=world.bus, store=world.store, objects=world.objects, keys=world.keys, clock=world.clock
+    )
+    headers = {"Authorization": f"Bearer {world.keys.sign(Caller('operator', 'system'), 'orion')}"}
+    acme = {"Authorization": f"Bearer {world.keys.sign(Caller('operator', 'acme'), 'orion')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
+        refused = await http.post("/v1/joins", json={}, headers=headers)
+        assert (refused.status_code, refused.json()["title"]) == (409, "no broker")
+        assert (await http.get("/v1/joins", headers=headers)).json() == {"items": []}
+        for method, path in (("POST", "/v1/joins"), ("GET", "/v1/joins"), ("DELETE", "/v1/workers/w1")):
+            body = {"json": {}} if method == "POST" else {}
+            assert (await http.request(method, path, headers=acme, **body)).status_code == 403, path
+            assert (await http.request(method, path, **body)).status_code == 401, path
+        for path in ("/v1/members/token", "/v1/members/storage-keys"):
+            for shown in ({}, {"Authorization": "Bearer w1.proof"}, headers):
+                answer = await http.post(path, json={"audience": "argo"}, headers=shown)
+                assert (answer.status_code, answer.json()["title"]) == (401, "not member")
+        assert (await http.delete("/v1/workers/w1", headers=headers)).status_code == 404
+
+
+def test_each_refusal_says_what_to_do() -> None:
+    assert issubclass(JoinRefused, Studio9Error)
+    assert "studio9 workers token" in JoinRefused().message
