@@ -36,17 +36,26 @@ class ConfusionMatrix(Contract):
 
 
 class Evaluation(Contract):
-    """The figures of a model on the labelled pictures of one input."""
+    """The figures of a model on the pictures of one input: of a detector average precision, recall and precision at
+    confidence 0.25, of a classifier accuracy, of a decoder its reconstruction loss. Others are none."""
 
     input: Name
     pictures: Count
-    boxes: Count = Field(description="true boxes")
-    predicted: Count = Field(description="predicted boxes at the job's thresholds")
+    boxes: Count = Field(description="true boxes; of a classifier its labelled pictures")
+    predicted: Count = Field(description="predicted boxes at the job's thresholds; of a classifier pictures")
     labels: tuple[Label, ...]
-    map50: Fraction = Field(description="COCO's mean average precision at IoU 0.5")
-    map50_95: Fraction = Field(description="the same, mean over IoU 0.5 to 0.95")
-    recall_at_025: Fraction = Field(description="part of the true boxes found at confidence 0.25, IoU 0.5, label right")
-    precision_at_025: Fraction = Field(description="part of the boxes at confidence 0.25 that are right")
+    map50: Fraction | None = Field(default=None, description="COCO's mean average precision at IoU 0.5")
+    map50_95: Fraction | None = Field(default=None, description="the same, mean over IoU 0.5 to 0.95")
+    recall_at_025: Fraction | None = Field(
+        default=None, description="part of the true boxes found at confidence 0.25, IoU 0.5, label right"
+    )
+    precision_at_025: Fraction | None = Field(
+        default=None, description="part of the boxes at confidence 0.25 that are right"
+    )
+    accuracy: Fraction | None = Field(default=None, description="part of the pictures whose label is right")
+    reconstruction_loss: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="mean squared error a pixel and colour, of values from 0 to 1"
+    )
     per_class: tuple[LabelFigures, ...] = ()
     confusion: ConfusionMatrix | None = None
 
@@ -74,7 +83,13 @@ class Ran(Contract):
     """What the task ran on and with."""
 
     libraries: Mapping[str, str] = Field(default_factory=dict)
+    python: str | None = None
+    system: str | None = None
+    cpu: str | None = None
     device: str = "cpu"
+    gpu: str | None = None
+    cuda: str | None = None
+    driver: str | None = None
     threads: int = 1
     peak_rss_bytes: Count = 0
 

@@ -7,11 +7,15 @@ from studio9_task.results import Evaluation, Timings
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
-    """Labels, mAP (at IoU 0.5) and the confusion matrix as cells. A cell without `actual` counts detections where
-    nothing is, one without `predicted` counts objects that were not found; indices are those of `labels`."""
+    """Labels, mAP (at IoU 0.5), reconstruction loss and the confusion matrix as cells, as far as a model has them. A
+    cell without `actual` counts detections where nothing is, one without `predicted` counts objects that were not
+    found; indices are those of `labels`."""
     confusion = evaluation.confusion
     labels = list(confusion.labels if confusion is not None else evaluation.labels)
-    found: dict[str, Any] = {"labels": labels, "mAP": evaluation.map50}
+    found: dict[str, Any] = {"labels": labels}
+    for name, value in (("mAP", evaluation.map50), ("reconstructionLoss", evaluation.reconstruction_loss)):
+        if value is not None:
+            found[name] = value
     if confusion is not None:
         background = len(labels)
         cells: list[dict[str, int]] = []
