@@ -1,7 +1,7 @@
 """How a training is to run, with every default filled in."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -10,15 +10,36 @@ from studio9_task.model import Contract
 from studio9_task.parameters import Thresholds, TrainParameters
 from studio9_task.problems import describe
 from studio9_task.validate import validate_pair, validate_parameters, with_defaults
+from studio9_trainers.capabilities import TASK_OF_CONSUMER, Task
 from studio9_trainers.errors import UserError
 
 FORM_RATE = 1e-4
 """What the form sends untouched; it means the recipe's own rate, for at 1e-4 nothing learns from scratch."""
 
 
+class LoopOptions(Contract):
+    """How a loop that is ours goes. A framework that owns its loop has its own ways and passes over these."""
+
+    average: bool = Field(default=True, description="keep a moving average of the weights, and deliver that")
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="auto: bf16 on accelerators that have it, else fp32"
+    )
+    accumulate: int = Field(default=1, ge=1, description="batches whose gradients make one step")
+    clip_norm: float = Field(default=0.0, ge=0, description="the most that a step's gradients may measure; 0: no limit")
+    warmup_epochs: float = Field(default=0.5, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    final_rate: float = Field(default=0.05, ge=0, le=1, description="the rate at the end, as a part of the rate")
+    weight_decay: float = Field(default=0.01, ge=0)
+    class_weights: Literal["none", "balanced"] = "none"
+    deterministic: bool = True
+    state_every_s: float = Field(default=600.0, ge=0, description="a state inside epochs too, so often; 0: never")
+
+
 class TrainingConfig(Contract):
     """One training's settings. `options` holds what only some frameworks know."""
 
+    task: Task = "detect"
     architecture: str
     head: str
     epochs: int = Field(ge=1)
@@ -32,6 +53,7 @@ class TrainingConfig(Contract):
     input_size: int | None = Field(default=None, description="pixels of the longer side, a multiple of 32")
     thresholds: Thresholds = Thresholds()
     freeze_backbone: bool = False
+    loop: LoopOptions = LoopOptions()
     options: Mapping[str, Any] = Field(default_factory=dict)
 
 
@@ -59,7 +81,9 @@ def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: i
         raise UserError(" ".join(f"{problem}." for problem in problems), "bad_parameters")
     values = with_defaults(head.parameters, given.head_parameters)
     recipe = float(values["recipe_learning_rate"])
+    loop = {name: values[name] for name in LoopOptions.model_fields if name in values}
     return TrainingConfig(
+        task=TASK_OF_CONSUMER[head.consumer],
         architecture=given.architecture,
         head=given.head,
         epochs=int(values["epochs"]),
@@ -73,7 +97,8 @@ def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: i
         input_size=_longer_side(given),
         thresholds=given.thresholds,
         freeze_backbone=begun and not given.tune_feature_extractor,
-        options={name: value for name, value in values.items() if name not in COMMON}
+        loop=LoopOptions.model_validate(loop),
+        options={name: value for name, value in values.items() if name not in (*COMMON, *loop)}
         | with_defaults(architecture.parameters, given.architecture_parameters),
     )
 

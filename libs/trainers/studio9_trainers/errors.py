@@ -41,6 +41,24 @@ class Diverged(UserError):
     code = "diverged"
 
 
+class BadModel(UserError):
+    """The model can't be used here: choose one that this framework trained for this task."""
+
+    code = "bad_model"
+
+
+class BadCheckpoint(UserError):
+    """The checkpoint can't be used: start the training without it."""
+
+    code = "bad_checkpoint"
+
+
+class Untrusted(UserError):
+    """Code of your own runs only in a container: start a worker with the container runner."""
+
+    code = "untrusted"
+
+
 class Unsupported(UserError):
     """No trainer here can do that: use a framework, architecture and head that the catalogue offers."""
 

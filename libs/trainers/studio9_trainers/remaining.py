@@ -36,6 +36,10 @@ class Estimate:
         self._epoch, self._batch = epoch, 0
         self._mark = self._clock()
 
+    def skip(self, batches: int) -> None:
+        """So many batches of this epoch were done by an earlier attempt."""
+        self._batch = batches
+
     def batch_done(self) -> None:
         """One more batch of this epoch is done."""
         took, self._mark = self._lap()

@@ -18,8 +18,8 @@ from studio9_task.report import EventWriter
 from studio9_task.request import TaskRequest, read_request
 from studio9_task.results import EvaluateResult, PredictResult, TrainResult, summary
 from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
+from studio9_trainers.frameworks import catalogue
 from studio9_trainers.run import Run
-from studio9_trainers.trainer import catalogue
 
 Outcome = TrainResult | EvaluateResult | PredictResult
 

@@ -10,7 +10,8 @@ import pytest
 from studio9_task.catalogue import Catalogue
 from studio9_trainers.config import FORM_RATE, multiple_of_32, training_config
 from studio9_trainers.errors import Unsupported, UserError
-from studio9_trainers.trainer import catalogue, get_trainer
+from studio9_trainers.frameworks import catalogue
+from studio9_trainers.trainer import get_trainer
 
 FORM: dict[str, Any] = {"architecture": "YOLO11N", "head": "YOLO_HEAD"}
 
@@ -78,5 +79,5 @@ def test_the_catalogue_is_printed_without_the_heavy_libraries() -> None:
 def test_an_unknown_framework_is_named() -> None:
     with pytest.raises(Unsupported, match=r"'keras'.*yolo"):
         get_trainer("keras")
-    with pytest.raises(Unsupported, match="'segment'"):
-        get_trainer("yolo", "segment")
+    with pytest.raises(Unsupported, match="'reconstruct'"):
+        get_trainer("yolo", "reconstruct")

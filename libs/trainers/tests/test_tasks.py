@@ -96,7 +96,7 @@ def test_a_trainings_result(trained: TaskFolder) -> None:
 def test_files_load_without_running_code(trained: TaskFolder) -> None:
     for name in ("model.pt", "checkpoints/epoch-0003.pt"):
         content = torch.load(trained.outputs / name, weights_only=True)
-        assert content["format"].startswith("studio9-yolo")
+        assert content["format"].startswith("studio9-")
 
 
 @pytest.fixture(scope="module")

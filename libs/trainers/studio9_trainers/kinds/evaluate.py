@@ -8,13 +8,14 @@ from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import EvaluateResult
 from studio9_trainers.data.dataset import read_pictures
-from studio9_trainers.errors import BadInput, UserError
-from studio9_trainers.evaluation.figures import evaluate as figures_of
+from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.kinds.material import described, task_of
 from studio9_trainers.machine import ran
 from studio9_trainers.progress import PictureCount
 from studio9_trainers.run import Run
 from studio9_trainers.trainer import get_trainer
+from studio9_trainers.truth import check_judgeable, labels_of
 
 
 def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
@@ -25,28 +26,31 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
         raise UserError(f"The parameters can't be used: {describe(error)}", "bad_parameters") from None
     with run.timed("data_loading"):
         pictures = read_pictures(run.folder, "test")
-    if pictures.boxes == 0:
-        raise BadInput("test: no picture has a box: label some, or predict instead.")
+    task = task_of(run.folder.model)
+    check_judgeable(task, pictures)
     with run.timed("model_loading"):
-        detector = get_trainer(request.framework).load(run.folder.model, run)
-    thresholds = parameters.thresholds or detector.thresholds
-    if unknown := sorted(set(pictures.labels) - set(detector.names)):
+        model = get_trainer(request.framework, task, run=run).load(run.folder.model)
+    thresholds = parameters.thresholds or model.thresholds
+    if unknown := sorted(set(labels_of(task, pictures)) - set(model.names)):
         run.warn("unknown_labels", f"The pictures show labels that the model does not know: {', '.join(unknown)}.")
-    seen = Seen(names=(*detector.names, *unknown))
-    inference = Inference(run, detector, thresholds, PictureCount(run.events, len(pictures)).one_more)
+    seen = Seen(names=(*model.names, *unknown))
+    inference = Inference(run, model, thresholds, PictureCount(run.events, len(pictures)).one_more)
     with run.timed("prediction"):
         written, _ = write_lines(
             run.folder.outputs / "predictions.jsonl", inference.predict(pictures, seen, judge=True)
         )
     run.events.artifact("predictions", written, "application/jsonl")
     with run.timed("evaluation"):
-        figures = figures_of(seen.judged, seen.names, thresholds, "test")
+        figures = seen.figures(thresholds, "test")
     return EvaluateResult(
         framework=request.framework,
-        labels=detector.names,
+        labels=model.names,
         test=figures,
         timings=run.timings(),
-        effective={"thresholds": thresholds.model_dump(mode="json")},
+        effective={
+            "thresholds": thresholds.model_dump(mode="json"),
+            "datasets": described(run.folder, request.inputs),
+        },
         ran=ran(run.threads, run.device),
         warnings=tuple(run.warnings),
     )

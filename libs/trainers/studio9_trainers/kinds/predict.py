@@ -10,6 +10,7 @@ from studio9_task.results import PredictResult
 from studio9_trainers.data.dataset import read_pictures
 from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.kinds.material import described, task_of
 from studio9_trainers.machine import ran
 from studio9_trainers.progress import PictureCount
 from studio9_trainers.run import Run
@@ -25,10 +26,10 @@ def predict(run: Run, request: TaskRequest) -> PredictResult:
     with run.timed("data_loading"):
         pictures = read_pictures(run.folder, "predict", judge=False)
     with run.timed("model_loading"):
-        detector = get_trainer(request.framework).load(run.folder.model, run)
-    thresholds = parameters.thresholds or detector.thresholds
-    seen = Seen(names=detector.names)
-    inference = Inference(run, detector, thresholds, PictureCount(run.events, len(pictures)).one_more)
+        model = get_trainer(request.framework, task_of(run.folder.model), run=run).load(run.folder.model)
+    thresholds = parameters.thresholds or model.thresholds
+    seen = Seen(names=model.names)
+    inference = Inference(run, model, thresholds, PictureCount(run.events, len(pictures)).one_more)
     with run.timed("prediction"):
         written, _ = write_lines(
             run.folder.outputs / "predictions.jsonl", inference.predict(pictures, seen, judge=False)
@@ -36,13 +37,16 @@ def predict(run: Run, request: TaskRequest) -> PredictResult:
     run.events.artifact("predictions", written, "application/jsonl")
     return PredictResult(
         framework=request.framework,
-        labels=detector.names,
+        labels=model.names,
         pictures=seen.pictures,
         pictures_without=seen.without,
         pictures_failed=seen.failed,
         boxes=seen.boxes,
         timings=run.timings(),
-        effective={"thresholds": thresholds.model_dump(mode="json")},
+        effective={
+            "thresholds": thresholds.model_dump(mode="json"),
+            "datasets": described(run.folder, request.inputs),
+        },
         ran=ran(run.threads, run.device),
         warnings=tuple(run.warnings),
     )

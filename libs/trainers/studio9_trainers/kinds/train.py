@@ -9,11 +9,17 @@ from studio9_task.results import Evaluation, PredictedPicture, TrainResult
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, read_pictures, shared, split_off
 from studio9_trainers.errors import BadInput
-from studio9_trainers.evaluation.figures import evaluate
+from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.kinds.material import described
 from studio9_trainers.machine import ran
+from studio9_trainers.models import Model
 from studio9_trainers.run import Run
-from studio9_trainers.trainer import Detector, Trained, catalogue, get_trainer
+from studio9_trainers.trainer import Trained, get_trainer
+from studio9_trainers.truth import check_learnable, labels_of
+
+FIGURES = ("map50", "map50_95", "recall_at_025", "precision_at_025", "accuracy", "reconstruction_loss")
+"""Those of the final evaluation that are told as metrics, where a task has them."""
 
 
 def train(run: Run, request: TaskRequest) -> TrainResult:
@@ -21,15 +27,22 @@ def train(run: Run, request: TaskRequest) -> TrainResult:
     config = training_config(request.parameters, catalogue(), request.seed, begun=MODEL in request.inputs)
     with run.timed("data_loading"):
         whole, fitted, val, inputs = _pictures(run, request, config)
-    final = sum(len(one) for one in inputs)
-    trainer = get_trainer(request.framework)
-    begin = run.folder.model if MODEL in request.inputs else None
+    trainer = get_trainer(
+        request.framework,
+        config.task,
+        config=config,
+        train=fitted,
+        val=val,
+        begin=run.folder.model if MODEL in request.inputs else None,
+        run=run,
+        final_pictures=sum(len(one) for one in inputs),
+    )
     with run.timed("training"):
-        trained = trainer.train(run, config, fitted, val, final, begin)
+        trained = trainer.train()
     with run.timed("model_saving"):
-        written = trained.detector.save(run.folder.outputs / "model.pt")
+        written = trained.model.save(run.folder.outputs / "model.pt")
         run.events.artifact("model", written, "application/vnd.studio9.model")
-    figures = _predict(run, trained.detector, config, inputs, val)
+    figures = _predict(run, trained.model, config, inputs, val)
     return _result(run, request, config, trained, whole, figures)
 
 
@@ -40,8 +53,7 @@ def _pictures(
     if "train" not in request.inputs:
         raise BadInput("inputs: there is no train input: give the training album.")
     whole = read_pictures(run.folder, "train")
-    if whole.boxes == 0:
-        raise BadInput("train: no picture has a box: label some.")
+    check_learnable(config.task, whole)
     inputs = [whole]
     if "val" in request.inputs:
         fitted, val = whole, read_pictures(run.folder, "val")
@@ -53,21 +65,21 @@ def _pictures(
     if "test" in request.inputs:
         test = read_pictures(run.folder, "test")
         inputs.append(test)
-        _compare(run, whole, test)
+        _compare(run, config, whole, test)
     return whole, fitted, val, inputs
 
 
-def _compare(run: Run, whole: PictureSet, test: PictureSet) -> None:
+def _compare(run: Run, config: TrainingConfig, whole: PictureSet, test: PictureSet) -> None:
     if overlap := shared(whole, test):
         run.warn(
             "test_overlaps_train", f"{overlap} of the {len(test)} test pictures were trained on: the figures flatter."
         )
-    if unknown := sorted(set(test.labels) - set(whole.labels)):
+    if unknown := sorted(set(labels_of(config.task, test)) - set(labels_of(config.task, whole))):
         run.warn("unknown_labels", f"The test pictures show labels that training does not: {', '.join(unknown)}.")
 
 
 def _predict(
-    run: Run, detector: Detector, config: TrainingConfig, inputs: list[PictureSet], val: PictureSet
+    run: Run, model: Model, config: TrainingConfig, inputs: list[PictureSet], val: PictureSet
 ) -> dict[str, Evaluation]:
     """Predict all pictures once and evaluate each input, and the part of train that validated."""
     figures: dict[str, Evaluation] = {}
@@ -80,20 +92,19 @@ def _predict(
         if done % 50 == 0:
             run.events.progress(0.95 + 0.05 * done / total, epoch=config.epochs, epochs=config.epochs)
 
-    inference = Inference(run, detector, config.thresholds, one_more)
-    held = {picture.record.picture_id for picture in val.pictures}
+    inference = Inference(run, model, config.thresholds, one_more)
+    own = {picture.record.picture_id for picture in inputs[0].pictures}
+    held = own & {picture.record.picture_id for picture in val.pictures}
 
     def all_predictions() -> Iterator[PredictedPicture]:
         for pictures in inputs:
-            seen = Seen(names=(*detector.names, *sorted(set(pictures.labels) - set(detector.names))))
+            unknown = sorted(set(labels_of(config.task, pictures)) - set(model.names))
+            seen = Seen(names=(*model.names, *unknown))
             yield from inference.predict(pictures, seen, judge=True)
             with run.timed("evaluation"):
-                figures[pictures.name] = evaluate(seen.judged, seen.names, config.thresholds, pictures.name)
-                part = [
-                    one for one, owner in zip(seen.judged, seen.owners, strict=True) if owner.record.picture_id in held
-                ]
-                if pictures.name == "train" and part and len(part) < len(pictures):
-                    figures["val"] = evaluate(part, seen.names, config.thresholds, "val")
+                figures[pictures.name] = seen.figures(config.thresholds, pictures.name)
+                if pictures.name == "train" and 0 < len(held) < len(pictures):
+                    figures["val"] = seen.figures(config.thresholds, "val", only=held)
 
     with run.timed("prediction"):
         written, _ = write_lines(run.folder.outputs / "predictions.jsonl", all_predictions())
@@ -112,13 +123,14 @@ def _result(
 ) -> TrainResult:
     for split in ("train", "val", "test"):
         if (figure := figures.get(split)) is not None:
-            for key in ("map50", "map50_95", "recall_at_025", "precision_at_025"):
-                run.events.metric(f"final/{key}", getattr(figure, key), step=trained.epochs_done, split=split)
+            for key in FIGURES:
+                if (value := getattr(figure, key)) is not None:
+                    run.events.metric(f"final/{key}", value, step=trained.epochs_done, split=split)
     return TrainResult(
         framework=request.framework,
         architecture=config.architecture,
         head=config.head,
-        labels=trained.detector.names,
+        labels=trained.model.names,
         pictures=len(whole),
         boxes=whole.boxes,
         epochs=config.epochs,
@@ -129,7 +141,9 @@ def _result(
         val=figures.get("val"),
         test=figures.get("test"),
         timings=run.timings(),
-        effective=config.model_dump(mode="json") | {"input_size": trained.input_size},
+        effective=config.model_dump(mode="json")
+        | dict(trained.effective)
+        | {"input_size": trained.input_size, "datasets": described(run.folder, request.inputs)},
         ran=ran(run.threads, run.device),
         warnings=tuple(run.warnings),
     )

@@ -6,13 +6,7 @@ import torch
 
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.run import Run
-from studio9_trainers.yolo.framework import MODEL_FILES
-from studio9_trainers.yolo.weights import backbone_layers
-
-
-def device() -> str:
-    """The first accelerator, else the CPU."""
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+from studio9_trainers.yolo.weights import backbone_layers, model_file
 
 
 def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, Any]:
@@ -21,10 +15,10 @@ def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, An
     Its defaults suit large sets on accelerators: 64 pictures a step, three epochs of warm-up, mosaics, mirrored
     pictures. From scratch on a few hundred pictures those learn nothing in a few epochs.
     """
-    on_cpu = device() == "cpu"
+    on_cpu = run.device == "cpu"
     return {
-        "model": MODEL_FILES[config.architecture][1],
-        "task": "detect",
+        "model": model_file(config.architecture, config.task),
+        "task": config.task,
         "mode": "train",
         "data": None,
         "device": "cpu" if on_cpu else "0",
@@ -43,7 +37,7 @@ def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, An
         "patience": config.patience,
         "seed": config.seed % 2**31,
         "deterministic": True,
-        "freeze": backbone_layers(config.architecture) if config.freeze_backbone else None,
+        "freeze": backbone_layers(config.architecture, config.task) if config.freeze_backbone else None,
         "mosaic": config.options["mosaic"],
         "close_mosaic": min(10, config.epochs // 3),
         "fliplr": config.options["mirror"],

@@ -13,9 +13,9 @@ from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
-from studio9_trainers.errors import UserError
+from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.yolo.letterbox import letterbox, unscaled
-from studio9_trainers.yolo.weights import ModelFile, build, save_model
+from studio9_trainers.yolo.weights import rebuilt
 
 BATCH = 16
 
@@ -26,15 +26,7 @@ class YoloDetector:
     def __init__(self, file: ModelFile, device: str) -> None:
         self._file = file
         self._device = device
-        model = build(file.architecture, len(file.labels))
-        try:
-            model.load_state_dict(file.state)
-        except RuntimeError:
-            raise UserError(
-                f"The model's weights don't fit {file.architecture} with {len(file.labels)} labels: choose another.",
-                "bad_model",
-            ) from None
-        self._model = model.to(device, memory_format=torch.channels_last).eval().fuse(verbose=False)
+        self._model = rebuilt(file).to(device, memory_format=torch.channels_last).eval().fuse(verbose=False)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,13 +4,10 @@ The loop is theirs; what is ours is put in by overriding its methods, so nothing
 or calls anybody.
 """
 
-import random
 from collections.abc import Callable
 from copy import copy
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from ultralytics.data.build import build_dataloader
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
@@ -18,15 +15,27 @@ from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import Diverged
+from studio9_trainers.events import BatchDone, BestSoFar, EpochEnded, EpochStarted, TrainingStopped, Validated
+from studio9_trainers.files import State, copied, load_fitting
 from studio9_trainers.run import Run
+from studio9_trainers.state.checkpoints import Checkpoints
+from studio9_trainers.state.seeds import reseed, seed_of
+from studio9_trainers.state.training import Place, TrainingState
 from studio9_trainers.yolo.arguments import arguments
+from studio9_trainers.yolo.framework import NAME
 from studio9_trainers.yolo.pictures import PictureDataset
-from studio9_trainers.yolo.state import TrainingState, save_state
-from studio9_trainers.yolo.watch import Watch
-from studio9_trainers.yolo.weights import State, backbone_layers, build, copied, load_fitting
+from studio9_trainers.yolo.weights import backbone_layers, build
 
-KEPT = 2
-"""Checkpoints on the disk: the last, and the one before it while it may still be uploading."""
+VALIDATED = {
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "metrics/mAP50(B)": "map50",
+    "metrics/mAP50-95(B)": "map50_95",
+    "val/box_loss": "box_loss",
+    "val/cls_loss": "cls_loss",
+    "val/dfl_loss": "dfl_loss",
+}
+"""The package's keys: ours. Its mAP differs in the third digit from COCO's, which the result holds."""
 
 
 class Fit(DetectionTrainer):
@@ -39,17 +48,17 @@ class Fit(DetectionTrainer):
         sets: tuple[PictureSet, PictureSet],
         labels: tuple[str, ...],
         input_size: int,
-        watch: Watch,
         state: TrainingState | None,
         begin: State | None,
     ) -> None:
-        self._run, self._config, self._watch = run, config, watch
+        self._run, self._config = run, config
         self._sets, self._labels = sets, labels
         self._state, self._begin = state, begin
-        self._checkpoints: list[Path] = []
+        self._checkpoints = Checkpoints(run)
         self.best: State = {}
         self.best_epoch = 0
         self.epochs_done = 0
+        self._batch = 0
         super().__init__(overrides=arguments(run, config, input_size))
         torch.set_num_threads(run.threads)  # the line above has put it to one less than the cores
 
@@ -63,7 +72,7 @@ class Fit(DetectionTrainer):
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
         """A fresh model, with the weights to begin with where some were given."""
-        model = build(self._config.architecture, len(self._labels))
+        model = build(self._config.architecture, self._config.task, len(self._labels))
         if self._begin is not None and self._state is None:
             fitting = load_fitting(model, self._begin)
             self._run.events.log(f"{fitting} of {len(model.state_dict())} tensors of the given model fit.")
@@ -99,7 +108,7 @@ class Fit(DetectionTrainer):
         optimizer = super().build_optimizer(model, *args, **options)
         if self._config.backbone_rate == self._config.head_rate:
             return optimizer
-        layers = list(model.model)[: backbone_layers(self._config.architecture)]
+        layers = list(model.model)[: backbone_layers(self._config.architecture, self._config.task)]
         backbone = {id(parameter) for layer in layers for parameter in layer.parameters()}
         parted = []
         for group in optimizer.param_groups:
@@ -116,13 +125,13 @@ class Fit(DetectionTrainer):
         if state is not None:
             self.model.load_state_dict(state.model)
             self.ema.ema.load_state_dict(state.average)
-            self.ema.updates = state.average_updates
+            self.ema.updates = state.place.average_updates
             self.optimizer.load_state_dict(state.optimizer)
             self.scaler.load_state_dict(state.scaler)
-            self.best_fitness = self.stopper.best_fitness = state.best_fitness
-            self.best_epoch = self.stopper.best_epoch = state.best_epoch
-            self.best = state.average if state.best is None else state.best
-            self.start_epoch = self.epochs_done = state.epoch
+            self.best_fitness = self.stopper.best_fitness = state.place.best_fitness
+            self.best_epoch = self.stopper.best_epoch = state.place.best_epoch
+            self.best = state.best_weights
+            self.start_epoch = self.epochs_done = state.place.epoch
         # The faster order of colours and places; set once the tensors are loaded, alike for fresh and resumed.
         self.model.to(memory_format=torch.channels_last)
         self.ema.ema.to(memory_format=torch.channels_last)
@@ -132,28 +141,34 @@ class Fit(DetectionTrainer):
     def run_callbacks(self, event: str) -> None:
         """Only our own: the package's integrations with other services hang on this."""
         match event:
-            case "on_train_start":
-                self._watch.started(self.start_epoch, len(self.train_loader))
             case "on_train_epoch_start":
                 self._begin_epoch()
             case "on_train_batch_end":
-                self._watch.batch_done(self.epoch)
+                self._batch += 1
+                self._run.tell(BatchDone(self.epoch + 1, self._batch, len(self.train_loader)))
                 self._run.stop.check()
-            case "on_fit_epoch_end":
-                losses = self.label_loss_items(self.tloss)
-                rates = [group["lr"] for group in self.optimizer.param_groups]
-                self._watch.epoch_done(self.epoch, losses, self.metrics, max(rates))
+            case "on_train_end":
+                reason: Literal["finished", "patience"] = (
+                    "finished" if self.epochs_done >= self._config.epochs else "patience"
+                )
+                self._run.tell(TrainingStopped(self.epochs_done, reason))
 
     def _begin_epoch(self) -> None:
-        """Make every random choice of an epoch a function of seed and epoch alone."""
-        seed = (self._config.seed * 1_000_003 + self.epoch) % 2**32
-        random.seed(seed)
-        np.random.seed(seed)  # the package's augmentation draws from this one
-        torch.manual_seed(seed)
-        self.train_loader.generator.manual_seed(seed)
+        """Make every random choice of an epoch a function of seed, epoch and rank alone."""
+        parts = (self._config.seed, self.epoch, self._run.rank)
+        reseed(*parts)
+        self.train_loader.generator.manual_seed(seed_of(*parts))
         self.train_loader.dataset.forget()
         self.train_loader.reset()
-        self._watch.epoch_begun(self.epoch)
+        self._batch = 0
+        self._run.tell(EpochStarted(self.epoch + 1, self._config.epochs, len(self.train_loader)))
+
+    def _tell_epoch(self) -> None:
+        losses = {key.removeprefix("train/"): float(value) for key, value in self.label_loss_items(self.tloss).items()}
+        rate = max(group["lr"] for group in self.optimizer.param_groups)
+        self._run.tell(EpochEnded(self.epoch + 1, losses, rate))
+        figures = {ours: float(self.metrics[theirs]) for theirs, ours in VALIDATED.items() if theirs in self.metrics}
+        self._run.tell(Validated(self.epoch + 1, figures, float(self.fitness)))
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         if self.loss is not None and not self.loss.isfinite():
@@ -163,31 +178,41 @@ class Fit(DetectionTrainer):
     def save_model(self) -> bool:
         """Our own state, durable, then told."""
         self.epochs_done = self.epoch + 1
+        self._tell_epoch()
         average = copied(self.ema.ema)
-        improved = self.best_fitness == self.fitness
-        if improved or not self.best:
+        if self.best_fitness == self.fitness or not self.best:
             self.best, self.best_epoch = average, self.epochs_done
-        state = TrainingState(
+            self._run.tell(BestSoFar(self.epochs_done, float(self.best_fitness)))
+        place = Place(
             epoch=self.epochs_done,
-            config=self._config,
-            labels=self._labels,
-            model=copied(self.model),
-            average=average,
             average_updates=self.ema.updates,
-            optimizer=self.optimizer.state_dict(),
-            scaler=self.scaler.state_dict(),
             best_fitness=float(self.best_fitness),
             best_epoch=self.best_epoch,
-            best=None if self.best_epoch == self.epochs_done else self.best,
         )
-        with self._run.timed("model_saving"):
-            path = self._run.folder.outputs / "checkpoints" / f"epoch-{self.epochs_done:04d}.pt"
-            written = save_state(path, state)
-        self._run.events.checkpoint(written, epoch=self.epochs_done)
-        self._checkpoints.append(path)
-        while len(self._checkpoints) > KEPT:
-            self._checkpoints.pop(0).unlink(missing_ok=True)
+        if self._run.leads:
+            state = TrainingState(
+                framework=NAME,
+                config=self._config,
+                labels=self._labels,
+                place=place,
+                model=copied(self.model),
+                average=average,
+                optimizer=self.optimizer.state_dict(),
+                scaler=self.scaler.state_dict(),
+                best=None if self.best_epoch == self.epochs_done else self.best,
+            )
+            self._checkpoints.write(state)
         return True
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """What the framework made of the settings."""
+        return {
+            "effective_batch": self.batch_size * max(1, round(self.args.nbs / self.batch_size)),
+            "optimizer": type(self.optimizer).__name__,
+            "rates": sorted({group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups}),
+            "precision": str(self.args.amp) if self.args.amp else "fp32",
+        }
 
     def save_metrics(self, metrics: Any) -> None:
         """Events tell them; no file of the package's own."""

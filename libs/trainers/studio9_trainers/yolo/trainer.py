@@ -1,11 +1,15 @@
-"""YOLO behind the Trainer interface."""
+"""YOLO behind the Trainer interface: the framework owns the loop."""
 
 from pathlib import Path
+from typing import Any
 
-from studio9_trainers.config import TrainingConfig, multiple_of_32
-from studio9_trainers.data.dataset import PictureSet
-from studio9_trainers.run import Run
-from studio9_trainers.trainer import Detector, Trained
+from studio9_trainers.capabilities import Capabilities, Task
+from studio9_trainers.config import TrainingConfig
+from studio9_trainers.machine import device
+from studio9_trainers.models import Model
+from studio9_trainers.sizes import fitting_size
+from studio9_trainers.trainer import Order, Trained
+from studio9_trainers.yolo.framework import FRAMEWORK, HEAD, NAME
 from studio9_trainers.yolo.quiet import ultralytics
 
 LARGEST = 640
@@ -13,60 +17,71 @@ LARGEST = 640
 
 
 class YoloTrainer:
-    """Detectors of the YOLO family, trained by Ultralytics."""
+    """Models of the YOLO family, trained by Ultralytics."""
 
-    def train(
-        self,
-        run: Run,
-        config: TrainingConfig,
-        train: PictureSet,
-        val: PictureSet,
-        final_pictures: int,
-        begin: Path | None,
-    ) -> Trained:
+    def __init__(self, task: Task, order: Order) -> None:
+        self._task, self._order = task, order
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See Trainer.capabilities."""
+        return next(one for one in FRAMEWORK.capabilities() if one.task == self._task)
+
+    def train(self) -> Trained:
         """See Trainer.train."""
+        run = self._order.run
+        config, material = self._order.training
         ultralytics(run.folder.scratch, run.threads)
         # Only now: importing these imports the package.
-        from studio9_trainers.yolo.arguments import device
+        from studio9_trainers.files import ModelFile, load_model
+        from studio9_trainers.state.training import load_state
         from studio9_trainers.yolo.detector import YoloDetector
         from studio9_trainers.yolo.fit import Fit
-        from studio9_trainers.yolo.state import load_state
-        from studio9_trainers.yolo.watch import Watch
-        from studio9_trainers.yolo.weights import ModelFile, load_model
+        from studio9_trainers.yolo.weights import PIXELS
 
         run.device = device()
-        labels = tuple(sorted({*train.labels, *val.labels}))
-        input_size = config.input_size or fitting_size(train)
-        watch = Watch(run, config.epochs, len(train), len(val), final_pictures)
-        state = load_state(run.checkpoint, config, labels) if run.checkpoint else None
-        weights = load_model(begin).state if begin else None
-        if state is not None and state.epoch >= config.epochs:  # it died after its last epoch
-            best, best_epoch, done = state.average if state.best is None else state.best, state.best_epoch, state.epoch
+        labels = tuple(sorted({*material.train.labels, *material.val.labels}))
+        input_size = config.input_size or fitting_size(material.train, LARGEST)
+        state = load_state(run.checkpoint, NAME, config, labels) if run.checkpoint else None
+        weights = load_model(material.begin, NAME, self._task).state if material.begin else None
+        effective = _effective(config)
+        if state is not None and state.place.epoch >= config.epochs:  # it died after its last epoch
+            best, best_epoch, done = state.best_weights, state.place.best_epoch, state.place.epoch
         else:
-            fit = Fit(run, config, (train, val), labels, input_size, watch, state, weights)
+            fit = Fit(run, config, (material.train, material.val), labels, input_size, state, weights)
             fit.train()
             best, best_epoch, done = fit.best, fit.best_epoch, fit.epochs_done
-        file = ModelFile(config.architecture, labels, input_size, config.thresholds, best)
+            effective |= fit.effective
+        file = ModelFile(
+            framework=NAME,
+            task=self._task,
+            architecture=config.architecture,
+            head=HEAD,
+            labels=labels,
+            input_size=input_size,
+            thresholds=config.thresholds,
+            state=best,
+            pixels=PIXELS,
+        )
         return Trained(
-            detector=YoloDetector(file, run.device),
+            model=YoloDetector(file, run.device),
             epochs_done=done,
             best_epoch=best_epoch,
-            resumed_from=state.epoch if state else None,
+            resumed_from=state.place.epoch if state else None,
             input_size=input_size,
+            effective=effective,
         )
 
-    def load(self, path: Path, run: Run) -> Detector:
+    def load(self, path: Path) -> Model:
         """See Trainer.load."""
+        run = self._order.run
         ultralytics(run.folder.scratch, run.threads)
-        from studio9_trainers.yolo.arguments import device
+        from studio9_trainers.files import load_model
         from studio9_trainers.yolo.detector import YoloDetector
-        from studio9_trainers.yolo.weights import load_model
 
         run.device = device()
-        return YoloDetector(load_model(path), run.device)
+        return YoloDetector(load_model(path, NAME, self._task), run.device)
 
 
-def fitting_size(pictures: PictureSet) -> int:
-    """The median longer side of the pictures as a multiple of 32, from 64 to 640 pixels."""
-    sides = sorted(max(picture.record.width, picture.record.height) for picture in pictures.pictures)
-    return min(LARGEST, multiple_of_32(sides[len(sides) // 2]))
+def _effective(config: TrainingConfig) -> dict[str, Any]:
+    return {"effective_batch": config.batch_size, "deterministic": True}
