@@ -3,19 +3,32 @@
 A file is downloaded once, checked, made read-only and hard-linked into each task's folder; a link that a task holds
 keeps the bytes when the cache lets go of them. Organisations share nothing: that one has a picture tells the other
 nothing.
+
+Small files are not synced one by one: that costs more than to fetch them. After the machine was started anew, whatever
+it had is checked once more before it is used.
 """
 
 import asyncio
 import errno
+import hashlib
 import os
+import secrets
 import shutil
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from studio9_common.contracts.job import ObjectRef
-from studio9_common.objects.port import Objects
+from studio9_common.objects.port import ChecksumMismatch, Objects
+from studio9_worker.hop import SharedHop
 from studio9_worker.transfer import patiently
+
+SMALL = 4 << 20
+"""Bytes that are fetched in one request and pass through memory."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+MARK = "cache.boot"
+"""Beside the cache: which start of the machine its files were written under."""
 
 
 class InputCache:
@@ -27,6 +40,9 @@ class InputCache:
         self._sizes: OrderedDict[Path, int] = OrderedDict()
         self._total = 0
         self._coming: dict[Path, asyncio.Task[None]] = {}
+        self._hop = SharedHop()
+        self._doubted: set[Path] = set()
+        """Written before the machine was started anew."""
 
     async def resize(self, limit: int) -> None:
         """Keeps at most `limit` bytes from now on."""
@@ -37,6 +53,16 @@ class InputCache:
         """Finds what an earlier agent left, oldest use first; half downloads are removed."""
         self._sizes = await asyncio.to_thread(self._scan)
         self._total = sum(self._sizes.values())
+        if not await asyncio.to_thread(self._same_boot):
+            self._doubted = set(self._sizes)
+
+    def _same_boot(self) -> bool:
+        """Whether the machine was not started anew since the files were written; notes its present start."""
+        mark = self._root.with_name(MARK)
+        before, now = (path.read_text().strip() if path.exists() else "" for path in (mark, BOOT))
+        self._root.mkdir(parents=True, exist_ok=True)
+        mark.write_text(now)
+        return before == now != ""
 
     def _scan(self) -> OrderedDict[Path, int]:
         found = []
@@ -51,15 +77,21 @@ class InputCache:
         return OrderedDict((path, size) for _, path, size in sorted(found))
 
     async def link(self, objects: Objects, organisation: str, ref: ObjectRef, target: Path, patience_s: float) -> None:
-        """Puts the object at `target`, from the cache where it is there; a target that is there stays.
+        """Puts the object at `target`, from the cache where it is there; another file in its place is replaced.
 
         Raises what `Objects.download` raises, ObjectsUnavailable after `patience_s`, and OSError.
         """
         path = self._root / organisation / ref.sha256[:2] / ref.sha256
         for _ in range(3):
+            if path in self._doubted:
+                await self._check(path, ref.sha256)
             if path not in self._sizes:
-                await self._fetch(objects, ref, path, patience_s)
-            if await asyncio.to_thread(_link, path, target):
+                mine = path not in self._coming
+                await self._fetch(objects, ref, path, patience_s, target)
+                if mine and ref.size <= SMALL:  # linked as it was written
+                    await self._shrink()
+                    return
+            if await self._hop.do(partial(_link, path, target)):
                 with suppress(KeyError):
                     self._sizes.move_to_end(path)
                 await self._shrink()
@@ -68,21 +100,32 @@ class InputCache:
             self._total -= self._sizes.pop(path, 0)
         raise OSError(errno.ENOENT, "the cache's folder loses files", str(path))
 
-    async def _fetch(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float) -> None:
-        """Downloads once however many ask for it."""
+    async def _fetch(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float, target: Path) -> None:
+        """Downloads once however many ask for it; a small file goes to the first one's target, too."""
         task = self._coming.get(path)
         if task is None:
-            task = asyncio.create_task(self._download(objects, ref, path, patience_s))
+            task = asyncio.create_task(self._download(objects, ref, path, patience_s, target))
             self._coming[path] = task
             task.add_done_callback(lambda done: self._arrived(path, done))
         await asyncio.shield(task)
 
-    async def _download(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float) -> None:
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        await patiently(lambda: objects.download(ref.key, path, sha256=ref.sha256), patience_s)
-        size = await asyncio.to_thread(_read_only, path)
+    async def _download(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float, target: Path) -> None:
+        if ref.size <= SMALL:
+            content = await patiently(lambda: objects.get(ref.key, length=ref.size), patience_s)
+            size = await self._hop.do(partial(_keep, path, content, ref, target))
+        else:
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await patiently(lambda: objects.download(ref.key, path, sha256=ref.sha256), patience_s)
+            size = await asyncio.to_thread(_read_only, path)
         self._sizes[path] = size
         self._total += size
+
+    async def _check(self, path: Path, sha256: str) -> None:
+        """Lets go of a file that a crash of the machine has damaged."""
+        if not await asyncio.to_thread(_is_whole, path, sha256):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            self._total -= self._sizes.pop(path, 0)
+        self._doubted.discard(path)
 
     def _arrived(self, path: Path, task: asyncio.Task[None]) -> None:
         del self._coming[path]
@@ -105,6 +148,39 @@ def _remove(paths: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
+def _keep(path: Path, content: bytes, ref: ObjectRef, target: Path) -> int:
+    """Writes a checked file under its name, and links it to its first target. Raises ChecksumMismatch."""
+    if (found := hashlib.sha256(content).hexdigest()) != ref.sha256:
+        raise ChecksumMismatch(f"{ref.key}: the content's sha256 is {found}, announced was {ref.sha256}")
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name}.{secrets.token_hex(8)}"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    try:
+        with open(handle, "wb", buffering=0) as file:
+            os.fchmod(handle, 0o444)
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, "the disk took only a part", temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _link(path, target)
+    return len(content)
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return False
+
+
 def _read_only(path: Path) -> int:
     path.chmod(0o444)
     return path.stat().st_size
@@ -115,9 +191,12 @@ def _link(path: Path, target: Path) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.utime(path)
-        os.link(path, target)
-    except FileExistsError:
-        return True
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            if not path.samefile(target):  # of an attempt that the machine's end cut off: nobody has checked it
+                target.unlink()
+                os.link(path, target)
     except FileNotFoundError:
         return False
     except OSError as error:

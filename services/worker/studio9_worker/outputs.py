@@ -10,7 +10,7 @@ from studio9_task.errors import UnsafeName
 from studio9_task.events import Artifact
 from studio9_task.safe import open_output
 from studio9_worker.settings import WorkerSettings
-from studio9_worker.transfer import chunks, patiently
+from studio9_worker.transfer import chunks, gathered, patiently
 
 GIB = 1 << 30
 
@@ -35,7 +35,13 @@ async def take_outputs(
     files = sorted(announced, key=lambda one: one.path)
     check_limits(files, settings)
     await asyncio.to_thread(check_files, outputs, files)  # before anything is sent
-    return [await _take(objects, patience_s, outputs, f"{prefix}outputs/{one.path}", one) for one in files]
+    room = asyncio.Semaphore(settings.uploads_parallel)
+
+    async def take(one: Artifact) -> ManifestFile:
+        async with room:
+            return await _take(objects, patience_s, outputs, f"{prefix}outputs/{one.path}", one)
+
+    return await gathered(take(one) for one in files)
 
 
 def check_limits(files: list[Artifact], settings: WorkerSettings) -> None:

@@ -60,7 +60,8 @@ class WorkerSettings(WithObjects):
     staging_patience_s: float = Field(
         900.0, gt=0, description="how long inputs wait for an object storage that is away"
     )
-    staging_parallel: int = Field(8, ge=1, le=64, description="downloads at once")
+    staging_parallel: int = Field(16, ge=1, le=64, description="downloads at once")
+    uploads_parallel: int = Field(4, ge=1, le=64, description="outputs of one attempt that are uploaded at once")
     cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs", json_schema_extra=LIVE)
     output_gib: float = Field(20.0, gt=0, description="largest single output", json_schema_extra=LIVE)
     outputs_gib: float = Field(50.0, gt=0, description="all outputs of one attempt", json_schema_extra=LIVE)

@@ -21,9 +21,9 @@ from studio9_task.request import Resume, TaskRequest
 from studio9_task.safe import output_path
 from studio9_worker.context import Context
 from studio9_worker.records import AttemptRecord
-from studio9_worker.transfer import together
+from studio9_worker.transfer import gathered
 
-AT_ONCE = 500
+AT_ONCE = 2000
 """Pictures of a manifest that are looked at together."""
 
 
@@ -114,7 +114,7 @@ class _Stager:
         pictures = read_manifest(manifest)
         while chunk := await asyncio.to_thread(_take, pictures, AT_ONCE):
             each = {picture.sha256: picture for picture in chunk}.values()
-            await together(self._picture(picture) for picture in each)
+            await gathered(self._picture(picture) for picture in each)
 
     async def _picture(self, picture: PictureRecord) -> None:
         ref = ObjectRef(key=picture.key, sha256=picture.sha256, size=picture.size)

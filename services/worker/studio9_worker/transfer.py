@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, BinaryIO, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -13,6 +14,8 @@ Answer = TypeVar("Answer")
 
 async def patiently(call: Callable[[], Awaitable[Answer]], patience_s: float) -> Answer:
     """Repeats what fails with Unavailable, with back-off up to 15 s; the last error is raised after `patience_s`."""
+    with suppress(Unavailable):  # nearly always enough, and the retrying itself costs as much as a small file
+        return await call()
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         stop=stop_after_delay(patience_s),
@@ -26,14 +29,14 @@ async def patiently(call: Callable[[], Awaitable[Answer]], patience_s: float) ->
     return await retrying(once)
 
 
-async def together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
-    """Awaits all; the first that fails ends the others, and its error is raised as it is."""
+async def gathered(calls: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """All answers in their order; the first call that fails ends the others, and its error is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(call)
+            tasks = [group.create_task(call) for call in calls]
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def chunks(file: BinaryIO, size: int = 1 << 20) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ import hashlib
 from typing import Any
 
 from studio9_common.contracts.job import Input, ObjectRef
+from studio9_worker.cache import MARK, InputCache
 
 
 async def test_inputs_are_staged_once_checked_and_read_only(platform: Any) -> None:
@@ -97,16 +98,40 @@ async def test_a_cancel_during_staging_ends_it_at_once(platform: Any) -> None:
 
 
 class Gate:
-    """Objects whose downloads wait until they are let through."""
+    """Objects whose reads wait until they are let through."""
 
     def __init__(self, objects: Any) -> None:
         self._objects = objects
         self.asked, self.let = asyncio.Event(), asyncio.Event()
 
-    async def download(self, *given: Any, **named: Any) -> Any:
+    async def get(self, *given: Any, **named: Any) -> Any:
         self.asked.set()
         await self.let.wait()
-        return await self._objects.download(*given, **named)
+        return await self._objects.get(*given, **named)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._objects, name)
+
+
+async def test_what_a_crash_of_the_machine_damaged_is_fetched_again(platform: Any) -> None:
+    """A file that was never synced may come back empty: in the cache, and under the name that a job gave it."""
+    objects, folder = platform.objects, platform.folder / "state"
+    content = b"a picture"
+    sha256 = hashlib.sha256(content).hexdigest()
+    ref = await platform.put("acme/pictures/one", content)
+    cache = InputCache(folder / "cache", 1 << 20)
+    await cache.open()
+    target = folder / "job" / sha256
+    await cache.link(objects, "acme", ref, target, 1.0)
+    (folder / MARK).write_text("another start of the machine")
+    target.chmod(0o644)
+    target.write_bytes(b"")
+    again = InputCache(folder / "cache", 1 << 20)
+    await again.open()
+    await again.link(objects, "acme", ref, target, 1.0)
+    assert target.read_bytes() == content
+    assert target.stat().st_mode & 0o777 == 0o444
+    await objects.delete("acme/pictures/one")
+    other = folder / "another" / sha256
+    await again.link(objects, "acme", ref, other, 1.0)  # once checked, it is not doubted any more
+    assert other.samefile(target)
