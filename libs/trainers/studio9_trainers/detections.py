@@ -15,11 +15,15 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Detections:
-    """Boxes of one picture, strongest first: corners (left, top, right, bottom), confidences, label indices."""
+    """Boxes of one picture, strongest first: corners (left, top, right, bottom), confidences, label indices.
+
+    `scores` has a row a box with the score of every label, where the model tells them.
+    """
 
     corners: Floats
     confidences: Floats
     labels: Ints
+    scores: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.confidences)
@@ -28,12 +32,15 @@ class Detections:
         """Those that count at the job's thresholds."""
         least = np.array([_least(thresholds, name) for name in names])
         keep = self.confidences >= least[self.labels] if len(self) else np.zeros(0, dtype=bool)
-        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep])
+        return self._kept(keep)
 
     def above(self, confidence: float) -> "Detections":
         """Those of at least this confidence."""
-        keep = self.confidences >= confidence
-        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep])
+        return self._kept(self.confidences >= confidence)
+
+    def _kept(self, keep: "np.ndarray[Any, np.dtype[np.bool_]]") -> "Detections":
+        scores = None if self.scores is None else self.scores[keep]
+        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep], scores)
 
 
 def _least(thresholds: Thresholds, name: str) -> float:

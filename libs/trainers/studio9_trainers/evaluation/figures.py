@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from studio9_task.results import ConfusionMatrix, Evaluation, LabelFigures
 from studio9_task.shapes import Box
 from studio9_trainers.detections import Detections, Floats, Ints
 from studio9_trainers.evaluation.average_precision import average_precision
-from studio9_trainers.evaluation.matching import match
+from studio9_trainers.evaluation.matching import Flags, match
+
+Matrix = np.ndarray[Any, np.dtype[np.int64]]
 
 FIXED_CONFIDENCE = 0.25
 """Of `recall_at_025` and `precision_at_025`, whatever the job's own thresholds are."""
@@ -22,7 +25,7 @@ class Judged:
 
     corners: Floats
     labels: Ints
-    ignore: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    ignore: Flags
     found: Detections
 
 
@@ -41,10 +44,9 @@ def judged(boxes: Iterable[Box], found: Detections, names: tuple[str, ...]) -> J
 def evaluate(pictures: list[Judged], names: tuple[str, ...], thresholds: Thresholds, source: str) -> Evaluation:
     """All figures of one input. Boxes marked `ignore` count neither as hit nor as miss."""
     precision = average_precision(pictures, len(names), max(100, thresholds.max_boxes))
-    matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=np.int64)
+    matrix = _matrix(pictures, names, thresholds)
     hits = fixed = 0
     for picture in pictures:
-        _count(matrix, picture, thresholds, names)
         strong = picture.found.above(FIXED_CONFIDENCE)
         taken = match(strong, picture.corners, picture.labels, picture.ignore)
         ignored = np.array([index >= 0 and picture.ignore[index] for index in taken], dtype=bool)
@@ -71,16 +73,27 @@ def evaluate(pictures: list[Judged], names: tuple[str, ...], thresholds: Thresho
             )
             for number, name in enumerate(names)
         ),
-        confusion=ConfusionMatrix(labels=names, matrix=tuple(tuple(map(int, row)) for row in matrix)),
+        confusion=_told(matrix, names),
     )
 
 
-def _count(
-    matrix: "np.ndarray[tuple[int, int], np.dtype[np.int64]]",
-    picture: Judged,
-    thresholds: Thresholds,
-    names: tuple[str, ...],
-) -> None:
+def confusion_matrix(pictures: list[Judged], names: tuple[str, ...], thresholds: Thresholds) -> ConfusionMatrix:
+    """What was taken for what, at the job's thresholds; rows are what is there."""
+    return _told(_matrix(pictures, names, thresholds), names)
+
+
+def _told(matrix: Matrix, names: tuple[str, ...]) -> ConfusionMatrix:
+    return ConfusionMatrix(labels=names, matrix=tuple(tuple(map(int, row)) for row in matrix))
+
+
+def _matrix(pictures: list[Judged], names: tuple[str, ...], thresholds: Thresholds) -> Matrix:
+    matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=np.int64)
+    for picture in pictures:
+        _count(matrix, picture, thresholds, names)
+    return matrix
+
+
+def _count(matrix: Matrix, picture: Judged, thresholds: Thresholds, names: tuple[str, ...]) -> None:
     """Add one picture to the confusion matrix: across labels, so that a wrong label shows as one."""
     counted = picture.found.at(thresholds, names)
     taken = match(counted, picture.corners, ignore=picture.ignore)

@@ -1,0 +1,44 @@
+"""A picture with its boxes: right ones green, false alarms and wrong labels red, what was missed orange."""
+
+import io
+
+from PIL import Image, ImageDraw
+
+from studio9_task.judgement import JudgedPicture
+from studio9_trainers.data.decode import Pixels
+
+RIGHT, WRONG, MISSED, PASSED_OVER = (30, 160, 60), (220, 30, 40), (245, 150, 20), (130, 130, 130)
+LONGEST = 1280
+"""Pixels of the longer side of what is drawn."""
+
+
+def drawn(pixels: Pixels, judged: JudgedPicture) -> bytes:
+    """The picture as a PNG file, at most 1280 pixels long, with its true and predicted boxes."""
+    image = Image.fromarray(pixels)
+    scale = min(1.0, LONGEST / max(image.size))
+    if scale < 1:
+        image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    draw = ImageDraw.Draw(image)
+    for true in judged.true:
+        if not true.found:
+            colour = PASSED_OVER if true.ignore else MISSED
+            _box(draw, (true.left, true.top, true.width, true.height), scale, colour, true.label)
+    for box in reversed(judged.predicted):
+        colour = (RIGHT if box.right else WRONG) if box.counts else PASSED_OVER
+        text = f"{box.label} {box.confidence:.2f}"
+        _box(draw, (box.left, box.top, box.width, box.height), scale, colour, text)
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
+
+
+def _box(
+    draw: ImageDraw.ImageDraw,
+    sides: tuple[float, float, float, float],
+    scale: float,
+    colour: tuple[int, int, int],
+    text: str,
+) -> None:
+    left, top, width, height = (value * scale for value in sides)
+    draw.rectangle((left, top, left + max(width, 1), top + max(height, 1)), outline=colour, width=2)
+    draw.text((left + 2, max(0, top - 11)), text, fill=colour)
