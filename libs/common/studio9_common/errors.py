@@ -12,6 +12,8 @@ class Studio9Error(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    wait_s: int = 2
+    """Seconds after which to come again (Retry-After), where `status` is 429 or 503."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ def create_app(
     async def known(_: Request, error: Studio9Error) -> JSONResponse:
         if error.status >= 500:
             failures.note(error)
-        headers = {"Retry-After": "2"} if error.status == 503 else None
+        headers = {"Retry-After": str(error.wait_s)} if error.status in (429, 503) else None
         return JSONResponse(error.problem(), error.status, headers, PROBLEM)
 
     @app.exception_handler(RequestValidationError)
