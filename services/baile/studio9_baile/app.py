@@ -1,6 +1,6 @@
 """Puts Baile together from its settings, ports and clients."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
@@ -17,7 +17,7 @@ from studio9_baile.settings import BaileSettings
 from studio9_baile.ui import BuiltUi
 from studio9_baile.usecases import users
 from studio9_baile.usecases.catalogue import CatalogueKeeper
-from studio9_baile.v1 import albums, bootstrap, events, jobs
+from studio9_baile.v1.app import v1_routes
 from studio9_baile.v2.app import EXPOSED, METHODS, v2_app
 from studio9_baile.v2.middleware import DropTrailingSlash, LimitBody, too_large_problem
 from studio9_baile.watching import EventWatch
@@ -130,10 +130,7 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         openapi_url="/v1/openapi.json",
     )
     app.state.core = core
-    v1 = APIRouter(prefix="/v1")
-    for topic in (bootstrap, albums, events, jobs):
-        v1.include_router(topic.routes)
-    app.include_router(v1)
+    app.include_router(v1_routes())
     salsa = v2_app(core)
     app.state.v2 = salsa
     for prefix in V2_PREFIXES:

@@ -24,6 +24,8 @@ ALLOWED = {
     "baile/repositories/base.py::page_of": "counts the rows of a statement that has its condition",
     "baile/repositories/system.py": "who signs in has no organisation yet; background work is for all",
     "baile/usecases/catalogue.py": "workers belong to the installation, and so does what they can do",
+    "baile/usecases/monitoring.py::gpus": "workers belong to the installation, and so do their GPUs",
+    "baile/usecases/monitoring.py::workers": "workers belong to the installation",
     "orion/beats.py": "silence is looked for in all beats",
     "orion/jobs.py": "deadlines, queues and outboxes are worked off for all; those who ask come by the routes",
     "orion/logs.py::last_lines": "of one job, which its caller has been shown to own",

@@ -110,8 +110,8 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
 
 async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
     """Nothing came of the job: its assets say so."""
-    if process.target == Kind.EXPERIMENT:
-        version = await work.versions.find(process.context["model_version"])
+    if process.target in (Kind.EXPERIMENT, Kind.CV_MODEL):
+        version = await work.versions.find(process.context.get("model_version", ""))
         if version is not None:
             _version_failed(work, version, cancelled)
         experiment = await work.experiments.find(process.target_id)

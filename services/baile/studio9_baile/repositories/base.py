@@ -1,6 +1,7 @@
 """What every repository can do. It cannot be made without an organisation, and every statement begins with it."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Delete, Select, UnaryExpression, Update, delete, func, select, update
@@ -19,6 +20,14 @@ ROWS_AT_ONCE = 100
 
 Row = TypeVar("Row", bound=Scoped)
 Named = TypeVar("Named", bound=Asset)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Part of a list that is newest first: at most `limit` rows that are older than the row `before`."""
+
+    before: str | None = None
+    limit: int = 50
 
 
 class Repository(Generic[Row]):
@@ -95,6 +104,11 @@ class Repository(Generic[Row]):
 
     async def exists(self, *where: ColumnElement[bool]) -> bool:
         return await self._session.scalar(select(self.row.id).where(self.mine, *where).limit(1)) is not None
+
+    async def recent(self, wanted: Slice, *where: ColumnElement[bool]) -> list[Row]:
+        """A part of the rows, newest first: ids grow with time."""
+        statement = self.select(*where).order_by(self.row.id.desc()).limit(wanted.limit)
+        return await self.rows(statement if wanted.before is None else statement.where(self.row.id < wanted.before))
 
     async def remove(self, row: Row) -> None:
         await self._session.delete(row)

@@ -2,8 +2,11 @@
 
 from collections.abc import Collection
 
+from sqlalchemy import func, select
+
 from studio9_baile.models.learned import DatasetManifest, DatasetVersion, Model, ModelVersion
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
+from studio9_common.errors import NotFound
 
 
 class DatasetVersions(Repository[DatasetVersion]):
@@ -48,9 +51,22 @@ class ModelVersions(Repository[ModelVersion]):
             found.update({row.model: row for row in rows})
         return found
 
+    async def of(self, model: str, identifier: str) -> ModelVersion:
+        """One version of a model. Raises NotFound."""
+        version = await self.get(identifier)
+        if version.model != model:
+            raise NotFound(self.missing)
+        return version
+
+    async def next_number(self, model: str) -> int:
+        """The number of a model's next version. The model's row must be locked."""
+        statement = select(func.max(ModelVersion.number)).where(self.mine, ModelVersion.model == model)
+        return (await self._session.scalar(statement) or 0) + 1
+
     async def latest_of(self, model: str) -> ModelVersion:
+        """The newest version of a model. Raises NotFound for one that was never trained."""
         statement = self.select(ModelVersion.model == model).order_by(ModelVersion.number.desc()).limit(1)
         found = await self._session.scalar(statement)
         if found is None:
-            raise ValueError(f"the model {model} has no version")
+            raise NotFound("CV model has no version yet", fix="train it first")
         return found

@@ -17,7 +17,7 @@ from studio9_baile.models.identity import (
     User,
 )
 from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
-from studio9_baile.models.records import AuditEntry, BucketRow, KnownCatalogue
+from studio9_baile.models.records import AuditEntry, BucketRow, IdempotencyKey, KnownCatalogue
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
 from studio9_common.contracts.messages import JobRequested
@@ -206,6 +206,7 @@ class SystemWork:
         await self._session.execute(delete(Event).where(Event.created_at < events_before))
         await self._session.execute(delete(OutboxMessage).where(OutboxMessage.settled_at < settled_before))
         await self._session.execute(delete(ConfigWrite).where(ConfigWrite.settled_at < settled_before))
+        await self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < settled_before))
         await self._session.execute(delete(SignIn).where(SignIn.expires_at < settled_before))
         await self._session.execute(delete(SignInFailures).where(SignInFailures.last_at < settled_before))
 

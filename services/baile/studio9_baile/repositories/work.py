@@ -24,7 +24,7 @@ from studio9_baile.repositories.pictures import (
     Pictures,
     PredictedShapes,
 )
-from studio9_baile.repositories.records import LineageEdges
+from studio9_baile.repositories.records import AuditEntries, IdempotencyKeys, LineageEdges
 from studio9_baile.repositories.runs import Deployments, Experiments, Predictions
 from studio9_common.ids import new_id
 
@@ -146,6 +146,14 @@ class Work:
     @cached_property
     def lineage(self) -> LineageEdges:
         return LineageEdges(self._session, self.organisation)
+
+    @cached_property
+    def audited(self) -> AuditEntries:
+        return AuditEntries(self._session, self.organisation)
+
+    @cached_property
+    def named_requests(self) -> IdempotencyKeys:
+        return IdempotencyKeys(self._session, self.organisation)
 
     async def flush(self) -> None:
         """Sends what was added, so that later statements of this transaction see it."""

@@ -101,7 +101,7 @@ def _lines(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], sp
     return b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
 
 
-def add_version(work: Work, caller: Caller, version: NewVersion, profile: str, job: str) -> DatasetVersion:
+def add_version(work: Work, caller: Caller, version: NewVersion, profile: str, job: str | None) -> DatasetVersion:
     """Makes a written version known, with where it came from."""
     row = work.dataset_versions.add(
         DatasetVersion(

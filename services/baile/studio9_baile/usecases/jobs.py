@@ -1,5 +1,6 @@
 """Jobs as the platform knows them: their attempts and life, their whole result, what they measured."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,18 @@ async def get_metrics(core: Core, caller: Caller, identifier: str) -> list[Telem
             if len(found) == MOST_METRICS:
                 break
     return sorted(found, key=lambda item: item.time)
+
+
+async def get_measured(core: Core, process: Process, most_logs: int) -> tuple[list[TelemetryItem], list[TelemetryItem]]:
+    """What a job measured, by time, and its last log lines."""
+    metrics: list[TelemetryItem] = []
+    logs: deque[TelemetryItem] = deque(maxlen=most_logs)
+    async for item in _telemetry(core, process):
+        if item.kind == "log":
+            logs.append(item)
+        elif item.kind == "metric" and item.key is not None and item.value is not None and len(metrics) < MOST_METRICS:
+            metrics.append(item)
+    return sorted(metrics, key=lambda item: item.time), list(logs)
 
 
 async def _telemetry(core: Core, process: Process) -> AsyncIterator[TelemetryItem]:

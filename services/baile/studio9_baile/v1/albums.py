@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from studio9_baile.usecases import label_csv
 from studio9_baile.v1.dependencies import TheCaller, TheCore
+from studio9_baile.v1.routing import router
 
-routes = APIRouter()
+routes = router()
 
 
 @routes.get("/albums/{album_id}/label-report")

@@ -1,13 +1,13 @@
 """`POST /v1/bootstrap`: the first user of an organisation, by a one-time token."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from studio9_baile.usecases import users
 from studio9_baile.usecases.users import NewUser
 from studio9_baile.v1.dependencies import TheCore
+from studio9_baile.v1.routing import router
 
-routes = APIRouter()
+routes = router()
 
 
 class BootstrapBody(BaseModel):

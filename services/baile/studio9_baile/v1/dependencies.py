@@ -3,11 +3,14 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.security import permissions
 from studio9_baile.usecases import signing_in
 from studio9_common.errors import Unauthenticated
+
+BEARER = HTTPBearer(auto_error=False, description="an access token of POST /v1/session, or a personal access token")
 
 
 def core_of(request: Request) -> Core:
@@ -16,12 +19,17 @@ def core_of(request: Request) -> Core:
     return core
 
 
-async def caller(request: Request) -> Caller:
-    """The signed-in user, if their role or token allows what is asked. Raises Unauthenticated, NotAllowed."""
+async def signed_in(request: Request) -> Caller:
+    """Who makes the request. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
-    found = await signing_in.caller_of(core_of(request), token.strip())
+    return await signing_in.caller_of(core_of(request), token.strip())
+
+
+async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Caller:
+    """The signed-in user, if their role or token allows what is asked. Raises Unauthenticated, NotAllowed."""
+    found = await signed_in(request)
     permissions.check(found.permissions, request.method, request.scope["route"].path)
     return found
 

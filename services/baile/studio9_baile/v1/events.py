@@ -7,17 +7,18 @@ what is shown: events were missed).
 
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import StreamingResponse
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.usecases import signing_in
 from studio9_baile.usecases.following import follow
 from studio9_baile.v1.dependencies import TheCore
+from studio9_baile.v1.routing import router
 from studio9_baile.v2.dependencies import token_of
 from studio9_common.errors import BadInput
 
-routes = APIRouter()
+routes = router()
 
 RETRY_MS = 2_000
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from studio9_baile.jobs.telling import estimate
@@ -11,10 +10,11 @@ from studio9_baile.models.jobs import ProcessStatus, ResultState
 from studio9_baile.usecases import jobs
 from studio9_baile.usecases.jobs import KnownJob
 from studio9_baile.v1.dependencies import TheCaller, TheCore
+from studio9_baile.v1.routing import router
 from studio9_common.contracts.job import Attempt, Event, Phase, State
 from studio9_common.contracts.reasons import Reason
 
-routes = APIRouter(prefix="/jobs")
+routes = router(prefix="/jobs", tag="jobs")
 
 
 class ReasonAnswer(BaseModel):

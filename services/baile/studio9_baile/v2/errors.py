@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from studio9_baile.usecases.signing_in import TooManyFailures
 from studio9_baile.v2.dependencies import token_of
 from studio9_baile.v2.middleware import BodyTooLarge
 from studio9_common.errors import Studio9Error
@@ -41,9 +40,7 @@ def error_response(error: Studio9Error) -> JSONResponse:
     elif error.fix is not None:
         message = f"{message}: {error.fix}"
     headers = CHALLENGE if error.status == 401 else {}
-    if error.status == 503:
-        headers = {"Retry-After": "2"}
-    if isinstance(error, TooManyFailures):
+    if error.status in (429, 503):
         headers = {"Retry-After": str(error.wait_s)}
     return _body(error.status, message, [entry] if entry else [], headers)
 

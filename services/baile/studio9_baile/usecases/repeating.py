@@ -1,0 +1,105 @@
+"""Requests that their callers name (`Idempotency-Key`): the same one again gets the same answer, and nothing is done
+twice."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.database import Collision
+from studio9_baile.models.records import IdempotencyKey
+from studio9_common.errors import BadInput, Conflict
+from studio9_common.ids import new_id
+
+ABANDONED = timedelta(minutes=5)
+"""A request that takes longer has died with its instance: whoever comes again may carry it out."""
+LARGEST = 256 * 1024
+"""Bytes of an answer that is kept."""
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used for another request; take a new one for each new request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+
+class StillWorking(Conflict):
+    """The request with this Idempotency-Key is still being carried out; send it again in a moment."""
+
+    code = "idempotency_key_in_use"
+
+
+class DoneBefore(Conflict):
+    """The request with this Idempotency-Key was carried out, and its answer held a secret that is not kept; make a new
+    one with a new key if the answer was lost."""
+
+    code = "done_before"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the first request was answered with."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def fingerprint(method: str, path: str, query: str, body: bytes) -> str:
+    """What makes two requests the same."""
+    head = f"{method}\x1f{path}\x1f{query}\x1f".encode()
+    return hashlib.sha256(head + hashlib.sha256(body).digest()).hexdigest()
+
+
+async def begin(core: Core, caller: Caller, key: str, request: str) -> Answered | None:
+    """The answer that this request has got before; None: it is to be carried out now, and then `finish` or `forget`.
+    Raises BadInput, KeyReused, StillWorking, DoneBefore."""
+    if not _KEY.fullmatch(key):
+        raise BadInput("This Idempotency-Key cannot be used", field="Idempotency-Key", fix="use 1 to 200 letters")
+    try:
+        async with core.database.write(caller.organisation) as work:
+            known = await work.named_requests.of(caller.user, key, lock=True)
+            if known is None:
+                work.named_requests.add(
+                    IdempotencyKey(
+                        id=new_id(),
+                        organisation=caller.organisation,
+                        created_at=work.now,
+                        user=caller.user,
+                        key=key,
+                        request_hash=request,
+                    )
+                )
+                return None
+            if known.request_hash != request:
+                raise KeyReused(field="Idempotency-Key")
+            if known.status is None:
+                if work.now - known.created_at < ABANDONED:
+                    raise StillWorking(field="Idempotency-Key")
+                known.created_at = work.now
+                return None
+    except Collision:
+        raise StillWorking(field="Idempotency-Key") from None
+    if known.body is None:
+        raise DoneBefore(field="Idempotency-Key")
+    return Answered(known.status, known.content_type or "application/json", known.body)
+
+
+async def finish(core: Core, caller: Caller, key: str, answered: Answered, *, secret: bool) -> None:
+    """Keeps the answer; one with a secret in it is only known to have been given."""
+    async with core.database.write(caller.organisation) as work:
+        known = await work.named_requests.of(caller.user, key, lock=True)
+        if known is not None:
+            known.status, known.content_type = answered.status, answered.content_type
+            known.body = None if secret or len(answered.body) > LARGEST else answered.body
+
+
+async def forget(core: Core, caller: Caller, key: str) -> None:
+    """The request was refused or has failed; it may come again with the same key."""
+    async with core.database.write(caller.organisation) as work:
+        known = await work.named_requests.of(caller.user, key, lock=True)
+        if known is not None and known.status is None:
+            await work.named_requests.remove(known)

@@ -1,0 +1,154 @@
+"""Training a model on a dataset version: everything is judged before anything is queued."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.jobs import Process
+from studio9_baile.models.learned import DatasetManifest, DatasetVersion, Model, ModelVersion, Stage, VersionStatus
+from studio9_baile.models.pictures import LabelMode
+from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.access import check_owner
+from studio9_baile.usecases.asking import Wanted, ask, new_job
+from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
+from studio9_common.errors import BadInput
+from studio9_common.ids import new_id
+from studio9_task.catalogue import Catalogue, Head
+from studio9_task.parameters import TrainParameters
+from studio9_task.problems import Problem, shown
+from studio9_task.validate import validate_pair, validate_parameters
+
+TL_TYPES = {"classifier": "CLASSIFICATION", "detector": "LOCALIZATION", "decoder": "AUTOENCODER"}
+LABEL_MODES = {"classifier": LabelMode.CLASSIFICATION, "detector": LabelMode.LOCALIZATION}
+PROFILES = ("default", "cpu", "gpu")
+"""Compute profiles: as the installation's trainings usually run, on a CPU slot, on a GPU."""
+INPUTS = ("train", "val", "test")
+
+
+async def train(
+    core: Core, caller: Caller, model_id: str, dataset_version: str, profile: str | None, config: Mapping[str, Any]
+) -> tuple[Process, ModelVersion]:
+    """Queues a training, which makes a new version of the model. Raises NotFound for the model, AccessDenied, BadInput
+    for an unknown dataset version or profile, or a config that is out of range."""
+    async with core.database.read(caller.organisation) as work:
+        check_owner(caller, await work.models.get(model_id))
+    parameters, head = _parameters(config, await core.catalogue.current())
+    requirements = _requirements(core, profile)
+    async with core.database.write(caller.organisation) as work:
+        model = await work.models.get(model_id, lock=True)
+        check_owner(caller, model)
+        data, manifests = await _dataset(work, caller, dataset_version, head)
+        job = new_job()
+        version = work.versions.add(await _version(work, model, data, parameters, head, job))
+        made_from(work, Kind.MODEL_VERSION, version.id, Kind.DATASET_VERSION, data.id, "trained_on", job)
+        spec = Spec(
+            kind="train",
+            framework=head.framework,
+            parameters=version.parameters,
+            inputs=tuple(_input(one) for one in manifests.values() if one.name in INPUTS),
+            requirements=requirements,
+            provenance=Provenance(model_id=model.id, model_version=version.id, dataset_version=data.id),
+        )
+        wanted = Wanted(
+            id=job,
+            owner=caller.user,
+            spec=spec,
+            job_type="CV_MODEL_TRAIN",
+            target=Kind.CV_MODEL,
+            target_id=model.id,
+            data={"model": model.id, "model_version": version.id, "outputs": {}, "dataset_version": data.id},
+        )
+        process = ask(work, wanted, core.limits)
+        changed(work, Kind.CV_MODEL, model.id, "training", by=caller, status=version.status)
+    return process, version
+
+
+def _parameters(config: Mapping[str, Any], catalogue: Catalogue) -> tuple[TrainParameters, Head]:
+    if not catalogue.heads:
+        raise BadInput("No worker has told what it can do", field="config", fix="start a worker")
+    try:
+        parameters = TrainParameters.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(("config", *(str(part) for part in first["loc"])))
+        value = first["input"] if isinstance(first["input"], (str, int, float, bool)) else None
+        raise BadInput("The config cannot be used", field=where, value=value, fix=str(first["msg"])) from None
+    _refuse(validate_pair(catalogue, parameters.architecture, parameters.head), "config.")
+    architecture = next(one for one in catalogue.architectures if one.id == parameters.architecture)
+    head = next(one for one in catalogue.heads if one.id == parameters.head)
+    _refuse(
+        validate_parameters(architecture.parameters, parameters.architecture_parameters),
+        "config.architecture_parameters.",
+    )
+    _refuse(validate_parameters(head.parameters, parameters.head_parameters), "config.head_parameters.")
+    return parameters, head
+
+
+def _refuse(problems: list[Problem], prefix: str) -> None:
+    if problems:
+        first = problems[0]
+        raise BadInput("The config is out of range", field=prefix + first.field, value=first.value, fix=first.fix)
+
+
+def _requirements(core: Core, profile: str | None) -> Requirements:
+    if profile not in (None, *PROFILES):
+        raise BadInput(
+            "Compute profile not found",
+            field="compute_profile_id",
+            value=shown(profile),
+            fix=f"use {', '.join(PROFILES)}",
+        )
+    gpus = {"cpu": 0, "gpu": max(1, core.settings.train_gpus)}.get(profile or "default", core.settings.train_gpus)
+    return Requirements(gpus=gpus)
+
+
+async def _dataset(
+    work: Work, caller: Caller, identifier: str, head: Head
+) -> tuple[DatasetVersion, Mapping[str, DatasetManifest]]:
+    """A dataset version of the caller's that can be trained on."""
+    field = "dataset_version_id"
+    data = await work.dataset_versions.find(identifier)
+    if data is None or data.author != caller.user:
+        raise BadInput("Dataset version not found", field=field, value=identifier[:100], fix="choose one of yours")
+    manifests = await work.manifests.of(data.id)
+    if "train" not in manifests:
+        raise BadInput("Dataset version has no pictures to train on", field=field, fix="make one with an album `train`")
+    mode = LABEL_MODES.get(head.consumer)
+    for name, manifest in manifests.items():
+        album = await work.albums.find(manifest.album)
+        if mode is not None and album is not None and album.label_mode is not mode:
+            fix = f"its album {name} has the label mode {album.label_mode.value}; {head.id} needs {mode.value}"
+            raise BadInput("Dataset version does not fit the head", field=field, value=identifier[:100], fix=fix)
+    if mode is not None and manifests["train"].shapes == 0:
+        raise BadInput("No picture of the dataset version is labelled", field=field, fix="label some pictures first")
+    return data, manifests
+
+
+def _input(manifest: DatasetManifest) -> Input:
+    ref = ObjectRef(key=manifest.key, sha256=manifest.sha256, size=manifest.size)
+    return Input(name=manifest.name, kind="pictures", ref=ref)
+
+
+async def _version(
+    work: Work, model: Model, data: DatasetVersion, parameters: TrainParameters, head: Head, job: str
+) -> ModelVersion:
+    return ModelVersion(
+        id=new_id(),
+        organisation=work.organisation,
+        created_at=work.now,
+        updated_at=work.now,
+        model=model.id,
+        number=await work.versions.next_number(model.id),
+        status=VersionStatus.TRAINING,
+        stage=Stage.candidate,
+        framework=head.framework,
+        architecture=parameters.architecture,
+        head=head.id,
+        tl_type=TL_TYPES[head.consumer],
+        parameters=parameters.model_dump(mode="json", exclude_none=True),
+        dataset_version=data.id,
+        job=job,
+    )

@@ -1,0 +1,88 @@
+"""`/v1/dataset-versions`: immutable lists of pictures with their labels as they were."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from studio9_baile.models.learned import DatasetManifest, DatasetVersion
+from studio9_baile.usecases import dataset_versions
+from studio9_baile.v1.dependencies import TheCaller, TheCore
+from studio9_baile.v1.routing import router
+from studio9_baile.v1.wire import Answer, Body, Id, Page, TheSlice, Time, paged
+
+routes = router(prefix="/dataset-versions", tag="dataset versions")
+
+
+class DatasetBody(Body):
+    """The album of each split."""
+
+    albums: dict[Literal["train", "val", "test", "predict"], str] = Field(min_length=1)
+
+
+class ManifestAnswer(Answer):
+    """One manifest: JSON lines of picture, content hash, label revision, shapes and split. `url` is good for an
+    hour."""
+
+    name: str
+    album: str
+    pictures: int
+    shapes: int
+    sha256: str
+    size: int
+    url: str
+
+    @classmethod
+    def of(cls, row: DatasetManifest, url: str) -> "ManifestAnswer":
+        return cls(
+            name=row.name,
+            album=row.album,
+            pictures=row.pictures,
+            shapes=row.shapes,
+            sha256=row.sha256,
+            size=row.size,
+            url=url,
+        )
+
+
+class DatasetAnswer(Answer):
+    """A dataset version; `purpose` is what it was made for."""
+
+    id: str
+    purpose: str
+    author: str
+    pictures: int
+    shapes: int
+    created_at: Time
+    manifests: list[ManifestAnswer] | None = None
+
+    @classmethod
+    def of(cls, row: DatasetVersion, manifests: Sequence[tuple[DatasetManifest, str]] | None = None) -> "DatasetAnswer":
+        listed = None if manifests is None else [ManifestAnswer.of(one, url) for one, url in manifests]
+        return cls(
+            id=row.id,
+            purpose=row.purpose,
+            author=row.author,
+            pictures=row.pictures,
+            shapes=row.shapes,
+            created_at=row.created_at,
+            manifests=listed,
+        )
+
+
+@routes.post("", status_code=201)
+async def create(body: DatasetBody, core: TheCore, caller: TheCaller) -> DatasetAnswer:
+    """Writes down the pictures of albums with their labels as they are now."""
+    albums = {str(name): album for name, album in body.albums.items()}
+    return DatasetAnswer.of(*await dataset_versions.create_version(core, caller, albums))
+
+
+@routes.get("", response_model_exclude_none=True)
+async def list_versions(wanted: TheSlice, core: TheCore, caller: TheCaller) -> Page[DatasetAnswer]:
+    rows = await dataset_versions.list_versions(core, caller, wanted)
+    return paged([DatasetAnswer.of(row) for row in rows], [row.id for row in rows], wanted)
+
+
+@routes.get("/{version_id}")
+async def get(version_id: Id, core: TheCore, caller: TheCaller) -> DatasetAnswer:
+    return DatasetAnswer.of(*await dataset_versions.get_version(core, caller, version_id))

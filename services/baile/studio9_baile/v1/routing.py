@@ -1,0 +1,69 @@
+"""Routers of `/v1`: an `Idempotency-Key` names a POST; texts that cannot be stored are never taken."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from studio9_baile.core import Caller
+from studio9_baile.usecases import repeating
+from studio9_baile.usecases.repeating import Answered
+from studio9_baile.v1.dependencies import core_of, signed_in
+from studio9_baile.v2.routing import check_texts
+from studio9_common.errors import Unauthenticated
+
+KEY = "Idempotency-Key"
+SECRET = {"Cache-Control": "no-store"}
+"""Headers of an answer that holds a secret: nobody keeps it."""
+
+
+class V1Route(APIRoute):
+    """See the module's docstring. Before a sign-in there is nobody whose key it could be: there the key is ignored."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                body = await request.body() if self.body_field is not None else b""
+            except ClientDisconnect:
+                raise HTTPException(400) from None
+            if body:
+                check_texts(body)
+            key = request.headers.get(KEY)
+            if request.method != "POST" or key is None:
+                return await handle(request)
+            try:
+                caller = await signed_in(request)
+            except Unauthenticated:
+                return await handle(request)
+            return await _once(request, caller, key, body, handle)
+
+        return checked
+
+
+async def _once(
+    request: Request, caller: Caller, key: str, body: bytes, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+) -> Response:
+    core = core_of(request)
+    mark = repeating.fingerprint(request.method, request.url.path, request.url.query, body)
+    before = await repeating.begin(core, caller, key, mark)
+    if before is not None:
+        return Response(before.body, before.status, {"Idempotency-Replayed": "true"}, before.content_type)
+    try:
+        response = await handle(request)
+    except BaseException:
+        await repeating.forget(core, caller, key)
+        raise
+    secret = response.headers.get("cache-control") == "no-store"
+    kind = response.headers.get("content-type", "application/json")
+    await repeating.finish(core, caller, key, Answered(response.status_code, kind, bytes(response.body)), secret=secret)
+    return response
+
+
+def router(prefix: str = "", tag: str | None = None) -> APIRouter:
+    """A router of `/v1`."""
+    return APIRouter(prefix=prefix, route_class=V1Route, tags=[tag] if tag else None)
