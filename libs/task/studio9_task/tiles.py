@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from studio9_task.model import Versioned
+from studio9_task.model import Contract, Versioned
 
 
 class TileSpec(Versioned):
@@ -31,3 +31,24 @@ class TileSpec(Versioned):
     def stride(self) -> int:
         """Pixels from one tile to the next."""
         return self.size - self.overlap
+
+
+class Merging(Contract):
+    """How the predictions of overlapping tiles become one set of boxes.
+
+    `iou`: intersection over union; `ios`: over the smaller of the two areas, which also finds again what a tile's
+    border has cut. `grow` takes into a kept box what belongs to it, `keep` drops that.
+    """
+
+    metric: Literal["iou", "ios"] = "ios"
+    overlap: float = Field(default=0.5, gt=0, le=1, description="the least overlap of two boxes of one object")
+    boxes: Literal["keep", "grow"] = "grow"
+    across_labels: bool = Field(default=False, description="whether boxes of different labels are one object's too")
+
+
+class Sliced(Contract):
+    """Prediction tile by tile: how pictures are cut, and how what was found becomes one set of boxes."""
+
+    tiles: TileSpec = TileSpec()
+    merging: Merging = Merging()
+    whole: bool = Field(default=True, description="look at the whole picture too, for objects larger than the overlap")

@@ -1,0 +1,1 @@
+"""One set of boxes from the overlapping predictions of tiles: which stay, and what becomes of the others."""
