@@ -1,0 +1,67 @@
+"""Arms that run in the trainers' environment: a program in `libs/trainers/bench/`, asked line by line.
+
+Each line of JSON that it reads names an arm and its options; the line that it answers holds the measured values.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from studio9_cli import project
+from studio9_cli.bench.kit.pairs import Arm
+
+LINE_LIMIT = 2**20
+
+
+class ArmFailed(Exception):
+    """The measuring program ended before it answered: its own error stands above."""
+
+
+class Measuring:
+    """A measuring program at work."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ask(self, arm: str, /, **options: Any) -> dict[str, Any]:
+        """Runs an arm once. Raises `ArmFailed`."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps({"arm": arm, **options}).encode() + b"\n")
+        await self._process.stdin.drain()
+        answer = await self._process.stdout.readline()
+        if not answer:
+            raise ArmFailed
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def arm(self, which: str, value: str, /, **options: Any) -> Arm:
+        """An arm for `Bench.paired`: runs for at least so many seconds and gives one of the values."""
+
+        async def run(seconds: float) -> float:
+            return float((await self.ask(which, seconds=seconds, **options))[value])
+
+        return run
+
+
+@asynccontextmanager
+async def measuring(program: str) -> AsyncIterator[Measuring]:
+    """Starts `libs/trainers/bench/<program>.py`, on one core and with one thread; it ends with the block."""
+    python = await asyncio.to_thread(project.ensure_trainers)
+    path = project.root() / "libs" / "trainers" / "bench" / f"{program}.py"
+    process = await asyncio.create_subprocess_exec(
+        "/usr/bin/env", "OMP_NUM_THREADS=1", "VIPS_CONCURRENCY=1", "YOLO_OFFLINE=1", "YOLO_AUTOINSTALL=false",
+        str(python), str(path),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
+    )  # fmt: skip
+    try:
+        yield Measuring(process)
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
