@@ -64,14 +64,22 @@ class Deployed:
 
     def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
         """A process with the settings of this deployment and `environment`."""
-        port = self._ports[name] = self.processes.free_port()
+        self._ports[name] = self.processes.free_port()
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
+        values = self.environment(name) | dict(environment or {})
+        self.running[name] = self.processes.spawn(
+            name, command, log=self.folder / f"{name}.log", environment=values, folder=folder
+        )
+        return self.running[name]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The settings of a process that was started, without those that were given with it."""
         aries = self._ports["aries"]
-        values = {
+        return {
             "STUDIO9_INSTALLATION": self.name,
-            "STUDIO9_STATE_DIR": str(folder),
-            "STUDIO9_PORT": str(port),
+            "STUDIO9_STATE_DIR": str(self.folder / name),
+            "STUDIO9_PORT": str(self._ports[name]),
             "STUDIO9_TOKEN_KEYS": self.keys,
             "STUDIO9_LOG_LEVEL": "warning",
             "STUDIO9_DOCUMENTS_URL": self.store_url,
@@ -81,10 +89,6 @@ class Deployed:
             "STUDIO9_OBJECTS_URL": f"file://{self.folder}/objects",
             "STUDIO9_OBJECTS_PUBLIC_URL": f"http://127.0.0.1:{aries}/objects",
         }
-        self.running[name] = self.processes.spawn(
-            name, command, log=self.folder / f"{name}.log", environment=values | dict(environment or {}), folder=folder
-        )
-        return self.running[name]
 
     def aries(self) -> AriesClient:
         """A client that may read everything; close it."""
