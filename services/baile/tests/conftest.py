@@ -223,6 +223,10 @@ class Installation:
         assert answer.status_code == 200, answer.text
         return Api(http, answer.json()["access_token"])
 
+    def signed_in(self, username: str) -> Api:
+        """A user whom the database's template has, with the sign-in from there."""
+        return Api(self.http(), SIGNED_IN[username, self.baile.core.database.alone])
+
 
 def in_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a coroutine function in a loop of its own; this thread may have one already."""
@@ -230,30 +234,50 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         pool.submit(lambda: asyncio.run(work())).result()
 
 
+SIGNED_IN: dict[tuple[str, bool], str] = {}
+"""The tokens of the users in the populated templates, by user name and whether in
+SQLite: made once, good in every test."""
+
+
+async def populate(folder: Path, database_url: str) -> None:
+    """Ana, the administrator of `lab`, and Bo, the one of `harbour`, each signed in."""
+    made = Installation(folder, database_url)
+    await made.start()
+    for organisation, username in (("lab", "ana"), ("harbour", "bo")):
+        user = await made.first_user(organisation, username)
+        SIGNED_IN[username, made.baile.core.database.alone] = user.token
+        await user.http.aclose()
+    await made.stop()
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty SQLite database."""
-    path = tmp_path_factory.mktemp("template") / "baile.sqlite"
+    """A folder with two migrated SQLite databases: `empty`, and `populated` with users who are signed in."""
+    folder = tmp_path_factory.mktemp("template")
 
     async def make() -> None:
-        database = Database(f"sqlite:///{path}")
+        database = Database(f"sqlite:///{folder / 'empty'}")
         await database.migrate()
         await database.close()
+        shutil.copy(folder / "empty", folder / "populated")
+        await populate(folder / "installation", f"sqlite:///{folder / 'populated'}")
 
     in_thread(make)
-    return path
+    return folder
 
 
 @pytest.fixture(scope="session")
-def postgresql_template() -> str:
-    """The name of a migrated, empty PostgreSQL database."""
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The beginning of the names of two migrated PostgreSQL databases: `…_empty`, and `…_populated` likewise."""
     name = f"baile_template_{secrets.token_hex(4)}"
 
     async def make() -> None:
-        await _postgresql(f"CREATE DATABASE {name}")
-        database = Database(_database(name))
+        await _postgresql(f"CREATE DATABASE {name}_empty")
+        database = Database(_database(f"{name}_empty"))
         await database.migrate()
         await database.close()
+        await _postgresql(f"CREATE DATABASE {name}_populated TEMPLATE {name}_empty")
+        await populate(tmp_path_factory.mktemp("template"), _database(f"{name}_populated"))
 
     in_thread(make)
     return name
@@ -276,14 +300,16 @@ NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_U
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The address of a fresh, migrated database of each kind."""
+    """The address of a fresh, migrated database of each kind; with users in it for tests that ask for one of them."""
+    template = "populated" if {"ana", "bo"} & set(request.fixturenames) else "empty"
     if request.param == "sqlite":
         path = tmp_path / "baile.sqlite"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        shutil.copy(request.getfixturevalue("sqlite_template") / template, path)
         yield f"sqlite:///{path}"
         return
     name = f"baile_{secrets.token_hex(6)}"
-    await _postgresql(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgresql_template')}")
+    from_template = f"{request.getfixturevalue('postgresql_template')}_{template}"
+    await _postgresql(f"CREATE DATABASE {name} TEMPLATE {from_template}")
     yield _database(name)
     await _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -300,13 +326,13 @@ async def installation(tmp_path: Path, database_url: str) -> AsyncIterator[Insta
 @pytest.fixture
 async def ana(installation: Installation) -> Api:
     """The administrator of the organisation `lab`."""
-    return await installation.first_user("lab", "ana")
+    return installation.signed_in("ana")
 
 
 @pytest.fixture
 async def bo(installation: Installation) -> Api:
     """The administrator of another organisation."""
-    return await installation.first_user("harbour", "bo")
+    return installation.signed_in("bo")
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ async def test_nobody_and_somebody_are_refused_with_the_same_words(ana: Any) -> 
 async def test_the_bootstrap_token_works_once(installation: Any, ana: Any) -> None:
     token = await installation.baile.create_bootstrap_token()
     body = {
-        "token": token, "organisation": "Harbour", "username": "bo", "email": "bo@lab.test", "password": PASSWORD,
+        "token": token, "organisation": "Pier", "username": "cy", "email": "cy@lab.test", "password": PASSWORD,
         "firstName": "Bo", "lastName": "Ek",
     }  # fmt: skip
     weak = await ana.send("POST", "/v1/bootstrap", json={**body, "password": "password"})
