@@ -9,6 +9,7 @@ from studio9_baile.core import Core
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import WATCHED, Limits
 from studio9_baile.jobs.running import Background
+from studio9_baile.mail import Mailer
 from studio9_baile.metrics import measure_outbox
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
@@ -64,6 +65,7 @@ class BaileService:
         await self._background.stop()
         await self.core.catalogue.close()
         await self.core.decoder.close()
+        await self.core.mailer.close()
         await self.core.database.close()
 
     async def create_bootstrap_token(self) -> str:
@@ -106,6 +108,7 @@ def build(
         catalogue=CatalogueKeeper(database, aries, clock),
         watch=EventWatch(database),
         limits=Limits(config),
+        mailer=Mailer(settings),
     )
     background = Background(core, bus, config)
     measure_queues(metrics, lambda: background.subscribers)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import Limits
+from studio9_baile.mail import Mailer
 from studio9_baile.models.identity import Role
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.passwords import Passwords
@@ -34,6 +35,7 @@ class Core:
     catalogue: CatalogueKeeper
     watch: EventWatch
     limits: Limits
+    mailer: Mailer
 
 
 @dataclass(frozen=True, slots=True)

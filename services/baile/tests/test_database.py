@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from studio9_baile import migrations
 from studio9_baile.database import Database, DatabaseUnavailable, engine_for
 from studio9_baile.models import Base
 from studio9_baile.models.identity import Organisation
@@ -155,3 +158,10 @@ async def test_a_task_cancelled_in_its_statement_leaves_no_connection_to_the_gar
         warnings.simplefilter("always")
         gc.collect()
     assert [str(one.message) for one in caught if "before being closed" in str(one.message)] == []
+
+
+def test_the_schema_has_one_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent / "alembic"))
+    config.set_main_option("path_separator", "os")
+    assert len(ScriptDirectory.from_config(config).get_heads()) == 1

@@ -8,7 +8,8 @@ import studio9_baile
 ROOT = Path(studio9_baile.__file__).parent
 SQL = ("models", "repositories", "alembic", "database.py", "migrations.py")
 OVER_ALL = {
-    "usecases/signing_in.py", "usecases/users.py", "usecases/catalogue.py", "usecases/deployments.py",
+    "usecases/signing_in.py", "usecases/users.py", "usecases/accounts.py", "usecases/user_care.py",
+    "usecases/catalogue.py", "usecases/deployments.py",
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
     "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "watching.py", "metrics.py",
 }  # fmt: skip

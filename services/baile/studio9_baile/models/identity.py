@@ -13,6 +13,8 @@ class UserStatus(StrEnum):
     """Only ACTIVE users can sign in."""
 
     ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    """The e-mail address is not confirmed yet."""
     DEACTIVATED = "DEACTIVATED"
 
 

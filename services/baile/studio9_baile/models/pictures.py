@@ -45,6 +45,10 @@ class Album(Asset):
     label_mode: Mapped[LabelMode]
     in_library: Mapped[bool]
     job: Mapped[str | None]
+    video: Mapped[dict[str, Any] | None]
+    """The video that its pictures are frames of: key, profile, filename, size."""
+    times: Mapped[dict[str, Any] | None]
+    """Where the time of the job went that made it, if it is an augmentation."""
 
 
 class Picture(Scoped):

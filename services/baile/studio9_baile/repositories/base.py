@@ -158,11 +158,14 @@ class AssetRepository(Repository[Named]):
         page: Page,
         owners: Collection[str] | None = None,
         only: Select[str] | None = None,
+        shared: Select[str] | None = None,
     ) -> tuple[list[Named], int]:
-        """A page of the library. `owners` None: everybody's; `only`: ids that a project holds."""
+        """A page of the library. `owners` None: everybody's; `only`: ids that a project holds; `shared`: ids that are
+        shown besides, whoever owns them."""
         statement = self.select(*self.in_library)
         if owners is not None:
-            statement = statement.where(self.row.owner.in_(owners))
+            theirs = self.row.owner.in_(owners)
+            statement = statement.where(theirs if shared is None else theirs | self.row.id.in_(shared))
         if only is not None:
             statement = statement.where(self.row.id.in_(only))
         if page.search:

@@ -15,6 +15,10 @@ class Users(Repository[User]):
     row = User
     missing = "User not found"
 
+    async def with_email(self, email: str) -> User | None:
+        """The organisation's user with this address, in lower case."""
+        return await self._session.scalar(self.select(User.email == email))
+
     async def page(self, page: Page, first_name: str | None, last_name: str | None) -> tuple[list[User], int]:
         statement = self.select()
         if first_name:

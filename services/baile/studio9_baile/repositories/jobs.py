@@ -28,6 +28,15 @@ class Processes(Repository[Process]):
         """The processes of an asset that have not ended."""
         return await self.all(Process.target == target, Process.target_id == target_id, Process.status.in_(LIVE))
 
+    async def hand_over(self, user: str, heir: str | None) -> None:
+        """A user's processes go to another; without one they are forgotten."""
+        statement = (
+            self.delete_where(Process.owner == user)
+            if heir is None
+            else self.update(Process.owner == user).values(owner=heir)
+        )
+        await self._session.execute(statement)
+
     async def page(
         self,
         owner: str,

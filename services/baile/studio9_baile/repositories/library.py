@@ -1,6 +1,6 @@
 """Projects, folders, links and shares."""
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
 
 from studio9_baile.models.library import Folder, Project, ProjectLink, Share
 from studio9_baile.repositories.base import AssetRepository, Repository
@@ -69,8 +69,24 @@ class Shares(Repository[Share]):
     row = Share
     missing = "Share not found"
 
-    async def received(self, user: str, email: str) -> list[Share]:
-        return await self.all((Share.recipient == user) | (Share.recipient_email == email))
+    async def received(self, user: str) -> list[Share]:
+        return await self.all(Share.recipient == user)
+
+    async def seen_by(self, user: str, asset: str | None = None, kind: str | None = None) -> list[Share]:
+        """What a user gave or got, of one asset if it is named."""
+        where: list[ColumnElement[bool]] = [(Share.owner == user) | (Share.recipient == user)]
+        if asset is not None:
+            where.append(Share.asset == asset)
+        if kind is not None:
+            where.append(Share.kind == kind)
+        return await self.all(*where)
+
+    async def of_asset(self, kind: str, asset: str) -> list[Share]:
+        return await self.all(Share.kind == kind, Share.asset == asset)
+
+    def assets(self, kind: str, user: str) -> Select[str]:
+        """The ids of the assets of a kind that others share with a user."""
+        return select(Share.asset).where(self.mine, Share.kind == kind, Share.recipient == user)
 
     async def given(self, kind: str, asset: str, user: str) -> bool:
         """Whether an asset is shared with a user."""
@@ -79,6 +95,20 @@ class Shares(Repository[Share]):
     async def drop(self, kind: str, asset: str) -> None:
         """Ends all shares of an asset."""
         await self._session.execute(delete(Share).where(self.mine, Share.kind == kind, Share.asset == asset))
+
+    async def hand_over(self, user: str, heir: str | None) -> None:
+        """A user goes: what was shared with them ends, and so does what now belongs to its recipient; what they shared
+        is shared by the heir."""
+        ended = (
+            (Share.recipient == user)
+            if heir is None
+            else or_(Share.recipient == user, and_(Share.owner == user, Share.recipient == heir))
+        )
+        await self._session.execute(self.delete_where(ended))
+        if heir is None:
+            await self._session.execute(self.delete_where(Share.owner == user))
+        else:
+            await self._session.execute(self.update(Share.owner == user).values(owner=heir))
 
     async def claim(self, email: str, user: str) -> None:
         """Gives a new user what was shared with the address."""

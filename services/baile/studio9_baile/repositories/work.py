@@ -26,6 +26,7 @@ from studio9_baile.repositories.pictures import (
 )
 from studio9_baile.repositories.records import AuditEntries, IdempotencyKeys, LineageEdges
 from studio9_baile.repositories.runs import Deployments, Experiments, Predictions
+from studio9_baile.repositories.stored import FileSets, MailedCodes, OnlineApis, StoredFiles
 from studio9_common.ids import new_id
 
 
@@ -126,6 +127,22 @@ class Work:
     @cached_property
     def deployments(self) -> Deployments:
         return Deployments(self._session, self.organisation)
+
+    @cached_property
+    def file_sets(self) -> FileSets:
+        return FileSets(self._session, self.organisation)
+
+    @cached_property
+    def files(self) -> StoredFiles:
+        return StoredFiles(self._session, self.organisation)
+
+    @cached_property
+    def online_apis(self) -> OnlineApis:
+        return OnlineApis(self._session, self.organisation)
+
+    @cached_property
+    def mailed_codes(self) -> MailedCodes:
+        return MailedCodes(self._session, self.organisation)
 
     @cached_property
     def processes(self) -> Processes:

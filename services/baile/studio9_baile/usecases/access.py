@@ -5,6 +5,7 @@ from studio9_baile.models.base import Asset
 from studio9_baile.models.jobs import Process
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.nesting import opens
 from studio9_common.errors import Forbidden
 
 
@@ -21,11 +22,14 @@ def check_owner(caller: Caller, asset: Asset) -> None:
 
 
 async def check_read(work: Work, caller: Caller, kind: str, asset: Asset, share: str | None = None) -> None:
-    """Raises AccessDenied unless the caller owns the asset or gives a share of it that is theirs."""
+    """Raises AccessDenied unless the caller owns the asset or gives a share, one that is theirs, that opens it. A share
+    opens what belongs to its giver alone."""
     if asset.owner == caller.user:
         return
     found = await work.shares.find(share) if share else None
-    if found is None or (found.kind, found.asset, found.recipient) != (kind, asset.id, caller.user):
+    if found is None or found.recipient != caller.user or found.owner != asset.owner:
+        raise AccessDenied
+    if not await opens(work, found, kind, asset.id):
         raise AccessDenied
 
 

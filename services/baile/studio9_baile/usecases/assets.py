@@ -27,6 +27,8 @@ WORDS = {
     Kind.CV_PREDICTION: Words("Prediction", "Prediction already exists"),
     Kind.EXPERIMENT: Words("Experiment", "Experiment with this name already exists", Conflict),
     Kind.ONLINE_JOB: Words("Online job", "Online job with this name already exists"),
+    Kind.DATASET: Words("Dataset", "Dataset with this name already exists"),
+    Kind.ONLINE_API: Words("Online API", "Online API with this name already exists"),
     Kind.PROJECT: Words("Project", "Project with this name already exists"),
 }
 

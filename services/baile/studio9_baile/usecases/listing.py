@@ -30,10 +30,9 @@ async def list_assets(
             if project.owner != caller.user:
                 return [], 0
             only = work.links.assets(kind.value, project.id, shelf.folder)
-        if shelf.scope == "shared" and not everybody:
-            return [], 0
-        repository = repository_of(work, kind)
-        return await repository.list(page=page, owners=None if everybody else [caller.user], only=only)
+        owners = None if everybody else [] if shelf.scope == "shared" else [caller.user]
+        shared = None if shelf.scope == "personal" else work.shares.assets(kind.value, caller.user)
+        return await repository_of(work, kind).list(page=page, owners=owners, only=only, shared=shared)
 
 
 def repository_of(work: Work, kind: Kind) -> AssetRepository[Any]:
@@ -51,5 +50,9 @@ def repository_of(work: Work, kind: Kind) -> AssetRepository[Any]:
             return work.deployments
         case Kind.PROJECT:
             return work.projects
+        case Kind.DATASET:
+            return work.file_sets
+        case Kind.ONLINE_API:
+            return work.online_apis
         case _:
             raise ValueError(f"{kind} has no name")

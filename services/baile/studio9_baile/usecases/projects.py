@@ -18,6 +18,8 @@ SEGMENTS = {
     "cv-predictions": Kind.CV_PREDICTION,
     "experiments": Kind.EXPERIMENT,
     "online-jobs": Kind.ONLINE_JOB,
+    "online-apis": Kind.ONLINE_API,
+    "datasets": Kind.DATASET,
 }
 _PATH = re.compile(r"[^/\x00-\x1f]{1,100}(/[^/\x00-\x1f]{1,100}){0,9}")
 

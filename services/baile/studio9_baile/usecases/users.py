@@ -14,6 +14,7 @@ from studio9_baile.models.identity import (
     UserStatus,
 )
 from studio9_baile.repositories.paging import Page
+from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
 from studio9_baile.security.permissions import RANKS, NotAllowed
@@ -22,6 +23,13 @@ from studio9_common.errors import BadInput, Conflict, Unauthenticated
 from studio9_common.ids import new_id
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def is_email(text: str) -> bool:
+    """Whether a text can be an address."""
+    return len(text) <= 254 and not unstorable(text) and _EMAIL.fullmatch(text) is not None
+
+
 _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 
@@ -53,7 +61,7 @@ class NewUser:
             raise BadInput(
                 "Username is invalid", field="username", fix="use 1 to 150 letters, digits and the characters . @ + - _"
             )
-        if len(self.email) > 254 or unstorable(self.email) or not _EMAIL.fullmatch(self.email):
+        if not is_email(self.email):
             raise BadInput("Email is invalid", field="email", fix="write name@host")
         for field, value in (("firstName", self.first_name), ("lastName", self.last_name)):
             if len(value) > 150 or unstorable(value):
@@ -88,7 +96,7 @@ async def bootstrap(core: Core, token: str, organisation: str, new: NewUser) -> 
             raise Conflict("Organisation already exists", field="organisation", fix="choose another name")
         for name in (new.username, new.email):
             if await work.user_named(name) is not None:
-                raise _taken(name, new)
+                raise taken(name, new)
         row.used_at = work.now
         made = Organisation(id=new_id(), name=organisation.strip(), next_event=1, created_at=work.now)
         work.add(made)
@@ -162,7 +170,7 @@ async def create_user(core: Core, caller: Caller, new: NewUser, role: Role) -> U
     async with core.database.system() as system:
         for name in (new.username, new.email):
             if await system.user_named(name) is not None:
-                raise _taken(name, new)
+                raise taken(name, new)
     async with core.database.write(caller.organisation) as work:
         user = User(
             id=new_id(),
@@ -211,24 +219,29 @@ async def change_password(core: Core, caller: Caller, old: str, new: str) -> Non
         raise BadInput("Password was used before", field="newPassword", fix=f"use none of the last {KEPT}")
     hashed = await core.passwords.hash(new)
     async with core.database.write(caller.organisation) as work:
-        user = await work.users.get(caller.user, lock=True)
-        work.past_passwords.add(
-            PastPassword(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                user=user.id,
-                password_hash=user.password_hash,
-            )
+        await put_password(work, await work.users.get(caller.user, lock=True), hashed, but=caller.sign_in)
+        work.audit(caller.user, "change_password", "USER", caller.user)
+
+
+async def put_password(work: Work, user: User, hashed: str, *, but: str | None = None) -> None:
+    """Gives a user another password, keeps the old one from coming back, and ends their sign-ins (`but` this one)."""
+    work.past_passwords.add(
+        PastPassword(
+            id=new_id(),
+            organisation=work.organisation,
+            created_at=work.now,
+            user=user.id,
+            password_hash=user.password_hash,
         )
-        await work.flush()
-        await work.past_passwords.keep(user.id, KEPT)
-        user.password_hash, user.updated_at = hashed, work.now
-        await work.sign_ins.revoke(work.now, user=user.id, other_than=caller.sign_in)
-        work.audit(caller.user, "change_password", "USER", user.id)
+    )
+    await work.flush()
+    await work.past_passwords.keep(user.id, KEPT)
+    user.password_hash, user.updated_at = hashed, work.now
+    await work.sign_ins.revoke(work.now, user=user.id, other_than=but)
 
 
-def _taken(name: str, new: NewUser) -> BadInput:
+def taken(name: str, new: NewUser) -> BadInput:
+    """The refusal of a user name or address that somebody has."""
     if name == new.username:
         return BadInput(f"User {name} already exists", field="username", value=name, fix="choose another one")
     return BadInput(f"User with email {name} already registered", field="email", value=name, fix="choose another one")

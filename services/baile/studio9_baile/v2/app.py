@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from studio9_baile.core import Caller, Core
 from studio9_baile.usecases import signing_in
 from studio9_baile.v2 import (
+    accounts,
     albums,
     config,
     empty,
@@ -19,12 +20,14 @@ from studio9_baile.v2 import (
     processes,
     projects,
     session,
+    shares,
     users,
 )
 from studio9_baile.v2.middleware import LimitBody, RefuseNul, too_large
 
 TOPICS = (
-    session, users, config, albums, pictures, models, experiments, predictions, online, processes, projects, empty,
+    session, accounts, users, config, albums, pictures, models, experiments, predictions, online, processes, projects,
+    shares, empty,
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
 EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
@@ -44,7 +47,8 @@ def v2_app(core: Core, **state: Any) -> FastAPI:
     app.state.caller_of = caller_of
     errors.install(app)
     for topic in TOPICS:
-        app.include_router(topic.routes)
+        # The routes as they are: including a router builds all of them anew for every app.
+        app.router.routes.extend(topic.routes.routes)
     settings = core.settings
     app.add_middleware(RefuseNul)
     app.add_middleware(

@@ -11,7 +11,6 @@ routes = router()
 SECTIONS = (
     "tables", "models", "predictions", "pipelines", "pipeline-operators", "packages", "datasets", "flows", "replays",
     "dashboards", "optimizations", "diaas", "online-apis", "script-deployments", "s9-projects", "dc-projects",
-    "shares",
 )  # fmt: skip
 
 

@@ -8,8 +8,7 @@ from studio9_baile.usecases import signing_in, users
 from studio9_baile.usecases.stats import library_counts
 from studio9_baile.v2.dependencies import TheCaller, TheCore
 from studio9_baile.v2.routing import router
-from studio9_baile.v2.wire.base import Answer, Listed, Nothing
-from studio9_baile.v2.wire.library import ShareAnswer
+from studio9_baile.v2.wire.base import Answer, Nothing
 from studio9_baile.v2.wire.users import PasswordBody, SignInBody, StatsAnswer, TokenAnswer, UserAnswer
 from studio9_common.errors import BadInput
 
@@ -67,11 +66,3 @@ async def stats(
     core: TheCore, caller: TheCaller, scope: Annotated[Literal["all", "personal", "shared"], Query()] = "personal"
 ) -> StatsAnswer:
     return StatsAnswer(**await library_counts(core, caller, scope))
-
-
-@routes.get("/me/shares")
-async def shares(core: TheCore, caller: TheCaller) -> Listed[ShareAnswer]:
-    async with core.database.read(caller.organisation) as work:
-        user = await work.users.get(caller.user)
-        found = await work.shares.received(user.id, user.email)
-    return Listed(data=[ShareAnswer.of(share) for share in found], count=len(found))

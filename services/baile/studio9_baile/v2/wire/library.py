@@ -1,6 +1,7 @@
 """Projects, folders and shares."""
 
 from studio9_baile.models.library import Folder, Project, Share
+from studio9_baile.usecases.sharing import Person
 from studio9_baile.v2.wire.base import Answer, Body, Moment
 
 
@@ -93,3 +94,24 @@ class ShareAnswer(Answer):
             assetType=share.kind,
             assetId=share.asset,
         )
+
+
+class NewShareBody(Body):
+    name: str | None = None
+    recipientId: str | None = None
+    recipientEmail: str | None = None
+    assetType: str
+    assetId: str
+
+
+class PersonAnswer(Answer):
+    """Who gave or got a share."""
+
+    id: str
+    email: str
+    firstName: str
+    lastName: str
+
+    @classmethod
+    def of(cls, person: Person) -> "PersonAnswer":
+        return cls(id=person.id, email=person.email, firstName=person.first_name, lastName=person.last_name)

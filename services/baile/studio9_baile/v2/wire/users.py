@@ -70,6 +70,39 @@ class NewUserBody(Body):
     role: SalsaRole = SalsaRole.USER
 
 
+class UserBody(Body):
+    username: str | None = None
+    email: str | None = None
+    password: str | None = None
+    firstName: str | None = None
+    lastName: str | None = None
+    role: SalsaRole | None = None
+
+
+class SignUpBody(Body):
+    username: str
+    email: str
+    password: str
+    firstName: str
+    lastName: str
+
+
+class ConfirmationBody(Body):
+    orgId: str
+    userId: str
+    activationCode: str
+
+
+class EmailBody(Body):
+    email: str
+
+
+class NewPasswordBody(Body):
+    email: str
+    secretCode: str
+    newPassword: str
+
+
 class PasswordBody(Body):
     oldPassword: str
     newPassword: str
@@ -83,10 +116,10 @@ class StatsAnswer(Answer):
     experimentsCount: int
     cvPredictionsCount: int
     projectsCount: int
+    binaryDatasetsCount: int
     tablesCount: int = 0
     flowsCount: int = 0
     modelsCount: int = 0
-    binaryDatasetsCount: int = 0
     pipelinesCount: int = 0
     tabularPredictionsCount: int = 0
     dcProjectsCount: int = 0

@@ -1,0 +1,78 @@
+"""Binary datasets and their files, online APIs, codes that went out by mail."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from studio9_baile.models.stored import FileSet, MailedCode, OnlineApi, StoredFile
+from studio9_baile.repositories.base import AssetRepository, Repository
+from studio9_baile.repositories.paging import Page, like
+
+
+class FileSets(AssetRepository[FileSet]):
+    """Binary datasets."""
+
+    row = FileSet
+    missing = "Dataset not found"
+
+
+class StoredFiles(Repository[StoredFile]):
+    """Their files."""
+
+    row = StoredFile
+    missing = "File not found"
+
+    async def page(self, file_set: str, page: Page) -> tuple[list[StoredFile], int]:
+        """A page of a set's files."""
+        statement = self.select(StoredFile.file_set == file_set)
+        if page.search:
+            statement = statement.where(like(StoredFile.name, page.search))
+        columns = {"filename": StoredFile.name, "filesize": StoredFile.size, "modified": StoredFile.created_at}
+        return await self.page_of(statement, page.sorted(columns), page)
+
+    async def of(self, file_set: str, names: Collection[str] | None = None) -> list[StoredFile]:
+        """The files of a set (with these names), by name."""
+        statement = self.select(StoredFile.file_set == file_set)
+        if names is not None:
+            statement = statement.where(StoredFile.name.in_(names))
+        return await self.rows(statement.order_by(StoredFile.name))
+
+    async def bytes_of(self, file_set: str) -> int:
+        """How much a set holds."""
+        total = select(func.sum(StoredFile.size)).where(self.mine, StoredFile.file_set == file_set)
+        return int(await self._session.scalar(total) or 0)
+
+
+class OnlineApis(AssetRepository[OnlineApi]):
+    """Online APIs."""
+
+    row = OnlineApi
+    missing = "Online API not found"
+    sortable = ("name", "created", "updated", "enabled")
+
+    async def using_model(self, model: str) -> bool:
+        """Whether one answers with a model."""
+        return await self.exists(OnlineApi.model == model)
+
+
+class MailedCodes(Repository[MailedCode]):
+    """Codes that went out by mail."""
+
+    row = MailedCode
+
+    async def open(self, user: str, purpose: str, code_hash: str, now: datetime) -> MailedCode | None:
+        """A user's code, if it can still be used."""
+        return await self._session.scalar(
+            self.select(
+                MailedCode.user == user,
+                MailedCode.purpose == purpose,
+                MailedCode.code_hash == code_hash,
+                MailedCode.used_at.is_(None),
+                MailedCode.expires_at > now,
+            ).with_for_update()
+        )
+
+    async def sent_since(self, user: str, purpose: str, since: datetime) -> bool:
+        """Whether a user got one lately."""
+        return await self.exists(MailedCode.user == user, MailedCode.purpose == purpose, MailedCode.created_at > since)

@@ -1,0 +1,52 @@
+"""A small SMTP server (RFC 5321) that keeps what it gets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import Message
+from email.policy import default
+
+
+class Mailbox:
+    """`port` is where it listens; `next` waits for a mail."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._mails: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def next(self) -> tuple[str, str]:
+        """Recipient and text of the next mail."""
+        async with asyncio.timeout(30):
+            mail = await self._mails.get()
+        return str(mail["To"]), str(mail.get_content())  # type: ignore[attr-defined]  # with this policy it has
+
+    @property
+    def empty(self) -> bool:
+        return self._mails.empty()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            word = line.split()[0].upper() if line.split() else b""
+            if word == b"DATA":
+                writer.write(b"354 go on\r\n")
+                body = await reader.readuntil(b"\r\n.\r\n")
+                self._mails.put_nowait(message_from_bytes(body[:-3], policy=default))  # type: ignore[arg-type]
+            writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+            await writer.drain()
+            if word == b"QUIT":
+                break
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def mailbox() -> AsyncIterator[Mailbox]:
+    """A running server."""
+    made = Mailbox()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        server.close()

@@ -1,0 +1,15 @@
+"""The table of routes: complete, and what docs/reference/routes.md says."""
+
+from pathlib import Path
+
+from .table import built, render, wanted
+
+DOCUMENT = Path(__file__).parents[5] / "docs/reference/routes.md"
+
+
+def test_the_document_is_the_table() -> None:
+    assert DOCUMENT.read_text() == render(), "write it again: python services/baile/tests/runs/salsa/table.py"
+
+
+def test_every_route_is_one_that_the_contract_knows() -> None:
+    assert set(built()) <= {one.key for one in wanted()}
