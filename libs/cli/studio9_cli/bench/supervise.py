@@ -47,8 +47,8 @@ async def run(bench: Bench) -> list[Figure]:
             await workers.start()
             await asyncio.sleep(idle_s)
             idle = {name: deployed.usage(name) for name in PROCESSES}
-            await _submit(bus, count * ATTEMPTS)
-            await _until_running(workers, store, count * ATTEMPTS)
+            await submit(bus, count * ATTEMPTS)
+            await until_running(workers, store, count * ATTEMPTS)
             await asyncio.sleep(settle_s)
             shares = await _window(deployed, workers, window_s)
             grown = {name: deployed.usage(name).mib - idle[name].mib for name in PROCESSES}
@@ -104,11 +104,11 @@ class Workers:
             while True:
                 for delivery in await consumer.get(200):
                     data = decode(delivery.body).data
-                    if isinstance(data, WorkerRun):
+                    if isinstance(data, WorkerRun) and data.worker in self.held:
                         self.held[data.worker].setdefault(data.job, data)
                     elif isinstance(data, WorkerLease):
                         self.answers.update(lease.decision for lease in data.leases)
-                    else:
+                    elif not isinstance(data, WorkerRun):
                         self.cancelled += 1
                     await delivery.ack()
 
@@ -158,7 +158,8 @@ def _shown(run: WorkerRun, number: int, count: int) -> AttemptBeat:
     )
 
 
-async def _submit(bus: Bus, count: int) -> None:
+async def submit(bus: Bus, count: int) -> None:
+    """Asks for so many jobs."""
     spec = Spec(kind="train", parameters={"epochs": 100, "image_size": 640})
     requests = [
         encode(
@@ -170,7 +171,7 @@ async def _submit(bus: Bus, count: int) -> None:
         raise Studio9Error("a request was not confirmed")
 
 
-async def _until_running(workers: Workers, store: AriesClient, count: int) -> None:
+async def until_running(workers: Workers, store: AriesClient, count: int) -> None:
     """Until Orion knows of every job that it runs."""
     running = Where(equals={"phase": "running"})
     async with asyncio.timeout(START_S):

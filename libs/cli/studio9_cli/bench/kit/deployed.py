@@ -51,7 +51,7 @@ class Deployed:
             for name in self._services:
                 self.start(name, [sys.executable, "-m", f"studio9_{name}"])
             for name in self._services:
-                self.running[name].wait_until(partial(is_ready, f"http://127.0.0.1:{self._ports[name]}"), READY_S)
+                self.running[name].wait_until(partial(is_ready, self.address(name)), READY_S)
         except BaseException:
             await self.close()
             raise
@@ -90,9 +90,13 @@ class Deployed:
             "STUDIO9_OBJECTS_PUBLIC_URL": f"http://127.0.0.1:{aries}/objects",
         }
 
+    def address(self, name: str) -> str:
+        """Where a service answers."""
+        return f"http://127.0.0.1:{self._ports[name]}"
+
     def aries(self) -> AriesClient:
         """A client that may read everything; close it."""
-        return AriesClient(f"http://127.0.0.1:{self._ports['aries']}", service="orion", keys=TokenKeys(self.keys))
+        return AriesClient(self.address("aries"), service="orion", keys=TokenKeys(self.keys))
 
     def usage(self, *names: str) -> Usage:
         """CPU and memory of named processes (aries, orion, …; broker, store) up to now."""

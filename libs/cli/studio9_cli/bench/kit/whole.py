@@ -52,10 +52,6 @@ class Whole(Deployed):
         await asyncio.to_thread(process.wait_until, partial(is_ready, self.address("worker")), READY_S)
         return process
 
-    def address(self, name: str) -> str:
-        """Where a service answers."""
-        return f"http://127.0.0.1:{self._ports[name]}"
-
     async def signed_in(self) -> Api:
         """Baile's API for the first user of a new organisation; close it."""
         asked = await asyncio.to_thread(self._bootstrap_token)
