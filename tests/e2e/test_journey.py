@@ -1,7 +1,12 @@
 """The demo's journey on real servers, each service as its own process: RabbitMQ, Elasticsearch, PostgreSQL, S3, SQS,
-SNS, and the warehouse through redshift-connector. One process after the other is killed on the way."""
+SNS, and the warehouse through redshift-connector. One process after the other is killed on the way.
+
+Each task runs in a sealed container: of the trainers' image where STUDIO9_TEST_TRAINERS_IMAGE names one (6 GB), else of
+a small Debian with the trainers' environment mounted read-only; as a child process where no Docker Engine can be had.
+"""
 
 import asyncio
+import os
 import subprocess
 import sys
 import uuid
@@ -24,12 +29,15 @@ from studio9_cli.servers.processes import Processes
 from studio9_common.http.client import ServiceClient
 from studio9_common.streams.events import ObjectCreated, build_event
 from studio9_common.tokens import TokenKeys
+from studio9_worker.runners.container import Owner
+from studio9_worker.runners.engine import Engine
 
 from .deployment import REGION, Deployment, Servers
 
 PAGES, EPOCHS, CONFIDENCE = 48, 20, 0.001
 SERVICES = ("aries", "argo", "orion", "pegasus", "taurus", "baile", "worker")
 KILLED = ("worker", "orion", "aries", "baile", "argo", "taurus", "pegasus")
+ENGINE, BASE, TRAINERS_IMAGE = "STUDIO9_TEST_DOCKER_URL", "STUDIO9_TEST_DOCKER_IMAGE", "STUDIO9_TEST_TRAINERS_IMAGE"
 QUEUE, TOPIC, WATCHERS = "studio9-incoming", "studio9-predictions", "watchers"
 
 
@@ -48,6 +56,30 @@ def client(service: str, address: str) -> Any:
         aws_secret_access_key=parts.password,
         region_name=REGION,
     )
+
+
+def containers() -> dict[str, str]:
+    """The worker's settings by which its tasks run in containers; none where there is no engine."""
+    engine, image = os.environ.get(ENGINE), os.environ.get(TRAINERS_IMAGE)
+    if not engine:
+        return {}
+    return {
+        "STUDIO9_WORKER_RUNNER": "container",
+        "STUDIO9_WORKER_DOCKER_URL": engine,
+        "STUDIO9_WORKER_TASK_IMAGE": image or os.environ[BASE],
+        "STUDIO9_WORKER_MOUNT_TRAINERS": "false" if image else "true",
+        "STUDIO9_WORKER_GPU_SLOTS": "false",
+    }
+
+
+def remove_containers(installation: str) -> None:
+    """What a failed run leaves in the engine."""
+    if os.environ.get(ENGINE):
+        engine = Engine(os.environ[ENGINE])
+        for labels in engine.labelled({"studio9.installation": installation}):
+            owner = Owner(installation, labels["studio9.worker"])
+            engine.remove(owner.name(f"{labels['studio9.job']}.{labels['studio9.fence']}"))
+        engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +120,7 @@ def deployed(
         folder,
         StateFolder(folder).secrets(),
         trainers_python,
-        overrides={"taurus": taurus, "worker": {"STUDIO9_WORKER_THREADS": "1"}},
+        overrides={"taurus": taurus, "worker": {"STUDIO9_WORKER_THREADS": "1"} | containers()},
     )
     try:
         deployment.prepare()
@@ -97,6 +129,7 @@ def deployed(
         yield deployment
     finally:
         processes.close()
+        remove_containers(deployment.name)
 
 
 class Watchers:
@@ -208,6 +241,9 @@ async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, t
         assert figures["notifications"] >= 1
         job = await api.get(f"/v1/jobs/{figures['train_job']}")
         assert (job["state"], job["phase"]) == ("completed", "clean")
+        if containers():
+            found = deployed.running["worker"].log.read_text(encoding="utf-8")
+            assert "tasks_in_containers" in found and "tasks_not_isolated" not in found
         # The worker died too, and its successor found the attempt again: nothing was lost, nothing ran twice.
         assert [(one["number"], one["outcome"]) for one in job["attempts"]] == [(1, "succeeded")]
         assert (await api.get(f"/v1/jobs/{figures['train_job']}/result"))["epochs_done"] == EPOCHS
@@ -217,3 +253,12 @@ async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, t
     finally:
         await api.close()
         await pegasus.close()
+
+
+def test_the_journeys_tasks_run_in_the_image_of_the_trainers() -> None:
+    """Says, in the summary of a run, in what the tasks ran."""
+    if not os.environ.get(ENGINE):
+        pytest.skip("no Docker Engine can be had, so the journey's tasks were child processes")
+    if not os.environ.get(TRAINERS_IMAGE):
+        pytest.skip(f"the journey's tasks ran in a small image with the trainers mounted; {TRAINERS_IMAGE} names none")
+    assert containers()["STUDIO9_WORKER_MOUNT_TRAINERS"] == "false"
