@@ -89,7 +89,7 @@ def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: i
         epochs=int(values["epochs"]),
         batch_size=int(values["batch_size"]),
         optimizer=values["optimizer"],
-        patience=int(values["patience"]),
+        patience=int(values.get("patience", 0)),
         seed=int(values.get("seed", seed)),
         backbone_rate=_rate(given.rates.backbone, recipe),
         head_rate=_rate(given.rates.head, recipe),

@@ -1,0 +1,33 @@
+"""Transfer learning's entry point; importing this imports neither torch nor timm."""
+
+from studio9_trainers.capabilities import Capabilities, Task
+from studio9_trainers.frameworks import Framework, usual_tasks
+from studio9_trainers.trainer import Order, Trainer
+from studio9_trainers.transfer.offered import LICENCE, NAME, architectures, heads
+
+
+def capability(task: Task) -> Capabilities:
+    """What it can do for one task."""
+    return Capabilities(framework=NAME, task=task, loop="own", licence=LICENCE, resume_inside_epochs=True)
+
+
+def _capabilities() -> tuple[Capabilities, ...]:
+    return tuple(capability(task) for task in TASKS)
+
+
+def _trainer(task: Task, order: Order) -> Trainer:
+    from studio9_trainers.transfer.trainer import trainer
+
+    return trainer(task, order)
+
+
+TASKS: tuple[Task, ...] = ("classify", "reconstruct")
+
+FRAMEWORK = Framework(
+    name=NAME,
+    architectures=architectures(),
+    heads=heads(),
+    tasks=usual_tasks(NAME),
+    capabilities=_capabilities,
+    trainer=_trainer,
+)

@@ -1,0 +1,85 @@
+"""Trained networks at work: pictures in; labels, or pictures, out."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from studio9_task.outputs import Written
+from studio9_task.parameters import Thresholds
+from studio9_trainers.data.dataset import Picture
+from studio9_trainers.data.decode import Pixels
+from studio9_trainers.files import ModelFile, save_model
+from studio9_trainers.loops.pixels import Placed, Variation, place, squared
+from studio9_trainers.models import Scores
+from studio9_trainers.transfer.network import Network
+
+BATCH = 32
+Given = tuple[Picture, Pixels]
+Ready = tuple[Picture, Pixels, Placed, Pixels]
+"""Picture, its pixels, where they lie in the square, the square's pixels."""
+
+
+class NetworkModel:
+    """A network with its file's facts. `network` and `file` are what exports need."""
+
+    def __init__(self, file: ModelFile, network: Network, device: str) -> None:
+        self.file = file
+        self.network = network.to(device).eval()
+        self.device = device
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, by index."""
+        return self.file.labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those stored with the model."""
+        return self.file.thresholds
+
+    def save(self, path: Path) -> Written:
+        """Write the model file."""
+        return save_model(path, self.file)
+
+    def _batches(self, pictures: Iterable[Given]) -> Iterator[tuple[list[Ready], torch.Tensor]]:
+        side = self.file.input_size
+        pending = iter(pictures)
+        while some := list(islice(pending, BATCH)):
+            ready = []
+            for picture, pixels in some:
+                placed = place(pixels.shape, side, Variation(), None)
+                ready.append((picture, pixels, placed, squared(pixels, side, placed)))
+            stacked = np.stack([one[3] for one in ready]).transpose(0, 3, 1, 2)
+            yield ready, torch.from_numpy(np.ascontiguousarray(stacked)).to(self.device).float() / 255
+
+
+class PictureClassifier(NetworkModel):
+    """Gives each picture a label."""
+
+    @torch.inference_mode()
+    def classify(self, pictures: Iterable[Given]) -> Iterator[tuple[Picture, Scores]]:
+        """See models.Classifier."""
+        for ready, pixels in self._batches(pictures):
+            scores = self.network(pixels).softmax(dim=1).double().cpu().numpy()
+            yield from zip((one[0] for one in ready), scores, strict=True)
+
+
+class PictureReconstructor(NetworkModel):
+    """Puts pictures together again."""
+
+    @torch.inference_mode()
+    def reconstruct(self, pictures: Iterable[Given]) -> Iterator[tuple[Picture, Pixels, float]]:
+        """See models.Reconstructor. The border around a picture does not count."""
+        for ready, pixels in self._batches(pictures):
+            again = self.network(pixels)
+            squares = ((again - pixels) ** 2).mean(dim=1).cpu().numpy()
+            shown = (again * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            for (picture, own, placed, _), square, picture_again in zip(ready, squares, shown, strict=True):
+                inside = cv2.warpAffine(
+                    np.ones(own.shape[:2], np.uint8), placed.matrix, square.shape[::-1], flags=cv2.INTER_NEAREST
+                )
+                yield picture, picture_again, float(square[inside > 0].mean())
