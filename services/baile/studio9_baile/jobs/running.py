@@ -14,6 +14,7 @@ from studio9_baile.jobs.merging import Merger
 from studio9_baile.jobs.outbox import Publisher
 from studio9_baile.jobs.rereading import Rereader
 from studio9_baile.jobs.streams import StreamFinder
+from studio9_baile.jobs.tallying import Tallier
 from studio9_baile.models.records import BucketRow
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber
@@ -38,6 +39,7 @@ class Background:
             Loop(EVENTS, core.watch.step, every_s=1.0, bell=bell),
             Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),
+            Loop("tallies", Tallier(core).step, every_s=5.0),
             Loop("forget", Forgetter(core).step, every_s=3600.0),
         )
 

@@ -61,8 +61,8 @@ class Picture(Scoped):
     __tablename__ = "pictures"
     __table_args__ = (
         UniqueConstraint("album", "source"),
-        Index("ix_pictures_album_filename", "album", "filename"),
-        Index("ix_pictures_album_id", "album", "id"),
+        Index("ix_pictures_album_filename", "album", "filename", "id", "organisation"),
+        Index("ix_pictures_album_id", "album", "id", "organisation"),
     )
 
     album: Mapped[str] = mapped_column(reference("albums.id", cascade=True))
@@ -115,6 +115,26 @@ class PictureLabel(Scoped):
     predicted: Mapped[bool]
     label: Mapped[str]
     count: Mapped[int]
+
+
+class Tally(Scoped):
+    """A change of how many pictures and shapes an album has; the sum of all is how many there are. Triggers add them,
+    whoever changes the rows; several of one album are made into one in the background. (One row that is changed would
+    make uploads to one album wait for each other.)
+
+    `what`: `picture` (all pictures), `labelled` (those with any label), `label` (those with this label).
+    """
+
+    __tablename__ = "tallies"
+    __table_args__ = (Index("ix_tallies_album", "album", "what", "predicted", "label"),)
+
+    album: Mapped[str]
+    """No foreign key: what an album takes with it is counted, too."""
+    what: Mapped[str]
+    predicted: Mapped[bool]
+    label: Mapped[str]
+    pictures: Mapped[int] = mapped_column(BigInteger)
+    shapes: Mapped[int] = mapped_column(BigInteger)
 
 
 class PredictedShape(Scoped):

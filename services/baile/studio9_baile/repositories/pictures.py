@@ -1,8 +1,9 @@
 """Albums, pictures, label revisions and predicted shapes."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, asc, cast, desc, exists, func, or_, select
 
 from studio9_baile.models.pictures import (
     Album,
@@ -14,6 +15,7 @@ from studio9_baile.models.pictures import (
 )
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
 from studio9_baile.repositories.paging import Page, like
+from studio9_baile.repositories.tallies import Tallies
 
 TEXTS_AT_ONCE = 10
 """Texts of a megabyte or so that come in between two turns of the event loop."""
@@ -43,19 +45,52 @@ class Pictures(Repository[Picture]):
     ) -> tuple[list[Picture], int]:
         """Pictures of an album. `labels`: with any of these (empty text: with none); `origins` says whether predicted
         (True) or given (False) labels count. `augmentations` likewise, by type."""
-        statement = self.select(Picture.album == album)
+        where = [Picture.album == album]
         if page.search:
-            statement = statement.where(like(Picture.filename, page.search))
+            where.append(like(Picture.filename, page.search))
         if labels is not None:
-            statement = statement.where(self._labelled(labels, origins))
+            where.append(self._labelled(labels, origins))
         if augmentations is not None:
-            statement = statement.where(self._augmented(augmentations))
+            where.append(self._augmented(augmentations))
         columns = {
             "fileName": Picture.filename, "fileSize": Picture.size, "caption": Picture.caption,
             "predictedCaption": Picture.predicted_caption, "tags.label": self._first_label(False),
             "predictedTags.label": self._first_label(True), "predictedTags.confidence": Picture.confidence,
         }  # fmt: skip
-        return await self.page_of(statement, page.sorted(columns), page)
+        total = None
+        if not page.search and augmentations is None:
+            total = await self._tallied(album, labels, origins)
+        if total is None:
+            total = await self.count(*where)
+        return await self._page(where, page, columns, total), total
+
+    async def _tallied(self, album: str, labels: Sequence[str] | None, origins: Collection[bool]) -> int | None:
+        """How many pictures there are, where that is known without counting: all, or those with (or without any) label
+        of one origin."""
+        tallies = Tallies(self._session, self.organisation)
+        if labels is None:
+            return await tallies.pictures(album)
+        if len(set(labels)) != 1 or len(origins) != 1:
+            return None
+        (predicted,) = origins
+        if labels[0]:
+            return await tallies.with_label(album, predicted, labels[0])
+        return await tallies.pictures(album) - await tallies.labelled(album, predicted)
+
+    async def _page(
+        self, where: Sequence[ColumnElement[bool]], page: Page, columns: Mapping[str, Any], total: int
+    ) -> list[Picture]:
+        """Only ids are sorted and skipped, from the nearer end: an index has them."""
+        size = min(page.size, total - page.offset)
+        if size <= 0:
+            return []
+        backwards = page.offset > total // 2
+        order = (*page.sorted(columns, backwards=backwards), desc(Picture.id) if backwards else asc(Picture.id))
+        offset = total - page.offset - size if backwards else page.offset
+        statement = select(Picture.id).where(self.mine, *where).order_by(*order).offset(offset).limit(size)
+        ids = list(await self._session.scalars(statement))
+        found = await self.many(ids)
+        return [found[one] for one in (reversed(ids) if backwards else ids) if one in found]
 
     def _labels_of_picture(self, origins: Collection[bool]) -> ColumnElement[bool]:
         return and_(
@@ -167,14 +202,7 @@ class PictureLabels(Repository[PictureLabel]):
 
     async def counts(self, album: str, origins: Collection[bool]) -> list[tuple[str, int]]:
         """Labels of an album and how often they occur, most frequent first."""
-        total = func.sum(PictureLabel.count)
-        statement = (
-            select(PictureLabel.label, total)
-            .where(self.mine, PictureLabel.album == album, PictureLabel.predicted.in_(origins))
-            .group_by(PictureLabel.label)
-            .order_by(total.desc(), PictureLabel.label)
-        )
-        return [(label, int(number)) for label, number in await self._session.execute(statement)]
+        return await Tallies(self._session, self.organisation).labels(album, origins)
 
     async def totals(self, pictures: Collection[str]) -> dict[str, int]:
         """How many labels these pictures carry, given and predicted ones, by picture; those without are left out."""
@@ -191,6 +219,9 @@ class PictureLabels(Repository[PictureLabel]):
 
     async def unlabelled(self, album: str, origins: Collection[bool]) -> int:
         """How many pictures of an album have no label."""
+        if len(origins) == 1:
+            tallies = Tallies(self._session, self.organisation)
+            return await tallies.pictures(album) - await tallies.labelled(album, next(iter(origins)))
         labelled = exists().where(
             PictureLabel.organisation == self.organisation,
             PictureLabel.picture == Picture.id,

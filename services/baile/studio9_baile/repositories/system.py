@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from studio9_baile.models.identity import (
@@ -17,10 +17,15 @@ from studio9_baile.models.identity import (
     User,
 )
 from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
+from studio9_baile.models.pictures import Tally
 from studio9_baile.models.records import AuditEntry, BucketRow, IdempotencyKey, KnownCatalogue
 from studio9_baile.models.runs import Deployment
 from studio9_baile.repositories.jobs import LIVE
 from studio9_common.contracts.messages import JobRequested
+from studio9_common.ids import new_id
+
+MOST_TALLIES = 8
+"""Tallies of one kind that an album may have until they are made into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,47 @@ class SystemWork:
             .limit(limit)
         )
         return [Scope(*row) for row in await self._session.execute(statement)]
+
+    async def gather_tallies(self, limit: int) -> bool:
+        """Makes the tallies of up to `limit` albums with many of them into one of each kind; whether there may be more
+        albums. What is added meanwhile stays as it is."""
+        keys = (Tally.organisation, Tally.album, Tally.what, Tally.predicted, Tally.label)
+        many = (
+            select(Tally.organisation, Tally.album)
+            .group_by(*keys)
+            .having(or_(func.count() > MOST_TALLIES, and_(func.sum(Tally.pictures) == 0, func.sum(Tally.shapes) == 0)))
+            .distinct()
+            .limit(limit)
+        )
+        albums = (await self._session.execute(many)).all()
+        for organisation, album in albums:
+            gone = await self._session.execute(
+                delete(Tally)
+                .where(Tally.organisation == organisation, Tally.album == album)
+                .returning(Tally.what, Tally.predicted, Tally.label, Tally.pictures, Tally.shapes)
+                .execution_options(synchronize_session=False)
+            )
+            sums: dict[tuple[str, bool, str], list[int]] = {}
+            for what, predicted, label, pictures, shapes in gone:
+                both = sums.setdefault((what, predicted, label), [0, 0])
+                both[0] += pictures
+                both[1] += shapes
+            for (what, predicted, label), (pictures, shapes) in sums.items():
+                if pictures or shapes:
+                    self._session.add(
+                        Tally(
+                            id=new_id(),
+                            organisation=organisation,
+                            created_at=self.now,
+                            album=album,
+                            what=what,
+                            predicted=predicted,
+                            label=label,
+                            pictures=pictures,
+                            shapes=shapes,
+                        )
+                    )
+        return len(albums) == limit
 
     async def forget(self, *, events_before: datetime, settled_before: datetime) -> None:
         """Removes what is no longer needed: old events, settled messages, sign-ins that have expired."""

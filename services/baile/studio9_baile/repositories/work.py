@@ -27,6 +27,7 @@ from studio9_baile.repositories.pictures import (
 from studio9_baile.repositories.records import AuditEntries, IdempotencyKeys, LineageEdges
 from studio9_baile.repositories.runs import Deployments, Experiments, Predictions
 from studio9_baile.repositories.stored import FileSets, MailedCodes, OnlineApis, StoredFiles
+from studio9_baile.repositories.tallies import Tallies
 from studio9_common.ids import new_id
 
 
@@ -91,6 +92,10 @@ class Work:
     @cached_property
     def labels(self) -> PictureLabels:
         return PictureLabels(self._session, self.organisation)
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        return Tallies(self._session, self.organisation)
 
     @cached_property
     def predicted(self) -> PredictedShapes:

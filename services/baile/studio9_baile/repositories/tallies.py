@@ -1,0 +1,44 @@
+"""How many pictures and shapes albums have, without counting them."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, func, select
+
+from studio9_baile.models.pictures import Tally
+from studio9_baile.repositories.base import Repository
+
+
+class Tallies(Repository[Tally]):
+    """Sums of what triggers have noted; exact, as they are part of the transactions that change the rows."""
+
+    row = Tally
+
+    async def pictures(self, album: str) -> int:
+        """Pictures of an album."""
+        return await self._sum(Tally.album == album, Tally.what == "picture")
+
+    async def labelled(self, album: str, predicted: bool) -> int:
+        """Pictures of an album with any given, or any predicted, label."""
+        return await self._sum(Tally.album == album, Tally.what == "labelled", Tally.predicted.is_(predicted))
+
+    async def with_label(self, album: str, predicted: bool, label: str) -> int:
+        """Pictures of an album with a label."""
+        return await self._sum(
+            Tally.album == album, Tally.what == "label", Tally.predicted.is_(predicted), Tally.label == label
+        )
+
+    async def labels(self, album: str, origins: Collection[bool]) -> list[tuple[str, int]]:
+        """Labels of an album and how often they occur, most frequent first."""
+        total = func.sum(Tally.shapes)
+        statement = (
+            select(Tally.label, total)
+            .where(self.mine, Tally.album == album, Tally.what == "label", Tally.predicted.in_(origins))
+            .group_by(Tally.label)
+            .having(total > 0)
+            .order_by(total.desc(), Tally.label)
+        )
+        return [(label, int(number)) for label, number in await self._session.execute(statement)]
+
+    async def _sum(self, *where: ColumnElement[bool]) -> int:
+        statement = select(func.sum(Tally.pictures)).where(self.mine, *where)
+        return int(await self._session.scalar(statement) or 0)
