@@ -8,6 +8,12 @@ from studio9_task.model import Contract, Label, Name, Versioned
 from studio9_task.results import Count, Fraction
 
 
+class AnalyseParameters(Contract):
+    """Kind `analyse`. Input: `pictures`: its boxes, or those of `predictions.jsonl` beside its manifest."""
+
+    projects: Mapping[str, str] = Field(default_factory=dict, description="picture id: the project it belongs to")
+
+
 class Spread(Contract):
     """How values are spread; all 0 where there are none."""
 

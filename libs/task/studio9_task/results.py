@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from studio9_task.augmentations import Step
 from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
 
@@ -69,6 +70,7 @@ class Timings(Contract):
     model_saving_s: Seconds = 0
     prediction_s: Seconds = 0
     evaluation_s: Seconds = 0
+    augmentation_s: Seconds = 0
     total_s: Seconds = 0
 
 
@@ -140,7 +142,38 @@ class PredictResult(_Outcome):
     boxes: Count
 
 
-TaskResult = Annotated[TrainResult | EvaluateResult | PredictResult, Field(discriminator="kind")]
+class StepCount(Contract):
+    """How many pictures came of one requested augmentation."""
+
+    augmentation: Step
+    count: Count
+
+
+class AugmentResult(_Outcome):
+    """Of kind `augment`. The pictures are named in the artifact `manifest`."""
+
+    kind: Literal["augment"] = "augment"
+    framework: Name
+    pictures: Count = Field(description="given")
+    originals: Count = Field(description="of them in the manifest that came out")
+    augmented: Count = Field(description="new pictures")
+    boxes: Count = Field(description="shapes on the new pictures")
+    boxes_dropped: Count = Field(description="shapes of which less than a fifth was left")
+    steps: tuple[StepCount, ...] = ()
+
+
+class AnalyseResult(_Outcome):
+    """Of kind `analyse`. The whole is the artifact `analysis`."""
+
+    kind: Literal["analyse"] = "analyse"
+    framework: Name
+    pictures: Count
+    pictures_without: Count
+    boxes: Count
+
+
+AnyResult = TrainResult | EvaluateResult | PredictResult | AugmentResult | AnalyseResult
+TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
 """Validates a result of any kind (result.json, or an event's summary)."""
 
@@ -175,7 +208,7 @@ def read_predictions(path: Path) -> Iterator[PredictedPicture]:
     return read_lines(path, PredictedPicture)
 
 
-def summary(result: TrainResult | EvaluateResult | PredictResult, limit: int = 32 * 1024) -> Mapping[str, Any]:
+def summary(result: AnyResult, limit: int = 32 * 1024) -> Mapping[str, Any]:
     """A result as small as an event may carry: without its large tables if it would exceed `limit` bytes."""
     if len(result.model_dump_json(exclude_none=True)) > limit:
         small: dict[str, Any] = {"effective": {}, "warnings": result.warnings[:10]}

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from studio9_task.analysis import AnalyseParameters, Analysis
+from studio9_task.augmentations import AugmentedRecord, AugmentParameters
 from studio9_task.catalogue import Catalogue
 from studio9_task.events import EVENT
 from studio9_task.exits import ExitRecord
+from studio9_task.judgement import EvaluationReport, JudgedPicture
 from studio9_task.parameters import EvaluateParameters, PredictParameters, TrainParameters
 from studio9_task.pictures import PictureRecord
 from studio9_task.request import TaskRequest
@@ -18,9 +21,15 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "parameters.train": TrainParameters.model_json_schema(),
         "parameters.evaluate": EvaluateParameters.model_json_schema(),
         "parameters.predict": PredictParameters.model_json_schema(),
+        "parameters.augment": AugmentParameters.model_json_schema(),
+        "parameters.analyse": AnalyseParameters.model_json_schema(),
         "picture": PictureRecord.model_json_schema(),
         "event": EVENT.json_schema(),
         "result": RESULT.json_schema(),
+        "augmented": AugmentedRecord.model_json_schema(),
+        "report": EvaluationReport.model_json_schema(),
+        "judged": JudgedPicture.model_json_schema(),
+        "analysis": Analysis.model_json_schema(),
         "prediction": PredictedPicture.model_json_schema(),
         "catalogue": Catalogue.model_json_schema(),
         "exit": ExitRecord.model_json_schema(),

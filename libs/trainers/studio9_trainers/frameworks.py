@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 GROUP = "studio9.trainers"
 """The entry-point group in which a package announces its Framework."""
 
+OWN = "studio9"
+"""The framework of kinds that need no model."""
+
+OWN_TASKS = (
+    TaskKind(kind="augment", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
+    TaskKind(kind="analyse", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
+)
+
 
 @dataclass(frozen=True)
 class Framework:
@@ -45,7 +53,7 @@ def catalogue() -> Catalogue:
         Catalogue(version=own, architectures=one.architectures, heads=one.heads, tasks=one.tasks)
         for one in frameworks().values()
     ]
-    return union(known)
+    return union([*known, Catalogue(version=own, tasks=OWN_TASKS)])
 
 
 def usual_tasks(framework: str) -> tuple[TaskKind, ...]:

@@ -16,12 +16,10 @@ from studio9_task.layout import TaskFolder
 from studio9_task.outputs import write_bytes
 from studio9_task.report import EventWriter
 from studio9_task.request import TaskRequest, read_request
-from studio9_task.results import EvaluateResult, PredictResult, TrainResult, summary
+from studio9_task.results import AnyResult, summary
 from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.run import Run
-
-Outcome = TrainResult | EvaluateResult | PredictResult
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,14 +76,16 @@ def _do(run: Run) -> None:
     run.events.result(summary(result))
 
 
-def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], Outcome]:
+def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult]:
     # Imported here: each pulls in the libraries that its kind needs, and the catalogue must stay quick.
-    from studio9_trainers.kinds import evaluate, predict, train
+    from studio9_trainers.kinds import analyse, augment, evaluate, predict, train
 
-    kinds: dict[str, Callable[[Run, TaskRequest], Outcome]] = {
+    kinds: dict[str, Callable[[Run, TaskRequest], AnyResult]] = {
         "train": train.train,
         "evaluate": evaluate.evaluate,
         "predict": predict.predict,
+        "augment": augment.augment,
+        "analyse": analyse.analyse,
     }
     if request.kind not in kinds:
         raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(kinds)}.")
