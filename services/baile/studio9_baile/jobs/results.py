@@ -57,9 +57,12 @@ async def read_result(core: Core, manifest: AttemptManifest) -> Result:
         raise BadResult(f"the result has {file.size} bytes, at most {MOST_RESULT} are read")
     content = await _get(core, manifest.organisation, file.key, file.sha256)
     try:
-        return RESULT.validate_json(content)
+        found = RESULT.validate_json(content)
     except ValidationError as error:
         raise BadResult(f"the result cannot be read: {describe(error)}") from error
+    if not isinstance(found, Result):
+        raise BadResult(f"the result is of kind {found.kind!r}, which nothing here asks for")
+    return found
 
 
 async def _get(core: Core, organisation: str, key: str, sha256: str) -> bytes:
