@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from studio9_common import errors
 from studio9_common.errors import Studio9Error, Unavailable
+from studio9_common.http.network import Network
 from studio9_common.tokens import Caller, TokenSource
 from studio9_common.tracing import current_traceparent
 
@@ -46,9 +47,9 @@ class ServiceClient:
         self, target: str | FastAPI, *, audience: str, service: str, keys: TokenSource, timeout_s: float = 30.0
     ) -> None:
         self._audience, self._service, self._keys = audience, service, keys
+        self._http: Network | httpx.AsyncClient
         if isinstance(target, str):
-            limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-            self._http = httpx.AsyncClient(base_url=target, timeout=timeout_s, limits=limits)
+            self._http = Network(target, timeout_s=timeout_s)
         else:
             transport = httpx.ASGITransport(target, raise_app_exceptions=False)
             self._http = httpx.AsyncClient(transport=transport, base_url=f"http://{audience}", timeout=timeout_s)
