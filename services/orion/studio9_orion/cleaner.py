@@ -45,8 +45,7 @@ class Cleaner:
 
     async def clean(self, ids: Sequence[str]) -> None:
         """Cleans up after jobs that have ended; others are left alone."""
-        found = await self._shell.jobs.load_many(ids)
-        over = [item.job for item in found.values() if item.job.state in TERMINAL]
+        over = await self._over(ids)
         if not over:
             return
         await self._shell.tell_related([Ended.of(job) for job in over])
@@ -61,6 +60,13 @@ class Cleaner:
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
         await self._shell.apply([(job.id, Cleaned(parent=job.parent)) for job in over])
+
+    async def _over(self, ids: Sequence[str]) -> list[Job]:
+        """Those that have ended. What this Orion wrote as ended need not be read: an end is final."""
+        written = [found.job for id in dict.fromkeys(ids) if (found := self._shell.jobs.written(id)) is not None]
+        known = {job.id: job for job in written if job.state in TERMINAL}
+        read = await self._shell.jobs.load_many(id for id in ids if id not in known)
+        return [*known.values(), *(item.job for item in read.values() if item.job.state in TERMINAL)]
 
     async def remove_objects(self, job: Job, *, with_checkpoint: bool = True) -> dict[str, int]:
         """Removes a terminal job's scratch objects and superseded attempts; returns how many, by prefix."""

@@ -126,6 +126,7 @@ class Engine:
         """Declares the queues and begins to work; what is down is waited for by each loop."""
         self.shell.start()
         self.scheduler.start()
+        self.supervisor.start()
         for subscriber in self._subscribers:
             await subscriber.start()
         for ticker in self._tickers:
@@ -137,6 +138,7 @@ class Engine:
             await ticker.stop()
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         await self.scheduler.stop()
+        await self.supervisor.stop()
         await self.shell.stop()
 
     async def can_hear(self) -> bool:

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 class Gatherer(Generic[Item]):
-    """Collects items and calls `work` with those that are there, one batch at a time, `pause_s` after the first.
+    """Collects items and calls `work` with those that are there, one batch at a time; each waits `pause_s` for others.
 
     What fails because a store is away, and what is left at `stop`, is dropped: it is found again by a sweep.
     """
@@ -22,7 +22,8 @@ class Gatherer(Generic[Item]):
         self._work = work
         self._pause_s = pause_s
         self._most = most
-        self._items: dict[Item, None] = {}
+        self._items: dict[Item, float] = {}
+        """With the moment at which its turn comes, the oldest first."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._name = name
@@ -30,8 +31,17 @@ class Gatherer(Generic[Item]):
 
     def add(self, item: Item) -> None:
         """Remembers an item once, however often it is added before its batch."""
-        self._items[item] = None
+        self._items.setdefault(item, asyncio.get_running_loop().time() + self._pause_s)
         self._wake.set()
+
+    def discard(self, item: Item) -> None:
+        """Forgets an item that needs no work any more."""
+        self._items.pop(item, None)
+
+    @property
+    def runs(self) -> bool:
+        """Whether what is added will be worked on."""
+        return self._task is not None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"orion-{self._name}")
@@ -46,26 +56,35 @@ class Gatherer(Generic[Item]):
         if self._items:
             try:
                 async with asyncio.timeout(3):
-                    await self._batch()
+                    while self._items:
+                        await self._batch(list(self._items))
             except Exception as error:
                 self._log.info("left_to_the_sweep", items=len(self._items), reason=repr(error))
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            if self._pause_s:
-                await asyncio.sleep(self._pause_s)
             try:
-                await self._batch()
+                await self._batch(await self._ripe())
             except Unavailable as error:
                 self._log.warning("left_to_the_sweep", reason=str(error))
             except Exception:
                 self._log.exception("batch_failed")
 
-    async def _batch(self) -> None:
-        while self._items:
-            batch = list(self._items)[: self._most]
-            for item in batch:
-                del self._items[item]
+    async def _ripe(self) -> list[Item]:
+        """Those that have waited long enough, once the oldest has."""
+        loop = asyncio.get_running_loop()
+        wait_s = next(iter(self._items.values()), 0.0) - loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(max(wait_s, self._pause_s / 10))
+        now = loop.time()
+        return [item for item, ripe in self._items.items() if ripe <= now]
+
+    async def _batch(self, items: list[Item]) -> None:
+        batch = items[: self._most]
+        for item in batch:
+            del self._items[item]
+        if not self._items:
+            self._wake.clear()
+        if batch:
             await self._work(batch)
-        self._wake.clear()

@@ -6,6 +6,7 @@ outbox and is published by a sweep; clearing the outbox is a later bulk write th
 job's next change.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,8 +30,13 @@ from studio9_orion.sender import Sender
 
 ROUNDS = 50
 """Rounds of reading and deciding again after conflicts; each round somebody else got on."""
-CLEAR_AFTER_S = 1.0
-"""How long a published command may wait for the job's next change to take it out of the outbox."""
+CLEAR_AFTER_S = 3.0
+"""How long a published command may wait for the job's next change to take it out of the outbox; before a sweep
+elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
+TELL_AFTER_S = 0.05
+"""How long jobs that have ended wait for others, so that one search finds the relatives of all."""
+TOLD = 5_000
+"""Ended jobs that are remembered as having been told of."""
 
 Told = tuple[str, CoreEvent]
 
@@ -80,8 +86,9 @@ class Shell:
         self._sender = sender
         self._watch: Callable[[Job], None] = _unwatched
         self._sent: dict[str, set[int]] = {}
+        self._told: OrderedDict[Ended, None] = OrderedDict()
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
-        self._telling: Gatherer[Ended] = Gatherer("related", self.tell_related)
+        self._telling: Gatherer[Ended] = Gatherer("related", self.tell_related, pause_s=TELL_AFTER_S)
         self.log = logger("orion")
 
     def watch(self, on_written: Callable[[Job], None]) -> None:
@@ -165,15 +172,21 @@ class Shell:
             await self.apply(told)
 
     async def tell_related(self, ended: Sequence[Ended]) -> None:
-        """Looks after the children and dependents of jobs that have ended, and tells their parents."""
+        """Looks after the children and dependents of jobs that have ended, and tells their parents. Whom this Orion has
+        told before is not told again."""
+        ended = [one for one in ended if one not in self._told]
+        if not ended:
+            return
         await self.check_related(await self.jobs.related_to([one.job for one in ended]))
         told: list[Told] = [
             (one.parent, ChildEnded(child=one.job, organisation=one.organisation, state=one.state))
             for one in ended
             if one.parent is not None and one.state is not State.completed
         ]
-        if told:
-            await self.apply(told)
+        heard = set((await self.apply(told)).jobs) if told else set()
+        self._told.update(dict.fromkeys(one for one in ended if one.parent is None or one.parent in heard))
+        while len(self._told) > TOLD:
+            self._told.popitem(last=False)
 
     # --- how -------------------------------------------------------------------------------------------------------
 
@@ -246,6 +259,7 @@ class Shell:
             sent &= kept
             if not sent:
                 del self._sent[job.id]
+                self._clearing.discard(job.id)
         return [Order(job, command) for decision in decisions for command in decision.commands if command.n in kept]
 
     def _unsent(self, job: Job) -> Job:
@@ -297,7 +311,7 @@ class Shell:
 
     async def _clear(self, ids: Sequence[str]) -> None:
         """Takes published commands out of the outboxes of jobs that did not change in the meantime."""
-        loaded = await self.jobs.load_many(id for id in ids if id in self._sent)
+        loaded = await self.jobs.load_recent((id for id in ids if id in self._sent), within_s=2 * CLEAR_AFTER_S)
         writes = []
         for id in set(ids) - set(loaded):
             self._sent.pop(id, None)

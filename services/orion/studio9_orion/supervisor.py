@@ -12,7 +12,7 @@ from datetime import timedelta
 from studio9_common.bus.port import Bus, Delivery, Outgoing
 from studio9_common.contracts.collections import WORKERS
 from studio9_common.contracts.envelope import SYSTEM, decode, encode
-from studio9_common.contracts.job import Job
+from studio9_common.contracts.job import Job, Phase
 from studio9_common.contracts.messages import (
     AttemptBeat,
     JobProgress,
@@ -26,6 +26,7 @@ from studio9_common.times import format_time
 from studio9_orion.beats import Beats
 from studio9_orion.core import decide, lease_for
 from studio9_orion.core.events import Beat, ResultReceived
+from studio9_orion.gatherer import Gatherer
 from studio9_orion.shell import Shell, Told
 from studio9_orion.store import put_many
 from studio9_orion.traces import job_trace, traceparent_of
@@ -34,6 +35,11 @@ from studio9_orion.workers import Worker, Workers, seen
 BEATS_EVERY_S = 0.2
 """Least time between two batches of beats: the first is taken at once, those that follow gather meanwhile. That is
 little beside a lease, and a batch costs about the same for one beat as for ten."""
+RECENT_S = 1.0
+"""How old what is known of a job may be when a beat is answered by it."""
+BEGIN_AFTER_S = 0.5
+"""How long it may take until a job is shown as starting or running: an attempt that ends before needs one write less.
+Nothing is decided by it meanwhile; the next beat says it again."""
 REMEMBERED = 20_000
 """Attempts whose last progress is remembered, so that only what changed is published."""
 
@@ -47,8 +53,15 @@ class Supervisor:
         self._shell, self._bus, self._beats, self._workers = shell, bus, beats, workers
         self._on_workers = on_workers
         self._progress: OrderedDict[tuple[str, int], object] = OrderedDict()
+        self._beginning: Gatherer[Told] = Gatherer("beginning", self._begin, pause_s=BEGIN_AFTER_S)
         self.heard = 0
         """Beats handled since the start; a sweep sees by it whether Orion can hear."""
+
+    def start(self) -> None:
+        self._beginning.start()
+
+    async def stop(self) -> None:
+        await self._beginning.stop()
 
     async def handle_beats(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
@@ -71,19 +84,35 @@ class Supervisor:
         now = self._shell.clock.now()
         time = format_time(now)
         shown = [(beat, attempt) for beat in newest.values() for attempt in beat.attempts]
-        jobs = {id: found.job for id, found in (await self._shell.jobs.load_many(a.job for _, a in shown)).items()}
+        found = await self._shell.jobs.load_recent((a.job for _, a in shown), within_s=RECENT_S)
+        jobs = {id: one.job for id, one in found.items()}
         current = [(beat.worker, attempt) for beat, attempt in shown if _counts(jobs.get(attempt.job), beat, attempt)]
         until = format_time(now + timedelta(seconds=self._shell.policy.lease_s))
         await self._beats.put(current, time, until)
         await put_many(self._shell.jobs.store, WORKERS.name, await self._workers.documents(newest.values(), time))
         told = [(attempt.job, _event(beat, attempt)) for beat, attempt in shown if _known(jobs, attempt)]
         moving = [(id, event) for id, event in told if decide(jobs[id], event, now, self._shell.policy).changed]
-        jobs |= (await self._shell.apply(moving)).jobs
+        later = [one for one in moving if self._beginning.runs and _only_begins(jobs[one[0]], one[1])]
+        for one in later:
+            self._beginning.add(one)
+        jobs |= (await self._shell.apply([one for one in moving if one not in later])).jobs
         answers = [self._lease(beat, jobs) for beat in newest.values()]
         progress = list(self._changed_progress(current, jobs, time))
         await self._bus.publish_many(answers + progress)
         self.heard += len(beats)
         self._on_workers([seen(beat, time) for beat in newest.values()])
+
+    async def _begin(self, told: Sequence[Told]) -> None:
+        """Moves attempts on that have begun. Where a result was quicker, nothing is left to write."""
+        now = self._shell.clock.now()
+        written = {id: self._shell.jobs.written(id) for id, _ in told}
+        await self._shell.apply(
+            [
+                (id, event)
+                for id, event in told
+                if (known := written[id]) is None or decide(known.job, event, now, self._shell.policy).changed
+            ]
+        )
 
     async def handle_results(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
@@ -151,6 +180,12 @@ def _known(jobs: dict[str, Job], attempt: AttemptBeat) -> bool:
     """Whether the job is here and belongs to the organisation that the beat names."""
     job = jobs.get(attempt.job)
     return job is not None and job.organisation == attempt.organisation
+
+
+def _only_begins(job: Job, event: Beat) -> bool:
+    """Whether all that a beat changes is that its attempt, assigned or staging before, is so far by now. A checkpoint
+    is written down before its beat is answered."""
+    return job.phase in {Phase.assigned, Phase.starting} and event.checkpoint is None
 
 
 def _counts(job: Job | None, beat: WorkerBeat, attempt: AttemptBeat) -> bool:
