@@ -32,21 +32,17 @@ class TelemetryPump:
 
     async def run(self) -> None:
         while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), EVERY_S)
             last = self._ended.is_set()
             batch = await self._batches.next()
             if batch is not None and batch.items:
                 await self._context.state.set_cursor(self._record.key, batch.cursor)
                 await self._send(batch)
+                if last:
+                    await asyncio.sleep(DRAINING_S)
             elif batch is None and last:
                 return
-            await self._pause()
-
-    async def _pause(self) -> None:
-        if self._ended.is_set():
-            await asyncio.sleep(DRAINING_S)
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), EVERY_S)
 
     async def _send(self, batch: Batch) -> None:
         message = WorkerTelemetry(

@@ -20,7 +20,7 @@ from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Pro
 from studio9_task.exits import EXIT_USER, ExitRecord, TaskState
 from studio9_worker.lease import AttemptKey
 from studio9_worker.records import AttemptPhase, AttemptRecord, Cursor, Seen, StopCause
-from studio9_worker.runners.port import Launch
+from studio9_worker.runners.port import Launch, Login
 
 _NO_TIME: dict[str, Any] = {"time": "", "sequence": 1}
 STOP_GRACE_S = 20.0
@@ -126,6 +126,9 @@ class SimRunner:
     ) -> None:
         self._machine, self._plan, self._on_begin = machine, plan, on_begin
 
+    async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
+        return None
+
     async def start(self, launch: Launch) -> None:
         if launch.key in self._machine.tasks:
             return
@@ -200,7 +203,7 @@ class Events:
         self._told = -1
         self._ended = False
 
-    def read(self) -> list[Event]:
+    def read(self, limit: int = 1000) -> list[Event]:
         machine, key = self._folder.machine, self._folder.key
         task = machine.tasks.get(key)
         if task is None or self._ended:
