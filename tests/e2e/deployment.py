@@ -166,6 +166,10 @@ class Deployment:
         database, warehouse = urlsplit(self.servers.postgresql), urlsplit(self.servers.redshift)
         return {
             "aries": {"STUDIO9_ARIES_DOCUMENTS_URL": self.servers.elasticsearch},
+            "orion": {
+                "STUDIO9_ORION_BROKER_MANAGEMENT_URL": self.servers.rabbitmq_management,
+                "STUDIO9_ORION_WORKERS_OBJECTS_ROLE": "arn:minio:iam:::role/worker",
+            },
             "argo": {
                 "STUDIO9_ARGO_DOCUMENTS_URL": self.servers.elasticsearch,
                 "STUDIO9_ARGO_FERNET_KEYS": self.secrets.fernet_keys,

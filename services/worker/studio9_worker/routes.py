@@ -1,15 +1,19 @@
-"""What the worker tells over HTTP: where it stands, for operators and tests."""
+"""What the worker tells and is told over HTTP: where it stands, draining; for operators, those of this machine too."""
 
 from collections.abc import Callable
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from studio9_common.contracts.messages import AttemptBeat, Slot
+from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerDrain
 from studio9_common.errors import Unavailable
 from studio9_common.http.app import ServiceCaller
+from studio9_common.times import format_time
 from studio9_worker.agent import Agent
 from studio9_worker.lease import AttemptKey
+
+HAND_BACK_S = 60.0
+"""Longer than any task has between SIGTERM and SIGKILL."""
 
 
 class AttemptStatus(BaseModel):
@@ -21,9 +25,11 @@ class AttemptStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """One worker. `draining`: it takes no new job; `refused` counts runs that were not begun."""
+    """One worker. `runner`: how its tasks run; `draining`: it takes no new job; `refused` counts runs that were not
+    begun."""
 
     worker: str
+    runner: str
     slots: tuple[Slot, ...]
     labels: tuple[str, ...]
     attempts: tuple[AttemptStatus, ...]
@@ -32,14 +38,35 @@ class Status(BaseModel):
 
 
 def router(agent: Callable[[], Agent | None]) -> APIRouter:
-    """`GET /v1/status`, for callers with a service token."""
+    """`GET /v1/status`, `POST /v1/drain`, `POST /v1/resume`, for callers with a service token."""
     routes = APIRouter()
 
-    @routes.get("/v1/status")
-    async def status(_: ServiceCaller) -> Status:
+    def started() -> Agent:
         running = agent()
         if running is None:
             raise Unavailable("the worker has not started yet")
+        return running
+
+    async def tell(*, draining: bool) -> None:
+        context = started().context
+        at = format_time(context.clock.now())
+        await started().drain(WorkerDrain(worker=context.worker, draining=draining, at=at))
+
+    @routes.post("/v1/drain", status_code=204)
+    async def drain(_: ServiceCaller, hand_back: bool = False) -> None:
+        """It takes no new job from now on. `hand_back`: what it has is stopped at a checkpoint, to go on elsewhere."""
+        await tell(draining=True)
+        if hand_back:
+            await started().stop_tasks(HAND_BACK_S)
+
+    @routes.post("/v1/resume", status_code=204)
+    async def resume(_: ServiceCaller) -> None:
+        """It takes jobs again."""
+        await tell(draining=False)
+
+    @routes.get("/v1/status")
+    async def status(_: ServiceCaller) -> Status:
+        running = started()
         context = running.context
         now, grace_s = context.clock.monotonic(), context.settings.disconnect_grace_s
 
@@ -50,6 +77,7 @@ def router(agent: Callable[[], Agent | None]) -> APIRouter:
         refusals = await context.state.refusals()
         return Status(
             worker=context.worker,
+            runner=context.runner.name,
             slots=running.slots.occupied(running.occupied()),
             labels=running.slots.labels,
             attempts=tuple(

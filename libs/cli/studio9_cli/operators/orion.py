@@ -65,6 +65,29 @@ class OrionApi:
     async def resume(self, id: str) -> dict[str, Any]:
         return await self._call("POST", f"/v1/workers/{_part(id)}/resume")
 
+    async def history(self, id: str, hours: float) -> list[dict[str, Any]]:
+        """What its machine measured, a document a minute, the oldest first."""
+        found: list[dict[str, Any]] = (await self._get(f"/v1/workers/{_part(id)}/history", {"hours": hours}))["items"]
+        return found
+
+    async def remove(self, id: str, by: str, *, force: bool) -> dict[str, Any]:
+        parameters = {"requested_by": by, "force": force}
+        return await self._call("DELETE", f"/v1/workers/{_part(id)}", params=parameters)
+
+    # --- joining -----------------------------------------------------------------------------------------------------
+
+    async def invite(self, worker: str, *, labels: list[str], hours: float, by: str) -> dict[str, Any]:
+        """A join token, shown this once."""
+        body = {"worker": worker, "labels": labels, "hours": hours, "requested_by": by}
+        return await self._call("POST", "/v1/joins", json=body)
+
+    async def invited(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._get("/v1/joins"))["items"]
+        return found
+
+    async def revoke(self, worker: str, by: str) -> dict[str, Any]:
+        return await self._call("DELETE", f"/v1/joins/{_part(worker)}", params={"requested_by": by})
+
     # --- dead letters ------------------------------------------------------------------------------------------------
 
     async def dead_letters(self, *, queue: str | None, limit: int) -> dict[str, Any]:

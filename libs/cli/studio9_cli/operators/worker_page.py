@@ -1,4 +1,4 @@
-"""`studio9 workers`: the list, and the page of one worker."""
+"""`studio9 workers`: the list, the page of one worker, what its machine measured, and who was let in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +37,27 @@ def worker_page(worker: dict[str, Any]) -> str:
     if jobs:
         parts.append("jobs\n" + table(("JOB", "KIND", "PHASE", "ORGANISATION"), jobs, indent="  "))
     return "\n\n".join(parts)
+
+
+def member_list(members: Sequence[dict[str, Any]]) -> str:
+    """One line per machine that was invited, with the last of its history."""
+    rows = [
+        (one["worker"], one["state"], clock(one["expires_at"]), f"{last['event']} by {last['by']}", clock(last["time"]))
+        for one in members
+        for last in one["history"][-1:]
+    ]
+    return table(("WORKER", "STATE", "TOKEN UNTIL", "LAST CHANGE", "AT"), rows) if rows else "nobody was invited"
+
+
+def history_page(measured: Sequence[dict[str, Any]]) -> str:
+    """A line per minute: the machine, then each GPU."""
+    names = list(dict.fromkeys(name for one in measured for name in one["machine"]))
+    rows = [(clock(one["time"]), *(_figure(one["machine"].get(name)) for name in names)) for one in measured]
+    return table(("TIME (UTC)", *(name.upper() for name in names)), rows) if rows else "nothing was measured"
+
+
+def _figure(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
 
 
 def _slots(worker: dict[str, Any]) -> str:

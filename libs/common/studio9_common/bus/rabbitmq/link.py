@@ -20,6 +20,13 @@ BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 5.0
 
 
+class _Connection(aio_pika.Connection):
+    """Closed by us alone: the library would begin to close one that never came to be in whatever thread collects it."""
+
+    def __del__(self) -> None:
+        return
+
+
 class Link:
     """One connection to the broker. `prepare` runs on every new connection before anybody else gets it.
 
@@ -93,6 +100,7 @@ class Link:
                     timeout=CONNECT_TIMEOUT_S,
                     client_properties={"connection_name": self._name},
                     heartbeat=HEARTBEAT_S,
+                    connection_class=_Connection,
                 )
                 await self._prepare(connection)
         except BaseException as error:
