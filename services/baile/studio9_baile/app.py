@@ -12,6 +12,8 @@ from studio9_baile.jobs.running import Background
 from studio9_baile.mail import Mailer
 from studio9_baile.metrics import measure_outbox
 from studio9_baile.security.decoder import Decoder
+from studio9_baile.security.headers import SecurityHeaders
+from studio9_baile.security.load import LimitLoad
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
@@ -38,6 +40,8 @@ from studio9_common.times import Clock, SystemClock
 from studio9_common.tracing import Tracer
 
 V2_PREFIXES = ("/v2.0", "/baile/v2.0")
+SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID")
+"""What browsers of other origins may send besides what they always may."""
 OWN_LIMITS = r"^(/baile)?/(v2\.0|objects)/"
 """Paths whose bodies are limited further in."""
 
@@ -144,12 +148,20 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         app.mount("/", BuiltUi(settings.ui_dir))
     app.add_middleware(LimitBody, usual=settings.max_body, uploads={OWN_LIMITS: 1 << 62}, refuse=too_large_problem)
     app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=METHODS,
-        allow_headers=("*",),
-        expose_headers=EXPOSED,
-        max_age=1800,
+        LimitLoad,
+        at_once=settings.requests_at_once,
+        at_once_each=settings.requests_at_once_each,
+        each_s=settings.requests_each_s,
     )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=SENT,
+            expose_headers=EXPOSED,
+            max_age=1800,
+        )
+    app.add_middleware(SecurityHeaders, ui_policy=settings.ui_policy)
     app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in V2_PREFIXES))
     return app

@@ -57,7 +57,18 @@ class BaileSettings(WithObjects):
     mail_from: str = Field("studio9@localhost", description="the sender of mails")
     public_url: str = Field("", description="the address that users see, for links; empty: that of the request")
     ui_dir: Path | None = Field(None, description="folder of a built web UI to serve at /")
-    cors_origins: tuple[str, ...] = Field(("*",), description="origins of browsers that may call /v2.0 and /v1")
+    ui_policy: str = Field(
+        "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob: https: http:;"
+        " style-src 'self' 'unsafe-inline'; font-src 'self' data:; script-src 'self' 'unsafe-eval';"
+        " object-src 'none'; base-uri 'self'; frame-ancestors 'self'",
+        description="Content-Security-Policy of the UI's pages",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins of browsers, besides our own, that may call /v2.0 and /v1; a UI in ui_dir needs none"
+    )
+    requests_at_once: int = Field(512, ge=1, description="open requests of one process; more are answered with 429")
+    requests_at_once_each: int = Field(64, ge=1, description="open requests of one token")
+    requests_each_s: float = Field(1_000.0, gt=0, description="requests a second of one token, for long")
     buckets: tuple[Bucket, ...] = Field(
         (), description="places to watch: [{id, name, region}], as JSON in the environment"
     )

@@ -33,7 +33,7 @@ async def test_without_a_token_every_path_is_refused_alike(ana: Any) -> None:
         response = await ana.send("GET", path, headers={"Origin": "http://ui.test"})
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
-        assert response.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-origin" not in response.headers, "our own origin needs none, no other has it"
         assert response.json()["code"] == 401
 
 
@@ -149,10 +149,6 @@ async def test_sections_that_come_later_are_empty(ana: Any) -> None:
     assert await ana.ok("GET", "/config/operator-categories") == []
 
 
-async def test_preflight_and_a_body_that_is_too_large(ana: Any, installation: Any) -> None:
-    headers = {"Origin": "http://ui.test", "Access-Control-Request-Method": "PUT",
-               "Access-Control-Request-Headers": "authorization"}  # fmt: skip
-    response = await ana.send("OPTIONS", "/albums/x", headers=headers)
-    assert response.status_code == 200 and "PUT" in response.headers["access-control-allow-methods"]
+async def test_a_body_that_is_too_large(ana: Any, installation: Any) -> None:
     large = "x" * (installation.settings.max_body + 1)
     await ana.refused(413, "POST", "/signin", {"username": large, "password": "x"})
