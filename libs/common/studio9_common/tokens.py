@@ -53,6 +53,8 @@ class TokenKeys:
                 raise BadInput("a service token key is not base64url", field="token_keys") from None
             if len(key) < 32:
                 raise BadInput("a service token key has fewer than 32 bytes", field="token_keys")
+            if len(set(key)) < 8:  # of 32 random bytes so few differ once in 10^30 keys
+                raise BadInput("a service token key is not random", field="token_keys", fix="have one generated")
             self._keys[kid] = key
         if not self._keys:
             raise BadInput("no service token key is set", field="token_keys", fix="set STUDIO9_TOKEN_KEYS")
