@@ -10,6 +10,7 @@ from typing import Any
 
 from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.bus.port import Queue
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import Spec
 from studio9_common.contracts.messages import (
@@ -27,6 +28,7 @@ from studio9_task.layout import TaskFolder
 from studio9_worker.app import WorkerService, build
 from studio9_worker.runners.container import ContainerRunner, Owner
 from studio9_worker.runners.engine import Engine
+from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
 from studio9_worker.runners.sealing import Room
 from studio9_worker.settings import WorkerSettings
@@ -39,12 +41,13 @@ MIB = 1 << 20
 WITHIN_S = 60.0
 
 
-def hostile_runner(engine: Engine, image: str, installation: str) -> ContainerRunner:
-    """Containers that run `programs/hostile.py` with this environment's Python, mounted."""
+def hostile_runner(engine: Engine, image: str, folder: Path, limit: int = 1 << 30) -> ContainerRunner:
+    """Containers that run `programs/hostile.py` with this environment's Python, mounted. `limit`: of pulled images."""
     program = mounted_program(Path(sys.executable), ("/opt/programs/hostile.py",))
     program = replace(program, mounts={**program.mounts, PROGRAMS: "/opt/programs"})
     room = Room(USER, 256 * MIB, processes=64, shm_bytes=8 * MIB, tmp_bytes=16 * MIB)
-    return ContainerRunner(engine, engine.image(image), program, room, Owner(installation, WORKER))
+    images = ImageStore(engine, folder / "images.json", limit)
+    return ContainerRunner(engine, engine.local_image(image), program, room, Owner(folder.name, WORKER), images)
 
 
 def worker_settings(folder: Path, **changes: Any) -> WorkerSettings:
@@ -88,12 +91,12 @@ class Platform:
         for labels in self.containers():
             self.engine.remove(self.container(labels["studio9.job"]))
 
-    async def start_worker(self, *, hostile: bool = True, **changes: Any) -> None:
-        """A worker whose tasks are the hostile program, or what the settings name."""
-        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.owner.installation)
+    async def start_worker(self, *, hostile: bool = True, argo: ArgoClient | None = None, **changes: Any) -> None:
+        """A worker whose tasks are the hostile program, or what the settings name; `argo` has the users' secrets."""
+        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.folder)
         settings = worker_settings(self.folder, **changes)
         runner = self.runner if hostile else None
-        self._service = build(settings, bus=self.bus, objects=self.objects, runner=runner)
+        self._service = build(settings, bus=self.bus, objects=self.objects, argo=argo, runner=runner)
         await self._service.start()
 
     async def stop_worker(self) -> None:
@@ -132,15 +135,25 @@ class Platform:
         answer = WorkerLease(worker=WORKER, beat=beat.sequence, leases=leases)
         await self.bus.publish(encode(answer, source="orion", organisation="system"))
 
-    async def run(self, do: str, *, image: str | None = None, max_run_s: float = 120.0, **parameters: Any) -> str:
+    async def run(self, do: str, **more: Any) -> str:
         """Sends a job to the worker; its id."""
         job = new_id()
-        await self.send(self.order(job, do, image=image, max_run_s=max_run_s, **parameters))
+        await self.send(self.order(job, do, **more))
         return job
 
-    def order(self, job: str, do: str, *, image: str | None = None, max_run_s: float = 120.0, **more: Any) -> WorkerRun:
+    def order(
+        self,
+        job: str,
+        do: str,
+        *,
+        image: str | None = None,
+        image_secret: str | None = None,
+        max_run_s: float = 120.0,
+        **parameters: Any,
+    ) -> WorkerRun:
         """What runs a job."""
-        spec = Spec(kind="train", parameters={"do": do, **more}, image=image, max_run_s=max_run_s)
+        given = {"do": do, **parameters}
+        spec = Spec(kind="train", parameters=given, image=image, image_secret=image_secret, max_run_s=max_run_s)
         return WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec)
 
     async def send(self, message: WorkerRun | WorkerCancel) -> None:

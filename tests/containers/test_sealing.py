@@ -29,7 +29,7 @@ async def test_what_the_engine_was_told(platform: Platform, live: Any) -> None:
     assert config["User"] == "10001:10001"
     assert (host["Memory"], host["MemorySwap"]) == (256 * MIB, 256 * MIB)
     assert host["PidsLimit"] == 64
-    assert host["NanoCpus"] == 1_000_000_000
+    assert host["NanoCpus"] == 1_200_000_000
     assert host["ShmSize"] == 8 * MIB
     assert {one["Name"]: one["Hard"] for one in host["Ulimits"]} == {"core": 0, "fsize": 32 * MIB}
     assert list(host["Tmpfs"]) == ["/tmp"]

@@ -86,6 +86,12 @@ def docker_image() -> str:
 
 
 @pytest.fixture(scope="session")
+def registry_url() -> str:
+    """Address of a private registry of images, with user and password."""
+    return address("STUDIO9_TEST_REGISTRY_URL")
+
+
+@pytest.fixture(scope="session")
 def trainers_python() -> Path:
     """The trainers environment's interpreter; `studio9-task` lies beside it."""
     return Path(address(TRAINERS_PYTHON))

@@ -68,7 +68,6 @@ class WorkerService:
         argo: ArgoClient | None,
         clock: Clock,
         runner: Runner | None,
-        member: bool,
     ) -> None:
         self.agent: Agent | None = None
         metrics = Metrics()
@@ -78,13 +77,11 @@ class WorkerService:
         self._objects = objects
         self._clock = clock
         self._runner = runner
+        self._argo = argo
         self._config: LiveConfig | None = None
         if argo is not None:
             file = settings.state_dir / "configuration.json"
-            # A member's token changes nothing in Argo, and its broker user has only queues of its own.
-            schemas = {} if member else live_schemas(WorkerSettings)
-            owner = f"worker.{settings.worker_id}" if member else ""
-            self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=schemas, owner=owner)
+            self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=live_schemas(WorkerSettings))
         self._live = LiveSettings(settings, self._config)
         self._log = logger(self.name)
         self._subscriber: Subscriber | None = None
@@ -139,6 +136,7 @@ class WorkerService:
             runner=self._runner,
             log=self._log.bind(worker=worker),
             live=self._live,
+            argo=self._argo,
             devices=slots.devices,
         )
         agent = self.agent = Agent(context, slots)
@@ -238,11 +236,10 @@ def build(
     argo: ArgoClient | None = None,
     clock: Clock | None = None,
     runner: Runner | None = None,
-    member: bool = False,
 ) -> WorkerService:
     """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` and `runner`
-    are given by tests, else the settings name the runner. `member`: of a machine that joined."""
-    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner, member)
+    are given by tests, else the settings name the runner."""
+    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner)
 
 
 def _hold(path: Path) -> TextIO:

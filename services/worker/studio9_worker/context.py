@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio9_common.bus.port import Bus
+from studio9_common.clients.argo import ArgoClient
 from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.messages import Message
 from studio9_common.live import LiveSettings
@@ -33,6 +34,7 @@ class Context:
     runner: Runner
     log: Any
     live: LiveSettings[WorkerSettings] | None = None
+    argo: ArgoClient | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     busy: BusyCores = field(default_factory=BusyCores)
 

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from studio9_common.live import LIVE
 from studio9_common.objects.settings import WithObjects
@@ -20,10 +20,6 @@ class WorkerSettings(WithObjects):
         pattern=r"^[A-Za-z0-9_-]{0,64}$",
         description="this worker's name, without dots; empty: an id made at the first start and kept in state_dir",
     )
-    join_token: SecretStr = Field(
-        SecretStr(""), description="one-time token with which this machine joins, if it has not yet"
-    )
-    orion_url: str = Field("", description="address of Orion, where the join token is redeemed")
     labels: str = Field("", description="what jobs may ask of this worker, separated by commas")
     cpu_slots: int = Field(1, ge=0, le=64, description="how many tasks run at once on the processor")
     gpu_slots: bool = Field(True, description="offer a slot for each GPU of this machine")
@@ -67,6 +63,9 @@ class WorkerSettings(WithObjects):
     staging_parallel: int = Field(16, ge=1, le=64, description="downloads at once")
     uploads_parallel: int = Field(4, ge=1, le=64, description="outputs of one attempt that are uploaded at once")
     cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs", json_schema_extra=LIVE)
+    image_cache_gib: float = Field(
+        100.0, ge=0, description="images that tasks brought; beyond it those go that were not used for longest"
+    )
     output_gib: float = Field(20.0, gt=0, description="largest single output", json_schema_extra=LIVE)
     outputs_gib: float = Field(50.0, gt=0, description="all outputs of one attempt", json_schema_extra=LIVE)
     outputs_count: int = Field(

@@ -20,6 +20,8 @@ from studio9_task.problems import describe
 from studio9_task.request import Resume, TaskRequest
 from studio9_task.safe import output_path
 from studio9_worker.context import Context
+from studio9_worker.credentials import registry_login
+from studio9_worker.failing import StagingFailed
 from studio9_worker.records import AttemptRecord
 from studio9_worker.transfer import gathered
 
@@ -27,16 +29,9 @@ AT_ONCE = 2000
 """Pictures of a manifest that are looked at together."""
 
 
-class StagingFailed(Exception):
-    """The inputs could not be brought here; the reason says whose fault that is."""
-
-    def __init__(self, why: Reason) -> None:
-        self.reason = why
-        super().__init__(why.message)
-
-
 async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
-    """Fills the attempt's folder; may be repeated, what is there stays. Raises StagingFailed."""
+    """Fills the attempt's folder and gets its image; may be repeated. Raises StagingFailed, RunnerError,
+    ImageMissing."""
     folder = context.folders.of(record.key)
     spec = record.run.spec
     if spec.kind == "predict" and not (spec.provenance.model_id and spec.provenance.model_version):
@@ -46,6 +41,8 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         stager = _Stager(context, record.organisation, folder)
         for one in spec.inputs:
             await stager.bring(one)
+        if spec.image is not None:
+            await context.runner.bring(record.key, spec.image, await registry_login(context, record))
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
         request = task_request(record, threads, resume)
         await asyncio.to_thread(write_bytes, folder.request, request.model_dump_json(exclude_none=True).encode())

@@ -25,7 +25,7 @@ TOLD = {
     "schema": 1, "ending": "exited", "exit_code": 0, "started": "2026-11-21T10:00:00.000000Z",
     "ended": "2026-11-21T10:00:01.000000Z", "duration_s": 1.0,
 }  # fmt: skip
-ROOM = Room((10001, 10001), 1 << 30)
+ROOM = Room((10001, 10001), 1 << 30, cores=8)
 
 
 def body(tmp_path: Path, image: Image | None = None, **given: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_a_gpu_is_given_by_its_id(tmp_path: Path) -> None:
 def test_threads_are_set_before_it_starts(tmp_path: Path) -> None:
     made = body(tmp_path)
     assert {"OMP_NUM_THREADS=2", "MKL_NUM_THREADS=2", "NUMBA_NUM_THREADS=2", "HOME=/tmp"} <= set(made["Env"])
-    assert made["HostConfig"]["NanoCpus"] == 2_000_000_000
+    assert made["HostConfig"]["NanoCpus"] == 2_200_000_000
 
 
 def test_an_images_volumes_are_not_the_machines_disk(tmp_path: Path) -> None:

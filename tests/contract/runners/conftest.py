@@ -15,6 +15,7 @@ from studio9_task.layout import TaskFolder
 from studio9_worker.lease import AttemptKey
 from studio9_worker.runners.container import ContainerRunner, Owner
 from studio9_worker.runners.engine import Engine
+from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
 from studio9_worker.runners.port import Launch, Runner
 from studio9_worker.runners.process import ProcessRunner
@@ -102,7 +103,8 @@ def tasks(request: Any, tmp_path: Path) -> Iterator[Tasks]:
 
     def containers() -> Runner:
         room = Room(TASK_USER, 512 << 20)
-        return ContainerRunner(engine, engine.image(image), replace(python, mounts=mounts), room, owner)
+        images = ImageStore(engine, tmp_path / "images.json", 0)
+        return ContainerRunner(engine, engine.local_image(image), replace(python, mounts=mounts), room, owner, images)
 
     try:
         yield Tasks(containers(), tmp_path, containers)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from studio9_cli import project
 from studio9_cli.bench import Bench, Figure
-from studio9_cli.bench.kit import bare_training
 from studio9_cli.bench.kit.deployed import Deployed
 from studio9_cli.bench.kit.pages import Pages
 from studio9_cli.bench.kit.running import CannotMeasure
@@ -36,6 +35,7 @@ from studio9_common.ids import new_id
 from studio9_common.objects.local import LocalObjects
 from studio9_task.parameters import Size, TrainParameters
 from studio9_worker.runners.threads import thread_variables
+from studio9_worker.settings import WorkerSettings
 
 NEEDS = ("rabbitmq", "elasticsearch", "docker")
 SIMULATED, QUICK_SIMULATED = 25, 2
@@ -77,20 +77,24 @@ async def run(bench: Bench) -> list[Figure]:
 
 
 class BareTraining:
-    """Runs Ultralytics in a process of its own."""
+    """Runs Ultralytics in a process of its own, with a task's priority beside what else the machine does."""
 
     def __init__(self, python: Path, data: Path, folder: Path) -> None:
         self._python, self._data, self._folder = python, data, folder
+        self._nice = WorkerSettings().task_nice
 
     async def seconds(self, epochs: int) -> float:
         """From the process' start until the model is there."""
         scratch = self._folder / new_id()
         scratch.mkdir(parents=True)
-        command = [bare_training.__file__, str(self._data), str(scratch), str(epochs), str(SIZE), str(SEED)]
+        program = project.root() / "libs" / "trainers" / "bench" / "bare.py"
+        command: list[str | Path] = [self._python, program, self._data, scratch, str(epochs), str(SIZE), str(SEED)]
         environment = thread_variables(1) | {"HOME": str(scratch), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         started = time.time()
         process = await asyncio.create_subprocess_exec(
-            self._python,
+            "/usr/bin/nice",
+            "-n",
+            str(self._nice),
             *command,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,

@@ -23,13 +23,14 @@ from studio9_cli.servers.postgresql import PostgreSql
 from studio9_cli.servers.processes import ProcessEnded, Processes
 from studio9_cli.servers.rabbitmq import RabbitMq
 from studio9_cli.servers.redshift import Redshift
+from studio9_cli.servers.registry import Registry
 from studio9_cli.servers.s3 import S3
 from studio9_cli.servers.server import Missing, Place, Server
 
 
 def servers() -> tuple[Server, ...]:
     """One of each kind, in the order of reports."""
-    return (RabbitMq(), Elasticsearch(), PostgreSql(), S3(), ElasticMq(), Moto(), Redshift(), Docker())
+    return (RabbitMq(), Elasticsearch(), PostgreSql(), S3(), ElasticMq(), Moto(), Redshift(), Docker(), Registry())
 
 
 @dataclass(frozen=True, slots=True)

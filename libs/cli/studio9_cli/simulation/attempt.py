@@ -15,8 +15,8 @@ from studio9_task.exits import TaskState
 from studio9_worker.collect import attempt_prefix
 from studio9_worker.context import Context
 from studio9_worker.endings import Ending
+from studio9_worker.failing import StagingFailed
 from studio9_worker.records import AttemptRecord
-from studio9_worker.staging import StagingFailed
 from studio9_worker.told import Told
 
 Answer = TypeVar("Answer")

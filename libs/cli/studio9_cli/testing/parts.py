@@ -11,7 +11,8 @@ BAILE = "services/baile"
 # Suites under tests/, in the order they run; the last ones only when everything is asked for.
 SUITES = ("deploy", "histories", "contract", "integration", "simulation", "containers", "e2e", "chaos")
 EXTRA = ("bench",)
-EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker")
+EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
+CONTAINERS = ("docker", "registry")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
@@ -78,6 +79,6 @@ def _suite(name: str) -> Part:
 
 def _needs(name: str) -> tuple[str, ...]:
     if name == "containers":
-        return ("docker",)
+        return CONTAINERS
     # Chaos kills its servers, so it has its own.
     return () if name in ("deploy", "histories", "simulation", "chaos") else EVERY

@@ -5,6 +5,7 @@ are read or written; `system` stands for the installation.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,21 @@ from studio9_common.clients.repeating import repeat
 from studio9_common.contracts.configuration import SYSTEM, Entry, Past, Scope, SecretInfo
 from studio9_common.errors import Conflict, NotFound, PreconditionFailed
 from studio9_common.http.client import ServiceClient
-from studio9_common.tokens import TokenSource
+from studio9_common.tokens import Caller, TokenSource
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A source whose tokens are bound to an attempt."""
+
+    source: TokenSource
+    job: str
+    fence: int
+    scopes: tuple[str, ...]
+
+    async def token(self, caller: Caller, audience: str) -> str:
+        bound = replace(caller, job=self.job, fence=self.fence, scopes=self.scopes)
+        return await self.source.token(bound, audience)
 
 
 class ArgoClient:
@@ -33,7 +48,15 @@ class ArgoClient:
         retry_s: float = 10.0,
     ) -> None:
         self._http = ServiceClient(target, audience="argo", service=service, keys=keys, timeout_s=timeout_s)
+        self._target, self._service, self._keys, self._timeout_s = target, service, keys, timeout_s
         self._retry_s = retry_s
+
+    def for_attempt(self, job: str, fence: int, *secrets: str) -> "ArgoClient":
+        """A client whose tokens are bound to an attempt, and open these secrets and nothing else; close it."""
+        keys = _Bound(self._keys, job, fence, tuple(f"secret:{one}" for one in secrets))
+        return ArgoClient(
+            self._target, service=self._service, keys=keys, timeout_s=self._timeout_s, retry_s=self._retry_s
+        )
 
     # --- values -------------------------------------------------------------------------------------------------
 

@@ -93,7 +93,8 @@ class Provenance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """What to do: becomes the task's request.json. Times are seconds. `image` is a digest; None means the trainers'
-    environment of the worker itself. `child_failure`: what becomes of the job when a child of it does not complete."""
+    environment of the worker itself; `image_secret` is the reference of its registry's credentials in Argo.
+    `child_failure`: what becomes of the job when a child of it does not complete."""
 
     kind: str
     framework: str = "yolo"
@@ -102,6 +103,7 @@ class Spec:
     inputs: tuple[Input, ...] = ()
     requirements: Requirements = Requirements()
     image: str | None = None
+    image_secret: str | None = None
     max_run_s: float = 86_400.0
     queue_timeout_s: float | None = None
     provenance: Provenance = Provenance()

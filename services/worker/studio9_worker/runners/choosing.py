@@ -7,6 +7,7 @@ from studio9_common.logs import logger
 from studio9_worker.machine import memory_bytes
 from studio9_worker.runners.container import ContainerRunner, Owner
 from studio9_worker.runners.engine import Engine, Image
+from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
 from studio9_worker.runners.port import Runner, RunnerError
 from studio9_worker.runners.process import ProcessRunner
@@ -15,6 +16,7 @@ from studio9_worker.settings import WorkerSettings
 
 TASK_USER = (10001, 10001)
 """Of tasks where the agent is root; elsewhere they are the agent's own user."""
+GIB = 1 << 30
 MEMORY_SHARE = 0.8
 """Of the machine's memory, for all slots together, where no limit is set."""
 
@@ -56,8 +58,8 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
         user=user,
         memory_bytes=memory,
         processes=settings.task_processes,
-        shm_bytes=int(settings.task_shm_gib * (1 << 30)),
-        tmp_bytes=int(settings.task_tmp_gib * (1 << 30)),
+        shm_bytes=int(settings.task_shm_gib * GIB),
+        tmp_bytes=int(settings.task_tmp_gib * GIB),
     )
     logger("worker").info(
         "tasks_in_containers",
@@ -66,7 +68,8 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
         trainers="mounted" if settings.mount_trainers else "in the image",
         disk="file size and usage polling",
     )
-    return ContainerRunner(engine, image, program, room, Owner(settings.installation, worker))
+    images = ImageStore(engine, settings.state_dir / "images.json", int(settings.image_cache_gib * GIB))
+    return ContainerRunner(engine, image, program, room, Owner(settings.installation, worker), images)
 
 
 def _image(engine: Engine, reference: str) -> Image:
@@ -75,4 +78,10 @@ def _image(engine: Engine, reference: str) -> Image:
         raise BadInput(
             f"{reference!r} may be another image tomorrow.", field="task_image", fix="name a digest, an id or a tag"
         )
-    return engine.image(reference) if "sha256:" in reference else engine.local_image(reference)
+    try:
+        return engine.local_image(reference)
+    except RunnerError:
+        if "@" not in reference:
+            raise
+    engine.pull(reference)
+    return engine.local_image(reference)

@@ -25,7 +25,8 @@ from studio9_task.shim_files import told_grace
 from studio9_worker.lease import AttemptKey
 from studio9_worker.runners.engine import Container, Engine, EngineAway, Image
 from studio9_worker.runners.facts import Verdict, exit_record
-from studio9_worker.runners.port import Launch, RunnerError
+from studio9_worker.runners.images import ImageStore
+from studio9_worker.runners.port import ImageUnusable, Launch, Login, RunnerError
 from studio9_worker.runners.sealing import Program, Room, container_body, question_body
 from studio9_worker.runners.usage import over
 
@@ -34,6 +35,8 @@ PATIENCE_S = 10.0
 """How much later than the shim the agent itself ends a task that is over its time or does not stop."""
 LABEL = "studio9."
 OWN_IMAGE = f"{LABEL}own_image"
+NO_PROGRAM = re.compile(r"executable file not found|no such file or directory", re.IGNORECASE)
+"""How the engine says that an image lacks the program that it was told to start."""
 LIMITS = ("time_limit_s", "stop_grace_s", "disk_bytes")
 
 
@@ -69,8 +72,11 @@ class ContainerRunner:
     name: ClassVar[str] = "container"
     isolated: ClassVar[bool] = True
 
-    def __init__(self, engine: Engine, image: Image, program: Program, room: Room, owner: Owner) -> None:
+    def __init__(
+        self, engine: Engine, image: Image, program: Program, room: Room, owner: Owner, images: ImageStore
+    ) -> None:
         self.engine = engine
+        self._images = images
         self._image = image
         self._program = program
         self._room = room
@@ -82,15 +88,18 @@ class ContainerRunner:
         """Closes the connections to the engine; tasks go on."""
         self.engine.close()
 
+    async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
+        await asyncio.to_thread(self._images.bring, f"{key.job}.{key.fence}", image, login)
+
     async def start(self, launch: Launch) -> None:
         await asyncio.to_thread(self._start, launch)
 
     def _start(self, launch: Launch) -> None:
         own = launch.image is not None
-        image = self._image if launch.image is None else self.engine.image(launch.image)
+        image = self._image if launch.image is None else self.engine.local_image(launch.image)
         name = self._name(launch.folder)
         prepare(launch.folder, self._room.user)
-        body = container_body(launch, image, Program() if own else self._program, self._room, self._labels(launch))
+        body = container_body(launch, image, self._program_of(own), self._room, self._labels(launch))
         self.engine.create(name, body)
         # Written between the two: a container that was not started has no mark, one that was always has.
         write_bytes(launch.folder.lock, json.dumps({"started": now(), "container": name, "image": image.id}).encode())
@@ -98,11 +107,16 @@ class ContainerRunner:
             self.engine.start(name)
         except EngineAway:
             raise
-        except RunnerError:
+        except RunnerError as error:
             with suppress(RunnerError):
                 self.engine.remove(name)
             launch.folder.lock.unlink(missing_ok=True)
+            if own and NO_PROGRAM.search(error.message):
+                raise ImageUnusable(f"The image cannot run a task: it has no {self._program_of(own).python}.") from None
             raise
+
+    def _program_of(self, own: bool) -> Program:
+        return Program() if own else self._program
 
     def ask(self, *arguments: str, within_s: float) -> tuple[int, bytes]:
         """What the program of jobs without an image answers to these arguments: exit code and standard output.
@@ -193,7 +207,9 @@ class ContainerRunner:
             await asyncio.to_thread(self.engine.kill, self._name(folder))
 
     async def remove(self, key: AttemptKey) -> None:
-        await asyncio.to_thread(self.engine.remove, self._owner.name(f"{key.job}.{key.fence}"))
+        attempt = f"{key.job}.{key.fence}"
+        await asyncio.to_thread(self.engine.remove, self._owner.name(attempt))
+        await asyncio.to_thread(self._images.release, attempt)
 
     async def list(self) -> list[AttemptKey]:
         found = await asyncio.to_thread(self.engine.labelled, self._owner.labels)

@@ -12,7 +12,7 @@ import docker
 import requests
 from docker import errors
 
-from studio9_worker.runners.port import ImageMissing, RunnerError
+from studio9_worker.runners.port import ImageMissing, Login, RunnerError
 
 PINNED = re.compile(r"(?:[^\s@]+@)?sha256:[0-9a-f]{64}")
 """A registry's digest (`name@sha256:…`), or the id of an image that exists on this machine only (`sha256:…`)."""
@@ -26,10 +26,11 @@ class EngineAway(RunnerError):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image on this machine. `volumes` are the places that it wants to be written to."""
+    """An image on this machine. `volumes` are the places that it wants to be written to, `size` is bytes."""
 
     id: str
     volumes: tuple[str, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,6 @@ class Engine:
         with _answers():
             return str(self._api.version()["Version"])
 
-    def image(self, reference: str) -> Image:
-        """An image by digest or id, pulled if it is not here and has a digest. Raises ImageMissing."""
-        if PINNED.fullmatch(reference) is None:
-            raise ImageMissing(f"{reference!r} names no fixed image: give name@sha256:…, or sha256:… of a local one.")
-        try:
-            return self.local_image(reference)
-        except ImageMissing:
-            if "@" not in reference:
-                raise
-        self._pull(reference)
-        return self.local_image(reference)
-
     def local_image(self, reference: str) -> Image:
         """An image that is here, by any reference. Raises ImageMissing."""
         with _answers():
@@ -91,14 +80,36 @@ class Engine:
                 found = self._api.inspect_image(reference)
             except errors.ImageNotFound:
                 raise ImageMissing(f"The image {reference} is not on this machine.") from None
-        return Image(found["Id"], tuple((found.get("Config") or {}).get("Volumes") or ()))
+        volumes = (found.get("Config") or {}).get("Volumes") or ()
+        return Image(found["Id"], tuple(volumes), int(found.get("Size") or 0))
 
-    def _pull(self, reference: str) -> None:
+    def pull(self, reference: str, login: Login | None = None) -> None:
+        """Fetches an image by its digest. Raises ImageMissing."""
         name, _, digest = reference.rpartition("@")
         try:
-            self._api.pull(name, tag=digest)
+            self._api.pull(name, tag=digest, auth_config=_auth(login))
         except (errors.APIError, requests.RequestException) as error:
             raise ImageMissing(f"The image {reference} cannot be pulled: {_words(error)}") from None
+
+    def check_login(self, reference: str, login: Login) -> None:
+        """Asks the registry for an image's manifest with these credentials. Raises ImageMissing where they do not open
+        it."""
+        try:
+            self._api.inspect_distribution(reference, auth_config=_auth(login))
+        except (errors.APIError, requests.RequestException) as error:
+            raise ImageMissing(f"The image {reference} cannot be had with these credentials: {_words(error)}") from None
+
+    def remove_image(self, reference: str) -> bool:
+        """Removes an image's name, and the image where it was the last one; whether it is gone now. One that a
+        container is made of stays."""
+        with _answers():
+            try:
+                self._api.remove_image(reference, force=False)
+            except errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+                return bool(error.status_code == 404)
+        return True
 
     def create(self, name: str, body: Mapping[str, Any]) -> None:
         """Makes a container from a body in the Engine API's terms; one of this name that is there stays as it is."""
@@ -203,6 +214,11 @@ def _answers() -> Iterator[None]:
         raise RunnerError(f"The Docker Engine refused: {_words(error)}") from None
     except (errors.DockerException, requests.RequestException, OSError) as error:
         raise EngineAway(f"The Docker Engine does not answer: {error}") from None
+
+
+def _auth(login: Login | None) -> dict[str, str]:
+    """An empty one keeps the SDK from looking for a login of the agent's own user."""
+    return {} if login is None else {"username": login.username, "password": login.password}
 
 
 def _words(error: Exception) -> str:

@@ -5,7 +5,7 @@ runner finds its tasks by folder, lock and record, or by labels (installation, w
 Tasks outlive the agent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from studio9_common.errors import Studio9Error
@@ -24,6 +24,20 @@ class ImageMissing(RunnerError):
     """The image is not to be had; check its name and digest."""
 
     code = "image_missing"
+
+
+class ImageUnusable(RunnerError):
+    """The image cannot run a task; it needs python3 with studio9_task, and the program studio9-task."""
+
+    code = "image_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who asks a registry of images. It is in memory only: nothing writes it down or shows it."""
+
+    username: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +70,17 @@ class Runner(Protocol):
     isolated: ClassVar[bool]
     """Whether a task that nobody trusts may run here."""
 
+    async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
+        """Gets the image that a task brings onto this machine, by its digest or id, and keeps it there until `remove`.
+
+        Raises RunnerError and ImageMissing.
+        """
+        ...
+
     async def start(self, launch: Launch) -> None:
         """Returns once the shim owns the task; a task that is already there is left alone.
 
-        Raises RunnerError (nothing runs) and ImageMissing.
+        Raises RunnerError (nothing runs), ImageMissing and ImageUnusable.
         """
         ...
 

@@ -15,8 +15,10 @@ from studio9_task.launch import LaunchError, launch, renew_lease, request_stop
 from studio9_task.layout import TaskFolder
 from studio9_task.shim_task import Limits
 from studio9_worker.lease import AttemptKey
-from studio9_worker.runners.port import Launch, RunnerError
+from studio9_worker.runners.port import Launch, Login, RunnerError
 from studio9_worker.runners.threads import thread_variables
+
+NO_IMAGES = "this worker runs child processes only; the image needs one with containers"
 
 
 class ProcessRunner:
@@ -29,9 +31,13 @@ class ProcessRunner:
         self._command = command
         self._binaries = binaries
 
+    async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
+        """There are no images for child processes."""
+        raise RunnerError(NO_IMAGES)
+
     async def start(self, launch: Launch) -> None:
         if launch.image is not None:
-            raise RunnerError("this worker runs child processes only; the image needs one with containers")
+            raise RunnerError(NO_IMAGES)
         await asyncio.to_thread(self._start, launch)
 
     def _start(self, given: Launch) -> None:

@@ -5,6 +5,7 @@ processes, processor, file size and shared memory. Of the machine it sees its ow
 scratch, events and log) and what its program is made of. HOME, caches and /tmp are in memory, within its limit.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ JOB = TaskFolder(Path("/job"))
 MIB, GIB = 1 << 20, 1 << 30
 CORE = 1_000_000_000
 """A core, in the engine's unit."""
+SPARE = CORE // 5
+"""Beyond a task's threads, for the shim and what libraries do beside: a cap without it would hold up the threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much one container may use, where its launch does not say. Bytes; `user` is (uid, gid), never root."""
+    """How much one container may use, where its launch does not say. Bytes; `user` is (uid, gid), never root; `cores`
+    are the machine's."""
 
     user: tuple[int, int]
     memory_bytes: int
     processes: int = 512
     shm_bytes: int = GIB
     tmp_bytes: int = GIB
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
 def container_body(
@@ -58,7 +63,7 @@ def container_body(
         host |= {"Memory": launch.memory_bytes, "MemorySwap": launch.memory_bytes}
     if launch.file_bytes is not None:
         host["Ulimits"] += [_ulimit("fsize", launch.file_bytes)]
-    host["NanoCpus"] = launch.threads * CORE
+    host["NanoCpus"] = min(launch.threads * CORE + SPARE, room.cores * CORE)
     host["Mounts"] = _job_mounts(launch.folder) + _mounts(program)
     host["DeviceRequests"] = _gpus(launch.gpus)
     return body | {"WorkingDir": str(JOB.root)}

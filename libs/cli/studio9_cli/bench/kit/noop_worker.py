@@ -29,7 +29,7 @@ from studio9_worker.folders import JobFolders
 from studio9_worker.inbox import Inbox, own_queue
 from studio9_worker.lease import AttemptKey
 from studio9_worker.records import AttemptRecord
-from studio9_worker.runners.port import Launch
+from studio9_worker.runners.port import Launch, Login
 from studio9_worker.settings import WorkerSettings
 from studio9_worker.slots import cpu_slots
 from studio9_worker.state import WorkerState
@@ -47,6 +47,9 @@ class NoopRunner:
         self._ended = TaskState("ended", record)
         self._told = json.dumps({"type": "result", "time": now, "sequence": 1, "summary": {}}).encode() + b"\n"
         self._here: set[Path] = set()
+
+    async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
+        return None
 
     async def start(self, launch: Launch) -> None:
         launch.folder.events.write_bytes(self._told)

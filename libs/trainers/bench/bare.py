@@ -1,24 +1,24 @@
-"""The bare Ultralytics run beside ours: `bare_training.py DATA.yaml SCRATCH EPOCHS SIZE SEED`.
+"""The bare Ultralytics run beside ours: `bare.py DATA.yaml SCRATCH EPOCHS SIZE SEED`.
 
-Runs with the trainers' Python. The same model, recipe, seed and thread as a training through the platform with the
+The same model, recipe, seed and thread as a training through the platform with the
 catalogue's defaults (see studio9_trainers.yolo.arguments), with the package's own data set, checkpoints and
 validation. Prints the moment at which the trained model is there, before anything is evaluated with it.
 """
 
-import importlib
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from studio9_trainers.yolo.quiet import ultralytics
 
 
 def main(data: str, scratch: Path, epochs: int, size: int, seed: int) -> None:
     """Trains."""
-    quiet: Any = importlib.import_module("studio9_trainers.yolo.quiet")
-    quiet.ultralytics(scratch, 1)
-    torch: Any = importlib.import_module("torch")
-    detect: Any = importlib.import_module("ultralytics.models.yolo.detect")
-    trainer = detect.DetectionTrainer(
+    ultralytics(scratch, 1)
+    import torch
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    trainer = DetectionTrainer(
         overrides={
             "model": "yolo11n.yaml",
             "task": "detect",
