@@ -68,6 +68,7 @@ class WorkerService:
         argo: ArgoClient | None,
         clock: Clock,
         runner: Runner | None,
+        member: bool,
     ) -> None:
         self.agent: Agent | None = None
         metrics = Metrics()
@@ -81,7 +82,10 @@ class WorkerService:
         self._config: LiveConfig | None = None
         if argo is not None:
             file = settings.state_dir / "configuration.json"
-            self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=live_schemas(WorkerSettings))
+            # A member's token changes nothing in Argo, and its broker user has only queues of its own.
+            schemas = {} if member else live_schemas(WorkerSettings)
+            owner = f"worker.{settings.worker_id}" if member else ""
+            self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=schemas, owner=owner)
         self._live = LiveSettings(settings, self._config)
         self._log = logger(self.name)
         self._subscriber: Subscriber | None = None
@@ -236,10 +240,11 @@ def build(
     argo: ArgoClient | None = None,
     clock: Clock | None = None,
     runner: Runner | None = None,
+    member: bool = False,
 ) -> WorkerService:
     """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` and `runner`
-    are given by tests, else the settings name the runner."""
-    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner)
+    are given by tests, else the settings name the runner. `member`: of a machine that joined."""
+    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner, member)
 
 
 def _hold(path: Path) -> TextIO:

@@ -30,6 +30,8 @@ from studio9_worker.runners.port import RunnerError
 from studio9_worker.staging import stage
 from studio9_worker.told import Told
 
+READ_AT_ONCE = 1_000
+"""Events that are read, and folded in, without a pause."""
 DRAIN_S = 30.0
 """How long telemetry that is still to be sent keeps a confirmed attempt's folder."""
 CANCELLED_PATIENCE_S = 5.0
@@ -48,6 +50,8 @@ class AttemptLife:
         self._events = EventReader(self._folder.events)
         self.vacated = asyncio.Event()
         """Set once it needs its slot no longer."""
+        self._followed = False
+        """Whether all that the task told has been read: it was read after the task was seen to be gone."""
         self._stopping = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._published = asyncio.Event()
@@ -200,21 +204,26 @@ class AttemptLife:
     async def _follow(self) -> TaskState:
         uploads = asyncio.create_task(self._checkpoints.run(), name=f"checkpoints-{self.record.key.job}")
         try:
-            return await self._until_gone()
+            state = await self._until_gone()
+            self._followed = True
+            return state
         finally:
             uploads.cancel()
             await asyncio.wait([uploads])
 
     async def _read_events(self) -> None:
-        epoch = self.told.epoch
-        while events := await asyncio.to_thread(self._events.read):
+        epoch, found = self.told.epoch, READ_AT_ONCE
+        while found == READ_AT_ONCE:
+            events = await asyncio.to_thread(self._events.read, READ_AT_ONCE)
+            found = len(events)
             for event in events:
                 self.told.take(event)
         if self.told.epoch != epoch:
             self._on_change()
 
     async def _collect(self, state: TaskState, ending: Ending) -> WorkerResult:
-        await self._read_events()
+        if not self._followed:
+            await self._read_events()
         patience_s = self._context.settings.upload_patience_s
         if ending.outcome == "cancelled":
             patience_s = min(patience_s, CANCELLED_PATIENCE_S)
@@ -241,17 +250,18 @@ class AttemptLife:
                 continue
 
     async def _clean(self) -> None:
-        await self._until_gone()
+        await self._until_gone(reading=False)
         await self._context.runner.remove(self.record.key)
         await asyncio.to_thread(self._context.folders.remove, self.record.key)
         await self._context.state.forget(self.record.key)
 
-    async def _until_gone(self) -> TaskState:
+    async def _until_gone(self, *, reading: bool = True) -> TaskState:
         """Looks at the task until it does not run, reading what it tells."""
         while True:
             state = await self._context.runner.find(self._folder)
-            await self._read_events()
-            self._checkpoints.want(self.told.checkpoint)
+            if reading:
+                await self._read_events()
+                self._checkpoints.want(self.told.checkpoint)
             if state.state != "running":
                 return state
             await asyncio.sleep(self._context.settings.poll_s)

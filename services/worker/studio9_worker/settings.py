@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from studio9_common.live import LIVE
 from studio9_common.objects.settings import WithObjects
@@ -20,6 +20,10 @@ class WorkerSettings(WithObjects):
         pattern=r"^[A-Za-z0-9_-]{0,64}$",
         description="this worker's name, without dots; empty: an id made at the first start and kept in state_dir",
     )
+    join_token: SecretStr = Field(
+        SecretStr(""), description="one-time token with which this machine joins, if it has not yet"
+    )
+    orion_url: str = Field("", description="address of Orion, where the join token is redeemed")
     labels: str = Field("", description="what jobs may ask of this worker, separated by commas")
     cpu_slots: int = Field(1, ge=0, le=64, description="how many tasks run at once on the processor")
     gpu_slots: bool = Field(True, description="offer a slot for each GPU of this machine")
