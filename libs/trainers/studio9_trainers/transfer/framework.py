@@ -21,7 +21,7 @@ def _trainer(task: Task, order: Order) -> Trainer:
     return trainer(task, order)
 
 
-TASKS: tuple[Task, ...] = ("classify", "reconstruct")
+TASKS: tuple[Task, ...] = ("classify", "detect", "reconstruct")
 
 FRAMEWORK = Framework(
     name=NAME,

@@ -51,6 +51,12 @@ def rebuilt(file: ModelFile) -> Network:
     return network
 
 
+def backbone_options(file: ModelFile) -> dict[str, Any]:
+    """The parameters that a model's backbone was made with."""
+    own = BACKBONE_OPTIONS.get(file.architecture, ())
+    return {name: file.options[name] for name in own if name in file.options}
+
+
 def backbone_of(file: ModelFile, architecture: str) -> State:
     """The backbone's tensors of a model to begin with. Raises BadModel when it has another backbone."""
     if file.architecture != architecture:

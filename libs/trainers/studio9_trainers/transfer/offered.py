@@ -37,6 +37,9 @@ ARCHITECTURES = (STACKED_AUTOENCODER, *BACKBONES)
 PYRAMIDS = tuple(one for one in ARCHITECTURES if one != "VIT_S")
 """Those whose maps differ in size, as detectors need."""
 
+EXTRACTS = {"(15,22)": (4, 8), "(22,-1)": (8, 32)}
+"""Of the original's layers: the strides of the two maps that boxes are found on first."""
+
 CLASSIFIERS = {
     "FCN_1LAYER": ("One layer", 0),
     "FCN_2LAYER": ("Two layers", 1),
@@ -100,6 +103,12 @@ _LEARNING: tuple[ParameterDefinition, ...] = (
 )
 _CLASSIFYING = (*common_parameters(epochs=20, batch_size=32, rate=0.002), *loop_parameters())
 _VARYING = (mirror_parameter(), scale_parameter(0.1))
+_DETECTING = (
+    *common_parameters(epochs=25, batch_size=8, rate=0.001),
+    *loop_parameters(clip_norm=5.0),
+    *_VARYING,
+    IntParameter(name="pyramid", description="Channels of the maps", defaults=(96,), min=16, max=1024, step=1),
+)
 _COMPONENTS = IntParameter(
     name="n_components", description="Components kept; at most one a picture", defaults=(600,), min=1, max=3000, step=1
 )
@@ -175,6 +184,52 @@ def heads() -> tuple[Head, ...]:
             class_name="Components",
             parameters=(*_CLOSED, _COMPONENTS),
             **_own("torch"),
+        ),
+        Head(
+            id="RFBNET",
+            name="RFBNet",
+            consumer="detector",
+            architectures=PYRAMIDS,
+            module="studio9_trainers.transfer.detectors",
+            class_name="Receptive",
+            parameters=(
+                *_DETECTING,
+                StringParameter(
+                    name="extract_from",
+                    description="Maps that boxes are found on: strides 4 and 8, or 8 and the last",
+                    options=tuple(EXTRACTS),
+                    defaults=("(15,22)",),
+                ),
+                IntParameter(
+                    name="top_k_selection",
+                    description="Boxes a picture that are looked at",
+                    defaults=(200,),
+                    min=10,
+                    max=3000,
+                    step=1,
+                ),
+            ),
+            **_own("torchvision"),
+        ),
+        Head(
+            id="FCOS",
+            name="FCOS",
+            consumer="detector",
+            architectures=PYRAMIDS,
+            module="torchvision.models.detection",
+            class_name="FCOS",
+            parameters=_DETECTING,
+            **_own("torchvision"),
+        ),
+        Head(
+            id="FASTER_RCNN_FPN",
+            name="Faster R-CNN",
+            consumer="detector",
+            architectures=PYRAMIDS,
+            module="torchvision.models.detection",
+            class_name="FasterRCNN",
+            parameters=_DETECTING,
+            **_own("torchvision"),
         ),
         Head(
             id="STACKED",

@@ -20,13 +20,14 @@ from studio9_trainers.models import Model
 from studio9_trainers.trainer import Order
 from studio9_trainers.transfer.backbones import make_backbone
 from studio9_trainers.transfer.components import Components, sizes
+from studio9_trainers.transfer.detection import Detection
 from studio9_trainers.transfer.framework import capability
 from studio9_trainers.transfer.models import PictureClassifier, PictureReconstructor
 from studio9_trainers.transfer.network import (
-    BACKBONE_OPTIONS,
     PIXELS,
     Network,
     backbone_of,
+    backbone_options,
     load_backbone,
     rebuilt,
 )
@@ -39,6 +40,8 @@ KEPT_BYTES = 512 * 2**20
 
 def trainer(task: Task, order: Order) -> Loop:
     """The loop for a task and head."""
+    if task == "detect":
+        return Detection(task, order)
     if task == "reconstruct":
         return Reconstruction(task, order)
     if order.config is not None and order.config.head in ("KPCA_MNL", "RPCA_MNL"):
@@ -70,8 +73,7 @@ class Transfer(Loop):
         if material.begin is not None:
             file = read_model(material.begin)
             begin = backbone_of(file, config.architecture)
-            own = BACKBONE_OPTIONS.get(config.architecture, ())
-            self.options |= {name: file.options[name] for name in own if name in file.options}
+            self.options |= backbone_options(file)
         self.options |= self.more_options()
         network = Network(self.task, config.architecture, config.head, len(self.labels), self.input_size, self.options)
         if begin is not None:
