@@ -25,6 +25,7 @@ class PictureRecord(Contract):
     size: int = Field(ge=0, description="bytes")
     width: int = Field(gt=0, description="pixels, upright")
     height: int = Field(gt=0, description="pixels, upright")
+    orientation: int | None = Field(default=None, ge=1, le=8, description="the file's EXIF orientation; none: unknown")
     split: Split = "none"
     group: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="pictures of one origin (copies, tiles, frames) share it and one split"

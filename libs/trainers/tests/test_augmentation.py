@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from studio9_task.augmentations import Mirroring, Step, augmented_count, images_per_input, share
 from studio9_task.shapes import Box, Keypoint, Keypoints, Mask, Polygon, RotatedBox, Tag
 from studio9_trainers.augmentation import colours, geometric
-from studio9_trainers.augmentation.marks import other_side, rotated_corners
+from studio9_trainers.augmentation.marks import other_side
 from studio9_trainers.augmentation.operations import drawn_values, one_of, perform
-from studio9_trainers.augmentation.outlines import area
 from studio9_trainers.augmentation.scene import Changed, Scene
 from studio9_trainers.augmentation.usual import may_be_mirrored, usual_steps
 from studio9_trainers.data.masks import mask_of, mask_pixels, run_lengths
+from studio9_trainers.data.outlines import area, rotated_corners
 
 STEPS = usual_steps(["ship"])
 GEOMETRIC = ("ROTATION", "SHEARING", "CROPPING", "ZOOM_IN", "ZOOM_OUT", "MIRRORING", "TRANSLATION")

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import cv2
 import numpy as np
 
 from studio9_task.shapes import Box, Keypoint, Keypoints, Mask, Polygon, RotatedBox, Shape, Tag, Track
 from studio9_trainers.augmentation.affine import Matrix, moved, warp
-from studio9_trainers.augmentation.outlines import Points, area, corners, within
 from studio9_trainers.data.masks import mask_of, mask_pixels
+from studio9_trainers.data.outlines import Points, area, corners, rotated_corners, smallest_turned, within
 
 LEAST_LEFT = 0.2
 """Part of a shape's area that must be left."""
@@ -71,28 +70,11 @@ def _box(box: Box, matrix: Matrix, after: Size) -> Box | None:
     return box.model_copy(update=place) if width > 0 and height > 0 else None
 
 
-def rotated_corners(box: RotatedBox) -> Points:
-    """The four corners, clockwise from what was the top left."""
-    angle = np.radians(box.angle)
-    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    flat = corners(-box.width / 2, -box.height / 2, box.width, box.height)
-    return np.asarray(flat @ turned + (box.centre_x, box.centre_y))
-
-
 def _rotated(box: RotatedBox, matrix: Matrix, after: Size) -> RotatedBox | None:
     outline = rotated_corners(box)
     if _left(outline, matrix, after) is None:
         return None
     return box.model_copy(update=smallest_turned(moved(outline, matrix)))
-
-
-def smallest_turned(points: Points) -> dict[str, float]:
-    """The smallest turned rectangle that holds the points, as the fields of a RotatedBox."""
-    (x, y), (width, height), angle = cv2.minAreaRect(points.astype(np.float32))
-    return {
-        "centre_x": float(x), "centre_y": float(y), "width": float(width), "height": float(height),
-        "angle": float(angle),
-    }  # fmt: skip
 
 
 def _mask(mask: Mask, matrix: Matrix, before: Size, after: Size) -> Mask | None:

@@ -35,14 +35,22 @@ def decode(path: Path, name: str | None = None) -> Pixels:
 
 def upright_size(path: Path, name: str | None = None) -> tuple[int, int]:
     """(width, height) as `decode` would give them, from the file's head alone."""
-    shown = name or path.name
+    (width, height), turned = _head(path, name or path.name)
+    return (height, width) if turned in (5, 6, 7, 8) else (width, height)
+
+
+def orientation(path: Path, name: str | None = None) -> int:
+    """The file's EXIF orientation, 1 to 8; 1, upright, where it has none."""
+    turned = _head(path, name or path.name)[1]
+    return turned if turned in range(1, 9) else 1
+
+
+def _head(path: Path, shown: str) -> tuple[tuple[int, int], int]:
     try:
         with _open(path, shown) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return image.size, image.getexif().get(0x0112, 1)
     except UNREADABLE as error:
         raise BadPicture(f"{shown} can't be decoded ({error}): replace it by a whole picture file.") from None
-    return (height, width) if turned else (width, height)
 
 
 def _open(path: Path, shown: str) -> Image.Image:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
+
+from studio9_task.shapes import RotatedBox
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
 """(n, 2); the last joins the first."""
@@ -27,6 +30,23 @@ def within(points: Points, width: float, height: float) -> Points:
 def corners(left: float, top: float, width: float, height: float) -> Points:
     """A rectangle's outline."""
     return np.array([(left, top), (left + width, top), (left + width, top + height), (left, top + height)])
+
+
+def rotated_corners(box: RotatedBox) -> Points:
+    """The four corners, clockwise from what was the top left."""
+    angle = np.radians(box.angle)
+    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    flat = corners(-box.width / 2, -box.height / 2, box.width, box.height)
+    return np.asarray(flat @ turned + (box.centre_x, box.centre_y))
+
+
+def smallest_turned(points: Points) -> dict[str, float]:
+    """The smallest turned rectangle that holds the points, as the fields of a RotatedBox."""
+    (x, y), (width, height), angle = cv2.minAreaRect(points.astype(np.float32))
+    return {
+        "centre_x": float(x), "centre_y": float(y), "width": float(width), "height": float(height),
+        "angle": float(angle),
+    }  # fmt: skip
 
 
 def _cut(points: Points, inside: Points) -> Points:
