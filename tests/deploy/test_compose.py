@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,28 @@ from studio9_cli.deployment import write_secrets
 from studio9_cli.project import root
 from studio9_common.settings import ServiceSettings
 
-FILE = root() / "deploy" / "compose" / "compose.yaml"
+FOLDER = root() / "deploy" / "compose"
+FILE = FOLDER / "compose.yaml"
 SERVICES = {"baile", "orion", "aries", "argo", "taurus", "pegasus", "worker"}
 SERVERS = {"rabbitmq", "elasticsearch", "postgresql", "objects", "buckets", "queues"}
 
 
 @pytest.fixture(scope="module")
-def resolved(compose: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    environment, _ = write_secrets(tmp_path_factory.mktemp("secrets"))
-    command = [*compose, "-f", str(FILE), "--env-file", str(environment), "config", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_secrets(tmp_path_factory.mktemp("secrets"))[0]
+
+
+@pytest.fixture(scope="module")
+def resolved(compose: list[str], environment: Path) -> dict[str, Any]:
+    return config(compose, environment, FILE.name)
+
+
+def config(compose: list[str], environment: Path, *files: str, **variables: str) -> dict[str, Any]:
+    """What Compose makes of these files of deploy/compose."""
+    named = [word for file in files for word in ("-f", str(FOLDER / file))]
+    command = [*compose, *named, "--env-file", str(environment), "config", "--format", "json"]
+    given = {**os.environ, **variables}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=given)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -92,9 +105,80 @@ def test_each_service_has_a_broker_user_of_its_own(resolved: dict[str, Any]) -> 
     assert all(user == service for service, user in users.items())
 
 
-def test_no_secret_is_written_in_the_file() -> None:
-    text = FILE.read_text()
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.name)
+def test_no_secret_is_written_in_a_file(file: Path) -> None:
+    text = file.read_text()
     for line in text.splitlines():
-        if "PASSWORD" in line and ":" in line and not line.strip().startswith("#"):
+        if ("PASSWORD" in line or "TOKEN" in line) and ":" in line and not line.strip().startswith("#"):
             assert "${" in line or "$$" in line, line
-    assert "changeme" not in text and yaml.safe_load(text)["name"] == "studio9"
+    assert "changeme" not in text and "services" in yaml.safe_load(text)
+
+
+def engine_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The mounts of a service that reach the engine."""
+    return [mount for mount in spec.get("volumes", []) if "docker.sock" in mount["source"]]
+
+
+def test_the_worker_alone_has_the_engine(resolved: dict[str, Any]) -> None:
+    assert [name for name, spec in resolved["services"].items() if engine_of(spec)] == ["worker"]
+    assert not any(spec.get("privileged") or spec.get("pid") for spec in resolved["services"].values())
+
+
+def lives_on_one_path(spec: dict[str, Any], path: str) -> None:
+    (state,) = (mount for mount in spec["volumes"] if mount["target"] == path)
+    assert (state["type"], state["source"]) == ("bind", path), (
+        "the engine mounts its parts by the path that the agent says"
+    )
+    environment = spec["environment"]
+    assert environment["STUDIO9_STATE_DIR"] == path
+    assert environment["STUDIO9_WORKER_RUNNER"] == "container", "an engine that is away must not open the machine"
+    settings_of("worker").load(environment=environment)
+
+
+def test_the_workers_folder_has_one_path_inside_and_outside(compose: list[str], environment: Path) -> None:
+    lives_on_one_path(config(compose, environment, "compose.yaml")["services"]["worker"], "/var/lib/studio9-worker")
+    elsewhere = config(compose, environment, "compose.yaml", WORKER_STATE="/data/worker")
+    lives_on_one_path(elsewhere["services"]["worker"], "/data/worker")
+
+
+@pytest.mark.parametrize("base", ["compose.yaml", "worker.yaml"])
+def test_the_override_gives_the_worker_its_gpus(compose: list[str], environment: Path, base: str) -> None:
+    spec = config(compose, environment, base, "compose.gpu.yaml")["services"]["worker"]
+    (device,) = spec["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"], set(device["capabilities"])) == ("nvidia", -1, {"gpu", "utility"})
+    assert settings_of("worker").load(environment=spec["environment"]).model_dump()["gpu_slots"] is True
+    plain = config(compose, environment, base)["services"]["worker"]
+    assert "devices" not in str(plain.get("deploy", {}))
+
+
+def test_a_machine_elsewhere_brings_its_token_and_nothing_else(compose: list[str], tmp_path: Path) -> None:
+    (tmp_path / "none").touch()
+    given = {"ORION_URL": "http://10.0.0.1:20017", "JOIN_TOKEN": "s9join.gpu-1.x"}
+    found = config(compose, tmp_path / "none", "worker.yaml", **given)
+    assert set(found["services"]) == {"worker"}
+    spec = found["services"]["worker"]
+    lives_on_one_path(spec, "/var/lib/studio9-worker")
+    assert spec["user"] == "10001:10001" and spec["read_only"] is True and spec["cap_drop"] == ["ALL"]
+    settings = settings_of("worker").load(environment=spec["environment"]).model_dump()
+    assert settings["orion_url"] == given["ORION_URL"]
+    assert settings["join_token"].get_secret_value() == given["JOIN_TOKEN"]
+    assert not settings["token_keys"].get_secret_value() and not settings["bus_url"]
+
+
+def test_others_join_on_the_address_that_is_named(compose: list[str], environment: Path) -> None:
+    files = ("compose.yaml", "compose.join.yaml")
+    found = config(compose, environment, *files, WORKERS_ADDRESS="10.0.0.1")["services"]
+    open_to = {name: {port["host_ip"] for port in spec.get("ports", [])} for name, spec in found.items()}
+    assert {name for name, addresses in open_to.items() if "10.0.0.1" in addresses} == {
+        "orion",
+        "argo",
+        "rabbitmq",
+        "objects",
+    }
+    assert set().union(*open_to.values()) == {"127.0.0.1", "10.0.0.1"}
+    settings = settings_of("orion").load(environment=found["orion"]["environment"]).model_dump()
+    assert settings["workers_bus_url"] == "amqp://10.0.0.1:5672"
+    assert settings["broker_management_url"].get_secret_value().startswith("http://members:")
+    command = [*compose, *(word for file in files for word in ("-f", str(FOLDER / file)))]
+    done = subprocess.run([*command, "--env-file", str(environment), "config", "-q"], capture_output=True, text=True)
+    assert done.returncode != 0 and "an address of this machine" in done.stderr

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from studio9_cli.deployment import BROKER_USERS, SecretsExist, password_hash, write_secrets
+from studio9_cli.deployment import BROKER_USERS, MEMBERS, SecretsExist, write_secrets
 from studio9_common.bus.port import DELAYS_S
 from studio9_common.bus.rabbitmq import topology
+from studio9_common.bus.rabbitmq.users import password_hash
 
 
 def test_passwords_are_hashed_as_the_broker_checks_them() -> None:
@@ -33,7 +34,7 @@ def test_secrets_are_random_and_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_worker_may_say_three_things_and_touch_its_own_queue(tmp_path: Path) -> None:
     definitions = json.loads(write_secrets(tmp_path)[1].read_text())
-    assert {user["name"] for user in definitions["users"]} == set(BROKER_USERS)
+    assert {user["name"] for user in definitions["users"] if not user["tags"]} == set(BROKER_USERS)
     (worker,) = (one for one in definitions["permissions"] if one["user"] == "worker")
     assert re.match(worker["read"], "worker.01.v1")
     assert not re.match(worker["read"], "orion.requests.v1")
@@ -43,6 +44,13 @@ def test_a_worker_may_say_three_things_and_touch_its_own_queue(tmp_path: Path) -
     assert not re.match(topic["write"], "worker.run.01")
     assert re.match(topic["read"], "config.changed")
     assert not re.match(topic["read"], "job.requested")
+
+
+def test_who_makes_users_reaches_no_queue(tmp_path: Path) -> None:
+    definitions = json.loads(write_secrets(tmp_path)[1].read_text())
+    (administrator,) = (user for user in definitions["users"] if user["tags"])
+    assert (administrator["name"], administrator["tags"]) == (MEMBERS, ["administrator"])
+    assert all(one["user"] != MEMBERS for name in ("permissions", "topic_permissions") for one in definitions[name])
 
 
 def test_dead_letters_are_read_by_orion_alone(tmp_path: Path) -> None:
