@@ -1,11 +1,12 @@
 """The parameters of the task kinds that are known now, as a request carries them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from studio9_task.model import Contract, Label
+from studio9_task.tiles import Sliced
 
 
 class Size(Contract):
@@ -57,9 +58,23 @@ class EvaluateParameters(Contract):
     """Kind `evaluate`. Inputs: `model`, `test`."""
 
     thresholds: Thresholds | None = Field(default=None, description="none: those stored with the model")
+    sliced: Sliced | None = Field(default=None, description="none: each picture is looked at as a whole")
 
 
 class PredictParameters(Contract):
     """Kind `predict`. Inputs: `model`, `predict`."""
 
     thresholds: Thresholds | None = Field(default=None, description="none: those stored with the model")
+    sliced: Sliced | None = Field(default=None, description="none: each picture is looked at as a whole")
+
+
+ExportFormat = Literal["safetensors", "onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"]
+
+
+class ExportParameters(Contract):
+    """Kind `export`. Inputs: `model`, and where there is one `test`: labelled pictures to compare and calibrate on."""
+
+    formats: tuple[ExportFormat, ...] = Field(default=("onnx",), min_length=1)
+    name: str = Field(default="model", max_length=200, description="the model's name on its card")
+    licence: str = Field(default="not stated", max_length=200)
+    parents: tuple[str, ...] = Field(default=(), description="ids of the models and data sets that it came from")

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 from studio9_task.augmentations import Step
 from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
+from studio9_task.parameters import ExportFormat
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -142,6 +143,37 @@ class PredictResult(_Outcome):
     boxes: Count
 
 
+class ExportedFile(Contract):
+    """A file that was made, relative to the outputs."""
+
+    path: str
+    size: Count
+    sha256: Sha256
+
+
+class ExportedFormat(Contract):
+    """One format, and how far it is from the model that it was made from. Differences are none where nothing was
+    compared; `accepted` is none where there were too few pictures to judge by."""
+
+    format: ExportFormat
+    files: tuple[ExportedFile, ...]
+    accepted: bool | None = None
+    pictures: Count = 0
+    detections: Count = 0
+    score_difference: float | None = None
+    box_difference: float | None = Field(default=None, description="pixels of the input")
+    same_results: bool | None = None
+    map_drop: float | None = Field(default=None, description="points of mAP50-95, of 100; negative: it gained")
+
+
+class ExportResult(_Outcome):
+    """Of kind `export`."""
+
+    kind: Literal["export"] = "export"
+    framework: Name
+    formats: tuple[ExportedFormat, ...]
+
+
 class StepCount(Contract):
     """How many pictures came of one requested augmentation."""
 
@@ -172,7 +204,7 @@ class AnalyseResult(_Outcome):
     boxes: Count
 
 
-AnyResult = TrainResult | EvaluateResult | PredictResult | AugmentResult | AnalyseResult
+AnyResult = TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult
 TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
 """Validates a result of any kind (result.json, or an event's summary)."""

@@ -80,4 +80,12 @@ def usual_tasks(framework: str) -> tuple[TaskKind, ...]:
             framework=framework,
             inputs=(TaskInput(name="model", holds="model"), TaskInput(name="predict", holds="pictures")),
         ),
+        TaskKind(
+            kind="export",
+            framework=framework,
+            inputs=(
+                TaskInput(name="model", holds="model"),
+                TaskInput(name="test", holds="pictures", required=False),
+            ),
+        ),
     )

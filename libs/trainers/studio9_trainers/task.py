@@ -78,12 +78,13 @@ def _do(run: Run) -> None:
 
 def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult]:
     # Imported here: each pulls in the libraries that its kind needs, and the catalogue must stay quick.
-    from studio9_trainers.kinds import analyse, augment, evaluate, predict, train
+    from studio9_trainers.kinds import analyse, augment, evaluate, export, predict, train
 
     kinds: dict[str, Callable[[Run, TaskRequest], AnyResult]] = {
         "train": train.train,
         "evaluate": evaluate.evaluate,
         "predict": predict.predict,
+        "export": export.export,
         "augment": augment.augment,
         "analyse": analyse.analyse,
     }

@@ -12,6 +12,7 @@ from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.kinds.material import described, task_of
 from studio9_trainers.machine import ran
+from studio9_trainers.merging.sliced import sliced
 from studio9_trainers.progress import PictureCount
 from studio9_trainers.run import Run
 from studio9_trainers.trainer import get_trainer
@@ -30,6 +31,7 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
     check_judgeable(task, pictures)
     with run.timed("model_loading"):
         model = get_trainer(request.framework, task, run=run).load(run.folder.model)
+    model = sliced(model, parameters.sliced)
     thresholds = parameters.thresholds or model.thresholds
     if unknown := sorted(set(labels_of(task, pictures)) - set(model.names)):
         run.warn("unknown_labels", f"The pictures show labels that the model does not know: {', '.join(unknown)}.")
@@ -49,6 +51,7 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
         timings=run.timings(),
         effective={
             "thresholds": thresholds.model_dump(mode="json"),
+            "sliced": parameters.sliced.model_dump(mode="json") if parameters.sliced else None,
             "datasets": described(run.folder, request.inputs),
         },
         ran=ran(run.threads, run.device),

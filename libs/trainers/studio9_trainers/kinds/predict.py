@@ -12,6 +12,7 @@ from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.kinds.material import described, task_of
 from studio9_trainers.machine import ran
+from studio9_trainers.merging.sliced import sliced
 from studio9_trainers.progress import PictureCount
 from studio9_trainers.run import Run
 from studio9_trainers.trainer import get_trainer
@@ -27,6 +28,7 @@ def predict(run: Run, request: TaskRequest) -> PredictResult:
         pictures = read_pictures(run.folder, "predict", judge=False)
     with run.timed("model_loading"):
         model = get_trainer(request.framework, task_of(run.folder.model), run=run).load(run.folder.model)
+    model = sliced(model, parameters.sliced)
     thresholds = parameters.thresholds or model.thresholds
     seen = Seen(names=model.names)
     inference = Inference(run, model, thresholds, PictureCount(run.events, len(pictures)).one_more)
@@ -45,6 +47,7 @@ def predict(run: Run, request: TaskRequest) -> PredictResult:
         timings=run.timings(),
         effective={
             "thresholds": thresholds.model_dump(mode="json"),
+            "sliced": parameters.sliced.model_dump(mode="json") if parameters.sliced else None,
             "datasets": described(run.folder, request.inputs),
         },
         ran=ran(run.threads, run.device),

@@ -13,10 +13,20 @@ from studio9_task.tiles import Sliced
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
+from studio9_trainers.errors import UserError
 from studio9_trainers.merging.merge import merge
-from studio9_trainers.models import Detector
+from studio9_trainers.models import Detector, Model
 from studio9_trainers.tiling.cutting import cut, cut_pixels
 from studio9_trainers.tiling.grid import Tile
+
+
+def sliced(model: Model, how: Sliced | None) -> Model:
+    """The model looking tile by tile, where that is wanted. Raises UserError for one that does not detect."""
+    if how is None:
+        return model
+    if not isinstance(model, Detector):
+        raise UserError("sliced: the model finds no boxes: leave it out.", "bad_parameters")
+    return SlicedDetector(model, how)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
+from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, save_model
+from studio9_trainers.yolo.exporting import exportable
 from studio9_trainers.yolo.letterbox import letterbox, unscaled
 from studio9_trainers.yolo.weights import rebuilt
 
@@ -41,6 +43,10 @@ class YoloDetector:
     def save(self, path: Path) -> Written:
         """Write the model file."""
         return save_model(path, self._file)
+
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        return exportable(self._model, self._file)
 
     def detect(
         self, pictures: Iterable[tuple[Picture, Pixels]], confidence: float, iou: float, max_boxes: int

@@ -38,6 +38,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
             task=task,
             loop="framework",
             licence=LICENCE,
+            export=("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"),
             note=f"{len(architectures)} architectures",
         )
         for task in TASKS

@@ -1,0 +1,147 @@
+"""Exports a model to several formats, each judged beside the model itself, with a card that says how it went."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from studio9_task.outputs import Written, new_file
+from studio9_task.parameters import ExportFormat
+from studio9_task.results import ExportedFile, ExportedFormat
+from studio9_trainers.data.dataset import Picture, PictureSet
+from studio9_trainers.data.decode import Pixels, decode
+from studio9_trainers.errors import BadInput, Unsupported
+from studio9_trainers.evaluation.figures import evaluate, judged
+from studio9_trainers.export.card import Provenance, write_card
+from studio9_trainers.export.exportable import CanExport, Exportable, ExportedDetector, Runner, TorchRunner
+from studio9_trainers.export.int8_file import write_int8
+from studio9_trainers.export.onnx_file import OnnxRunner, write_half, write_onnx
+from studio9_trainers.export.openvino_file import OpenVinoRunner, write_openvino
+from studio9_trainers.export.parity import LEAST_PICTURES, Parity, compare
+from studio9_trainers.export.tensorrt_file import write_tensorrt
+from studio9_trainers.export.torchscript_file import TorchScriptRunner, write_torchscript
+from studio9_trainers.files import FACTS, ModelFile
+from studio9_trainers.models import Model
+
+COMPARED = 100
+"""Pictures that exact formats are compared on, at most."""
+MOST_DROP = {"fp16": 0.5, "int8": 1.5}
+"""Points of mAP50-95 (of 100) that a smaller format may lose."""
+FLOOR = 0.001
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One model being exported into `folder`. `pictures` are labelled ones that it was not trained on, where there are.
+
+    `done` hears each finished file.
+    """
+
+    model: Model
+    file: ModelFile
+    folder: Path
+    pictures: PictureSet | None = None
+    done: Callable[[Written], None] = lambda written: None
+
+    def export(self, formats: Sequence[ExportFormat], known: Provenance, sha256: str) -> list[ExportedFormat]:
+        """Write all formats and the card, `card.md`. Raises Unsupported for a format that can't be made here."""
+        if not isinstance(self.model, CanExport):
+            raise Unsupported(
+                f"{self.file.framework} models to {self.file.task} can't be exported yet: safetensors and formats need "
+                f"a model that can be taken apart."
+            )
+        taken = self.model.exportable()
+        pixels = [decode(one.path) for one in self._some(COMPARED)]
+        source = self.folder / "model.onnx"
+        onnx = write_onnx(taken, source) if set(formats) - {"safetensors", "torchscript"} else None
+        found = [self._one(name, taken, pixels, source, onnx) for name in dict.fromkeys(formats)]
+        if "onnx" not in formats:
+            source.unlink(missing_ok=True)
+        for one in found:
+            for file in one.files:
+                self.done(Written(self.folder / file.path, file.size, file.sha256))
+        self.done(write_card(self.folder / "card.md", self.file, known, sha256, found))
+        return found
+
+    def _one(
+        self, name: ExportFormat, taken: Exportable, pixels: list[Pixels], source: Path, onnx: Written | None
+    ) -> ExportedFormat:
+        folder, reference = self.folder, TorchRunner(taken.module)
+        match name:
+            case "safetensors":
+                return self._told(name, [write_safetensors(folder / "model.safetensors", self.file)], None)
+            case "torchscript":
+                made = [write_torchscript(taken, folder / "model.torchscript")]
+                return self._told(name, made, self._compared(taken, reference, TorchScriptRunner(made[0].path), pixels))
+            case "onnx":
+                assert onnx is not None
+                return self._told(name, [onnx], self._compared(taken, reference, OnnxRunner(source), pixels))
+            case "openvino":
+                made = list(write_openvino(source, folder / "openvino.xml"))
+                return self._told(name, made, self._compared(taken, reference, OpenVinoRunner(made[0].path), pixels))
+            case "fp16":
+                made = [write_half(source, folder / "model-fp16.onnx")]
+            case "int8":
+                if not pixels:
+                    raise BadInput("int8: give pictures, for ranges are taken from them (input `test`).")
+                made = [write_int8(taken, source, folder / "model-int8.onnx", pixels)]
+            case "tensorrt":
+                return self._told(name, [write_tensorrt(source, folder / "model.engine", taken.side)], None)
+        small = OnnxRunner(made[0].path)
+        told = self._told(name, made, self._compared(taken, reference, small, pixels))
+        drop = self._drop(taken, reference, small)
+        accepted = None if drop is None else drop <= MOST_DROP[name]
+        return told.model_copy(update={"map_drop": drop, "accepted": accepted})
+
+    def _compared(self, taken: Exportable, one: Runner, other: Runner, pixels: list[Pixels]) -> Parity | None:
+        return compare(taken, one, other, pixels) if pixels else None
+
+    def _told(self, name: ExportFormat, made: Sequence[Written], parity: Parity | None) -> ExportedFormat:
+        files = tuple(
+            ExportedFile(path=one.path.relative_to(self.folder).as_posix(), size=one.size, sha256=one.sha256)
+            for one in made
+        )
+        if parity is None:
+            return ExportedFormat(format=name, files=files)
+        judged_at_all = parity.pictures >= LEAST_PICTURES
+        return ExportedFormat(
+            format=name,
+            files=files,
+            accepted=parity.accepted if judged_at_all else None,
+            pictures=parity.pictures,
+            detections=parity.detections,
+            score_difference=parity.score,
+            box_difference=parity.box,
+            same_results=parity.same,
+        )
+
+    def _drop(self, taken: Exportable, one: Runner, other: Runner) -> float | None:
+        """Points of mAP50-95 that the other loses; none for what is no detector or without labelled pictures."""
+        if taken.finish is None or self.pictures is None or not self.pictures.boxes:
+            return None
+        before, after = (mean_precision(ExportedDetector(taken, runner), self.pictures) for runner in (one, other))
+        return 100 * (before - after)
+
+    def _some(self, most: int) -> Sequence[Picture]:
+        return self.pictures.pictures[:most] if self.pictures is not None else ()
+
+
+def mean_precision(detector: ExportedDetector, pictures: PictureSet) -> float:
+    """COCO's mAP50-95 of an exported detector."""
+    limits = detector.thresholds
+    names = (*detector.names, *sorted(set(pictures.labels) - set(detector.names)))
+    decoded = ((one, decode(one.path)) for one in pictures.pictures)
+    found = [
+        judged(picture.boxes, boxes, names)
+        for picture, boxes in detector.detect(decoded, FLOOR, limits.iou, limits.max_boxes)
+    ]
+    return evaluate(found, names, limits, pictures.name).map50_95 or 0.0
+
+
+def write_safetensors(path: Path, file: ModelFile) -> Written:
+    """The weights alone, with the facts that rebuild the model, in a format that holds no code."""
+    facts = {name: str(getattr(file, name)) for name in FACTS} | {"labels": "\n".join(file.labels)}
+    with new_file(path) as new:
+        save_file({name: value.contiguous() for name, value in file.state.items()}, str(new.path), facts)
+    return new.written

@@ -1,0 +1,198 @@
+"""Exports compute what the model computes, on pieces of real photos; and the card says so."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from sklearn.datasets import load_sample_images
+
+from studio9_task.layout import TaskFolder
+from studio9_task.parameters import Thresholds
+from studio9_task.pictures import PictureRecord
+from studio9_task.shapes import Box
+from studio9_trainers.data.dataset import Picture, PictureSet
+from studio9_trainers.detections import Detections
+from studio9_trainers.errors import BadInput, Unsupported
+from studio9_trainers.export.card import Provenance
+from studio9_trainers.export.exportable import ExportedDetector, TorchRunner
+from studio9_trainers.export.exporting import Exporter
+from studio9_trainers.export.onnx_file import OnnxRunner
+from studio9_trainers.export.parity import Parity, compare, equal
+from studio9_trainers.files import ModelFile, copied
+from studio9_trainers.yolo.quiet import ultralytics
+
+SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ModelFile]:
+    """A small detector, untrained, whose scores differ enough to be told apart."""
+    ultralytics(tmp_path_factory.mktemp("scratch"), 1)
+    from studio9_trainers.yolo.detector import YoloDetector
+    from studio9_trainers.yolo.weights import PIXELS, build
+
+    torch.manual_seed(3)
+    made = build("YOLO11N", "detect", 2).train()
+    photo = torch.from_numpy(load_sample_images().images[0][:384, :576].copy()).permute(2, 0, 1).float() / 255
+    pieces = torch.stack([piece for row in photo.split(96, 1) for piece in row.split(96, 2)])
+    for layer in made.modules():  # averages as of a trained model
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        made(pieces)
+        made.eval()
+        lasts = [branch[-1] for branch in made.model[-1].cv3]  # what gives the scores
+        for last in lasts:
+            last.bias.fill_(0)
+        scores = made(pieces)[0][:, 4:].logit()
+        low, high = scores.flatten().quantile(torch.tensor([0.1, 0.9]))
+        for last in lasts:
+            last.weight *= 1 / (high - low)
+            last.bias.fill_(float(-1.4 - high / (high - low)))  # so that a few places are of something
+        # Between two scores that lie well apart, so that the last bit decides nothing.
+        scores = made(pieces)[0][:, 4:].flatten().sort().values
+        scores = scores[(scores > 0.2) & (scores < 0.5)]
+        gap = int(scores.diff().argmax())
+        confidence = float(scores[gap : gap + 2].mean())
+    state = copied(made)
+    file = ModelFile(
+        "yolo",
+        "detect",
+        "YOLO11N",
+        "YOLO_HEAD",
+        ("a", "b|c"),
+        SIDE,
+        Thresholds(confidence=confidence, iou=0.98),
+        state,
+        pixels=PIXELS,
+    )
+    return YoloDetector(file, "cpu"), file
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, model: tuple[object, ModelFile]) -> PictureSet:
+    """Twenty pieces of two photos, of different shapes, labelled with what the model itself finds."""
+    folder = tmp_path_factory.mktemp("photos")
+    pictures = []
+    for number in range(20):
+        photo = load_sample_images().images[number % 2]
+        width, height = (160, 120) if number % 3 else (130, 150)
+        left, top = 40 * (number // 2), 25 * (number // 2)
+        path = folder / f"{number}.png"
+        Image.fromarray(photo[top : top + height, left : left + width]).save(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        record = PictureRecord(
+            picture_id=path.stem, version=digest, sha256=digest, key="k", filename=path.name, size=1,
+            width=width, height=height,
+        )  # fmt: skip
+        pictures.append(Picture(record, path, ()))
+    detector, file = model
+    decoded = [(one, np.asarray(Image.open(one.path))) for one in pictures]
+    found = [
+        Picture(
+            one.record,
+            one.path,
+            tuple(
+                Box(label=file.labels[label], left=left, top=top, width=right - left, height=bottom - top)
+                for (left, top, right, bottom), label in zip(boxes.corners[:5], boxes.labels[:5], strict=True)
+            ),
+        )
+        for one, boxes in detector.detect(decoded, file.thresholds.confidence, 0.45, 300)
+    ]
+    return PictureSet("test", tuple(found))
+
+
+def test_every_exact_format_is_accepted_and_told_of(
+    tmp_path: Path, model: tuple[object, ModelFile], photos: PictureSet
+) -> None:
+    detector, file = model
+    announced = []
+    exporter = Exporter(detector, file, tmp_path, photos, announced.append)
+    known = Provenance(name="Photos", licence="AGPL-3.0", parents=("m1",))
+    found = exporter.export(("safetensors", "onnx", "openvino", "torchscript", "fp16"), known, "f" * 64)
+    by_format = {one.format: one for one in found}
+    for name in ("onnx", "openvino", "torchscript"):
+        one = by_format[name]
+        assert one.accepted, one.model_dump()
+        assert one.pictures == 20 and one.detections > 10 and one.same_results
+        assert one.score_difference <= 1e-4 and one.box_difference <= 0.1
+    assert by_format["fp16"].accepted and by_format["fp16"].map_drop <= 0.5
+    assert by_format["fp16"].files[0].size < 0.6 * by_format["onnx"].files[0].size
+    for written in announced:
+        content = written.path.read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (written.size, written.sha256)
+    assert {path.name for path in tmp_path.iterdir()} == {written.path.name for written in announced}
+    card = (tmp_path / "card.md").read_text()
+    for told in ("# Photos", "AGPL-3.0", "m1", "YOLO11N", "f" * 64, "b\\|c", by_format["onnx"].files[0].sha256):
+        assert told in card
+    with safe_open(tmp_path / "model.safetensors", "pt") as weights:
+        assert weights.metadata()["architecture"] == "YOLO11N"
+        assert all(torch.equal(weights.get_tensor(name), value) for name, value in file.state.items())
+    facts = {one.key: one.value for one in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert facts["labels"] == "a\nb|c" and facts["input_size"] == str(SIDE)
+
+
+def test_eight_bits_are_made_from_pictures_and_judged_by_map(
+    tmp_path: Path, model: tuple[object, ModelFile], photos: PictureSet
+) -> None:
+    detector, file = model
+    few = PictureSet("test", photos.pictures[:6])
+    (small,) = Exporter(detector, file, tmp_path, few).export(("int8",), Provenance(), "0" * 64)
+    assert small.map_drop is not None and small.accepted is (small.map_drop <= 1.5)
+    assert not (tmp_path / "model.onnx").exists()
+    with pytest.raises(BadInput, match="int8: give pictures"):
+        Exporter(detector, file, tmp_path).export(("int8",), Provenance(), "0" * 64)
+
+
+def test_an_exported_model_detects_as_the_model_does(
+    tmp_path: Path, model: tuple[object, ModelFile], photos: PictureSet
+) -> None:
+    detector, file = model
+    (one,) = Exporter(detector, file, tmp_path).export(("onnx",), Provenance(), "0" * 64)
+    assert one.accepted is None and one.pictures == 0  # nothing to judge by
+    exported = ExportedDetector(detector.exportable(), OnnxRunner(tmp_path / "model.onnx"))
+    decoded = [(picture, np.asarray(Image.open(picture.path))) for picture in photos.pictures[:4]]
+    least = file.thresholds.confidence
+    pairs = zip(
+        detector.detect(decoded, least, file.thresholds.iou, 300),
+        exported.detect(decoded, least, file.thresholds.iou, 300),
+        strict=True,
+    )
+    for (picture, ours), (other, theirs) in pairs:
+        assert picture is other
+        assert equal(ours, theirs, within=0.1)
+
+
+def test_a_model_that_computes_something_else_is_not_accepted(
+    model: tuple[object, ModelFile], photos: PictureSet
+) -> None:
+    detector, _ = model
+    taken = detector.exportable()
+    pixels = [np.asarray(Image.open(one.path)) for one in photos.pictures[:2]]
+    exact = TorchRunner(taken.module)
+
+    def shifted(inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        (found,) = exact(inputs)
+        found = found.copy()
+        found[:, :2] += 0.5
+        return (found,)
+
+    same, moved = compare(taken, exact, exact, pixels), compare(taken, exact, shifted, pixels)
+    assert (same.score, same.box, same.same) == (0, 0, True) and not same.accepted  # of two pictures only
+    assert moved.box == pytest.approx(0.5, abs=1e-3)
+    assert Parity(20, 0, 0.05, True, 9).accepted
+    assert not Parity(20, 0, 0.5, True, 9).accepted and not Parity(20, 0, 0, False, 9).accepted
+    one = Detections(np.array([[0, 0, 9, 9.0]]), np.array([0.5]), np.array([0]))
+    assert not equal(one, Detections(one.corners, one.confidences, np.array([1])))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_tensorrt_says_what_it_needs(tmp_path: Path, model: tuple[object, ModelFile]) -> None:
+    with pytest.raises(Unsupported, match=r"tensorrt.*use onnx"):
+        Exporter(*model, tmp_path).export(("tensorrt",), Provenance(), "0" * 64)
+    assert TaskFolder(tmp_path).root == tmp_path
