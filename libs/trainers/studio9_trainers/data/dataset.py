@@ -11,6 +11,7 @@ from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.shapes import Box
 from studio9_trainers.data.decode import upright_size
+from studio9_trainers.data.origins import origins
 from studio9_trainers.errors import BadInput
 
 SLACK = 1.0
@@ -100,15 +101,15 @@ def split_off(pictures: PictureSet, fraction: float) -> tuple[PictureSet, Pictur
 
 def shared(one: PictureSet, other: PictureSet) -> int:
     """How many pictures of `other` are in `one` too, by content or by group."""
-    hashes = {picture.record.sha256 for picture in one.pictures}
-    groups = {picture.record.group for picture in one.pictures if picture.record.group is not None}
-    return sum(picture.record.sha256 in hashes or picture.record.group in groups for picture in other.pictures)
+    owners = origins(picture.record for picture in (*one.pictures, *other.pictures))
+    mine = set(owners[: len(one)])
+    return sum(owner in mine for owner in owners[len(one) :])
 
 
 def _by_hash(pictures: Sequence[Picture], fraction: float) -> list[bool]:
     if len(pictures) < 5:
         return [False] * len(pictures)
-    keys = [picture.record.group or picture.record.sha256 for picture in pictures]
+    keys = origins(picture.record for picture in pictures)
     ranked = _ranked(keys)
     wanted = max(1, round(len(ranked) * fraction))
     held = set(ranked[:wanted])

@@ -1,0 +1,132 @@
+"""Nothing leaks from one side of a split to the other; what is odd is told before the first epoch."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from studio9_task.pictures import PictureRecord
+from studio9_task.shapes import Box
+from studio9_trainers.augmentation.training import bloat
+from studio9_trainers.augmentation.usual import usual_steps
+from studio9_trainers.data.dataset import Picture, PictureSet, read_pictures, shared, split_off
+from studio9_trainers.data.findings import Finding, raise_errors
+from studio9_trainers.data.judging import judge
+from studio9_trainers.data.leaks import leaks
+from studio9_trainers.data.origins import origins, split_by_origin
+from studio9_trainers.errors import BadInput
+
+
+def record(content: str, group: str | None = None, name: str = "", **more: Any) -> PictureRecord:
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return PictureRecord(
+        picture_id=name or digest[:8], version=digest, sha256=digest, key="k", filename=name, size=1, width=99,
+        height=99, group=group, **more,
+    )  # fmt: skip
+
+
+def of(name: str, *records: PictureRecord) -> PictureSet:
+    return PictureSet(name, tuple(Picture(one, Path("none"), one.boxes) for one in records))
+
+
+def test_copies_tiles_and_frames_are_of_their_originals_origin() -> None:
+    original = record("a")
+    copy = record("b", group=original.sha256)
+    copy_of_copy = record("c", group=original.sha256)
+    doubled = record("b", group="another group")
+    alone = record("d")
+    names = origins([copy_of_copy, original, alone, copy, doubled])
+    assert names[0] == names[1] == names[3] == names[4] != names[2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    made=st.lists(st.tuples(st.integers(0, 30), st.one_of(st.none(), st.integers(0, 8))), min_size=1, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_no_origin_is_parted(made: list[tuple[int, int | None]], seed: int) -> None:
+    records = [record(str(content), None if group is None else f"g{group}") for content, group in made]
+    sides = split_by_origin(records, {"train": 0.6, "val": 0.2, "test": 0.2}, seed)
+    for attribute in ("sha256", "group"):
+        where: dict[str, set[str]] = {}
+        for one, side in zip(records, sides, strict=True):
+            if (key := getattr(one, attribute)) is not None:
+                where.setdefault(key, set()).add(side)
+        assert all(len(found) == 1 for found in where.values())
+    turned = split_by_origin(records[::-1], {"train": 0.6, "val": 0.2, "test": 0.2}, seed)
+    assert turned[::-1] == sides
+
+
+def test_parts_are_as_large_as_asked() -> None:
+    sides = split_by_origin([record(str(number)) for number in range(100)], {"train": 7, "val": 2, "test": 1})
+    assert [sides.count(side) for side in ("train", "val", "test")] == [70, 20, 10]
+
+
+def test_augmented_copies_never_validate_their_originals(job: Any, tmp_path: Path) -> None:
+    pictures = read_pictures(job("train", train=range(8)), "train")
+    larger, _ = bloat(pictures, usual_steps(pictures.labels)[:3], 3, 0, tmp_path)
+    train, val = split_off(larger, 0.25)
+    assert len(val) > 0
+    assert shared(train, val) == 0
+    assert leaks([train, val], looks=False) == []
+
+
+def test_overlap_by_content_or_group_is_an_error_that_names_pictures() -> None:
+    train = of("train", record("a", name="a.png"), record("b", group="video 1", name="b.png"))
+    for other in (record("a", name="again.png"), record("z", group="video 1", name="again.png")):
+        (finding,) = leaks([train, of("test", other, record("y"))])
+        assert (finding.level, finding.code) == ("error", "overlap")
+        with pytest.raises(BadInput, match=r"test: 1 of the 2 pictures are in train too.*\(again.png\)"):
+            raise_errors([finding])
+    assert leaks([train, of("test", record("y"))]) == []
+
+
+def test_pictures_that_look_alike_are_a_warning(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    scenes = [
+        np.kron(random.integers(0, 256, (9, 12)), np.ones((20, 20))).clip(0, 255).astype(np.uint8) for _ in range(6)
+    ]
+
+    def saved(pixels: Any, name: str) -> Picture:
+        path = tmp_path / name
+        Image.fromarray(pixels).save(path)
+        return Picture(record(name, name=name), path, ())
+
+    train = PictureSet("train", tuple(saved(one, f"{at}.png") for at, one in enumerate(scenes[:4])))
+    other = saved(scenes[5], "other.png")
+    again = saved(scenes[1], "again.jpg")  # other bytes, the same scene
+    darker = saved((scenes[2] * 0.8).astype(np.uint8), "darker.png")
+    flat = saved(np.full((40, 40), 90, dtype=np.uint8), "flat.png")
+    (finding,) = leaks([train, PictureSet("test", (other, again, darker, flat))])
+    assert (finding.level, finding.code) == ("warning", "similar")
+    assert "again.jpg, darker.png" in str(finding)
+    assert leaks([train, PictureSet("test", (other, flat))]) == []
+
+
+def boxed(content: str, *labels: str, side: float = 9) -> PictureRecord:
+    shapes = tuple(Box(label=label, left=0, top=0, width=side, height=9) for label in labels)
+    return record(content, name=f"{content}.png", annotations=shapes)
+
+
+def found(findings: list[Finding]) -> dict[str, str]:
+    return {finding.code: f"{finding.level} {finding}" for finding in findings}
+
+
+def test_what_is_odd_is_told() -> None:
+    told = found(judge(of("train", boxed("a", *["ship"] * 9), boxed("a", "ship"), boxed("b")), ["ship", "buoy"]))
+    assert told == {
+        "duplicate": "warning train, line 2: a.png is the picture of line 1, with other labels: "
+        "keep the one with the right labels.",
+        "no_boxes": "warning train: the label 'buoy' has no boxes: label some, or leave the label out.",
+        "unlabelled": "note train: 1 of the 3 pictures have no label: "
+        "label them, or leave them as pictures that show nothing.",
+    }
+    told = found(judge(of("train", boxed("a", "ship", side=1))))
+    assert set(told) == {"one_picture", "one_label", "few_boxes", "tiny_boxes"}
+    assert told["few_boxes"].startswith("note train: the label 'ship' has 1 box:")
+    assert judge(of("train", boxed("a", *"pq" * 9), boxed("b", "p"))) == []
