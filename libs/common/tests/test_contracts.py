@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from studio9_common.contracts import asyncapi, collections, envelope, reasons
-from studio9_common.contracts.job import Attempt, Exit, Input, Job, ObjectRef, Phase, Spec, dump, load
+from studio9_common.contracts.job import Attempt, Exit, Input, Job, ObjectRef, Phase, Spec, changed, dump, load
 from studio9_common.contracts.messages import MESSAGES, JobRequested, Message, WorkerCancel, WorkerRun
 from studio9_common.contracts.predictions import COLUMNS, prediction_id
 from studio9_common.ids import new_id
@@ -164,3 +164,12 @@ def test_every_message_is_versioned_and_routed() -> None:
         assert issubclass(kind, Message)
         assert name == f"studio9.{kind.routing_key}.v1"
     assert WorkerRun.model_fields["fence"].is_required()
+
+
+def test_a_job_with_other_values_is_a_new_one_and_only_fields_can_be_set() -> None:
+    job = a_job()
+    newer = changed(job, {"phase": Phase.clean, "fence": 7})
+    assert newer == replace(job, phase=Phase.clean, fence=7)
+    assert (job.phase, job.fence) != (newer.phase, newer.fence)
+    with pytest.raises(TypeError, match="colour"):
+        changed(job, {"colour": "red"})

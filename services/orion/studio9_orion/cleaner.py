@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from studio9_common.bus.port import Delivery
 from studio9_common.contracts.collections import RESULTS
 from studio9_common.contracts.envelope import decode
-from studio9_common.contracts.job import TERMINAL, Job, dump
+from studio9_common.contracts.job import TERMINAL, Job, Result
 from studio9_common.contracts.messages import JobClean
 from studio9_common.errors import BadInput
 from studio9_common.objects.port import Objects
@@ -21,6 +23,7 @@ from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, sc
 from studio9_orion.shell import Ended, Shell
 from studio9_orion.store import put_many
 
+_RESULT: TypeAdapter[Result | None] = TypeAdapter(Result | None)
 AT_ONCE = 16
 """Jobs whose objects are removed at the same time."""
 FEW_FENCES = 8
@@ -95,5 +98,5 @@ def _result(job: Job) -> dict[str, Any]:
         "job": job.id,
         "kind": job.spec.kind,
         "created_at": job.ended_at or job.updated_at,
-        "result": dump(job)["result"],
+        "result": _RESULT.dump_python(job.result, mode="json"),
     }

@@ -99,7 +99,7 @@ COLLECTIONS: dict[str, Index] = {
 
 def job_document(job: Job) -> dict[str, Any]:
     """The stored form of a job: what is searched at the top, the whole in `job`."""
-    return {**job_fields(job), "job": dump(job)}
+    return {**job_fields(job), "job": dump(job, brief=True)}
 
 
 def job_fields(job: Job) -> dict[str, Any]:

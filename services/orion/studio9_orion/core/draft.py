@@ -1,11 +1,10 @@
 """A job while one decision changes it. Lives inside `decide` only; what comes out is frozen."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from studio9_common.contracts.job import Command, Event, Job, Phase
+from studio9_common.contracts.job import Command, Event, Job, Phase, changed
 from studio9_common.contracts.messages import Message
 from studio9_common.contracts.reasons import Reason
 from studio9_common.times import format_time
@@ -32,7 +31,7 @@ class Draft:
         return format_time(self.now + timedelta(seconds=seconds))
 
     def set(self, **changes: Any) -> None:
-        self.job = replace(self.job, **changes)
+        self.job = changed(self.job, changes)
 
     def record(
         self,
@@ -99,9 +98,9 @@ class Draft:
 
     def decision(self, answer: Answer = Answer.applied) -> Decision:
         """What to return. A job that is as before is not written."""
-        changed = self.job is not self.before
+        differs = self.job is not self.before
         unsent = {command.n for command in self.job.outbox}
         commands = tuple(command for command in self.commands if command.n in unsent)
-        if not changed and answer is Answer.applied and not self.effects:
+        if not differs and answer is Answer.applied and not self.effects:
             answer = Answer.unchanged
-        return Decision(self.job, changed, commands, tuple(self.effects), answer)
+        return Decision(self.job, differs, commands, tuple(self.effects), answer)

@@ -135,8 +135,10 @@ class Scheduler:
         where nobody waits, so that nobody is passed by. The slots count as taken until `settle`."""
         view, now = self._view, self._shell.clock.now()
         led = self._leader.epoch and self._led == self._leader.epoch
+        if not led or view.queue:  # while a pass assigns, what it assigns is still in the queue
+            return {}
         new = {job.id: job for job in jobs if job.phase is Phase.queued and job.id not in view.held}
-        if not led or not new or view.queue:  # while a pass assigns, what it assigns is still in the queue
+        if not new:
             return {}
         for job in new.values():
             view.note(job, now)
