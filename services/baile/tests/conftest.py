@@ -353,7 +353,7 @@ def png() -> Callable[..., bytes]:
 def until() -> Callable[..., Awaitable[Any]]:
     """Waits for a coroutine function to answer something true."""
 
-    async def wait(check: Callable[[], Awaitable[Any]], timeout_s: float = 30.0) -> Any:
+    async def wait(check: Callable[[], Awaitable[Any]], timeout_s: float = 120.0) -> Any:
         async with asyncio.timeout(timeout_s):
             while True:
                 if answer := await check():

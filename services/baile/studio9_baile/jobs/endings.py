@@ -48,7 +48,7 @@ async def trained(
         changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
     experiment = await work.experiments.find(process.target_id)
     if experiment is not None:
-        step = _references(process.context)
+        step = _references(process.context) | _tables(process.context)
         own = result.train or result.val
         if own is not None:
             step["summary"] = summary(own)
@@ -76,6 +76,15 @@ def _references(context: Mapping[str, Any]) -> dict[str, Any]:
     found = {"cvModelId": context["model"], "output": outputs["train"]}
     if "test" in outputs:
         found["testOutput"] = outputs["test"]
+    return found
+
+
+def _tables(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a result: views of its albums."""
+    outputs = context["outputs"]
+    found = {"probabilityPredictionTableId": outputs["train"]}
+    if "test" in outputs:
+        found["testProbabilityPredictionTableId"] = outputs["test"]
     return found
 
 

@@ -81,6 +81,8 @@ class Finisher:
     ) -> None:
         if process.target == Kind.ONLINE_JOB:
             await streamed(work, process)
+        elif process.target == Kind.ONLINE_API:
+            return  # whoever waits for the call reads its result
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")

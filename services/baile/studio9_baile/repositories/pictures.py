@@ -1,6 +1,7 @@
 """Albums, pictures, label revisions and predicted shapes."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, asc, cast, desc, exists, func, or_, select
@@ -19,6 +20,19 @@ from studio9_baile.repositories.tallies import Tallies
 
 TEXTS_AT_ONCE = 10
 """Texts of a megabyte or so that come in between two turns of the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRow:
+    """A predicted shape with its picture; shape and scores as JSON text."""
+
+    filename: str
+    width: int
+    height: int
+    shape: str
+    label: str
+    confidence: float
+    scores: str | None
 
 
 class Albums(AssetRepository[Album]):
@@ -255,6 +269,29 @@ class PredictedShapes(Repository[PredictedShape]):
                 for picture, shape, confidence in part:
                     found.setdefault(picture, []).append((shape, confidence))
         return found
+
+    async def page(self, album: str, page: Page) -> tuple[list[PredictedRow], int]:
+        """A page of what was predicted on an album's pictures, picture by picture."""
+        where = [
+            self.mine,
+            Picture.organisation == self.organisation,
+            PredictedShape.picture == Picture.id,
+            Picture.album == album,
+        ]
+        if page.search:
+            where.append(like(Picture.filename, page.search))
+        total = await self._session.scalar(select(func.count()).select_from(PredictedShape, Picture).where(*where))
+        columns = (
+            Picture.filename, Picture.width, Picture.height, cast(PredictedShape.shape, Text), PredictedShape.label,
+            PredictedShape.confidence, cast(PredictedShape.scores, Text),
+        )  # fmt: skip
+        statement = select(*columns).where(*where).order_by(*page.sorted({"filename": Picture.filename}))
+        statement = statement.order_by(Picture.id, PredictedShape.index).offset(page.offset).limit(page.size)
+        result = await self._session.stream(statement, execution_options={"yield_per": CHUNK})
+        found: list[PredictedRow] = []
+        async for part in result.partitions():
+            found += [PredictedRow(*row) for row in part]
+        return found, total or 0
 
 
 class LabelImports(Repository[LabelImport]):

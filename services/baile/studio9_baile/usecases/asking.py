@@ -30,6 +30,8 @@ class Wanted:
     target: Kind
     target_id: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    listed: bool = True
+    """Shown in the list of jobs."""
 
 
 def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
@@ -46,7 +48,7 @@ def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
             job_type=wanted.job_type,
             target=wanted.target.value,
             target_id=wanted.target_id,
-            listed=True,
+            listed=wanted.listed,
             context=dict(wanted.data),
             status=ProcessStatus.QUEUED,
             progress=0.0,

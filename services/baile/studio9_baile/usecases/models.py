@@ -80,6 +80,7 @@ async def delete_model(core: Core, caller: Caller, identifier: str) -> None:
         if (
             await work.predictions.using_model(model.id)
             or await work.deployments.using_model(model.id)
+            or await work.online_apis.using_model(model.id)
             or await work.experiments.using(model.id)
         ):
             raise BadInput(

@@ -10,24 +10,28 @@ from studio9_baile.v2 import (
     accounts,
     albums,
     config,
+    datasets,
     empty,
     errors,
     experiments,
+    model_files,
     models,
     online,
+    online_apis,
     pictures,
     predictions,
     processes,
     projects,
     session,
     shares,
+    tables,
     users,
 )
 from studio9_baile.v2.middleware import LimitBody, RefuseNul, too_large
 
 TOPICS = (
-    session, accounts, users, config, albums, pictures, models, experiments, predictions, online, processes, projects,
-    shares, empty,
+    session, accounts, users, config, albums, pictures, model_files, models, experiments, predictions, online,
+    online_apis, processes, projects, shares, datasets, tables, empty,
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
 EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
@@ -55,6 +59,12 @@ def v2_app(core: Core, **state: Any) -> FastAPI:
         LimitBody,
         refuse=too_large,
         usual=settings.max_body,
-        uploads={r"/uploadPicture$": settings.max_picture, r"/uploadLabels$": settings.max_labels_csv},
+        uploads={
+            r"/uploadPicture$": settings.max_picture,
+            r"/(uploadLabels|importPicturesFromS3)$": settings.max_labels_csv,
+            r"/datasets/[^/]+/files$": settings.max_files,
+            r"/cv-models/import$": settings.max_model,
+            r"/api-call/[^/]+/predict$": settings.max_call * 4 // 3,
+        },
     )
     return app

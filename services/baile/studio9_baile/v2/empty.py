@@ -9,8 +9,8 @@ from studio9_baile.v2.wire.base import Listed
 routes = router()
 
 SECTIONS = (
-    "tables", "models", "predictions", "pipelines", "pipeline-operators", "packages", "datasets", "flows", "replays",
-    "dashboards", "optimizations", "diaas", "online-apis", "script-deployments", "s9-projects", "dc-projects",
+    "tables", "models", "predictions", "pipelines", "pipeline-operators", "packages", "flows", "replays", "dashboards",
+    "optimizations", "diaas", "script-deployments", "s9-projects", "dc-projects",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Reads a multipart form with one file (RFC 7578) as it comes in: the file's bytes are handed on, texts are kept."""
+"""Reads a multipart form with files (RFC 7578) as it comes in: the files' bytes are handed on, texts are kept."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +22,14 @@ class BadForm(BadInput):
 
 
 class FormReader:
-    """Feed it the body chunk by chunk; `file` takes bytes of the part `file`. `close` checks that the form ended."""
+    """Feed it the body chunk by chunk; `file` takes bytes of the part `file`. `close` checks that the form ended.
 
-    def __init__(self, content_type: str, file: Callable[[bytes], None]) -> None:
+    With `next_file` there may be several such parts: it is called with each one's name before its bytes come.
+    """
+
+    def __init__(
+        self, content_type: str, file: Callable[[bytes], None], *, next_file: Callable[[str], None] | None = None
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not 1 <= len(boundary) <= 200:
@@ -32,7 +37,7 @@ class FormReader:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         """The name that the client gave to the file; None while there is none."""
-        self._file = file
+        self._file, self._next_file = file, next_file
         self._parts, self._ended = 0, False
         self._headers: dict[str, bytes] = {}
         self._header, self._value = bytearray(), bytearray()
@@ -56,11 +61,11 @@ class FormReader:
         except MultipartParseError as error:
             raise _bad(f"Upload cannot be read: {error}") from None
 
-    def close(self) -> None:
-        """Raises BadForm if the form was cut off or had no file."""
+    def close(self, *, needs_file: bool = True) -> None:
+        """Raises BadForm if the form was cut off, or had no file and needs one."""
         if not self._ended:
             raise _bad("Upload is cut off")
-        if self.filename is None:
+        if self.filename is None and needs_file:
             raise _bad("Upload has no file")
 
     def _part_begin(self) -> None:
@@ -79,9 +84,11 @@ class FormReader:
         _, options = parse_options_header(self._headers.get("content-disposition", b""))
         self._name = options.get(b"name", b"").decode(errors="replace")
         if self._name == FILE and b"filename" in options:
-            if self.filename is not None:
+            if self.filename is not None and self._next_file is None:
                 raise _bad("Upload has more than one file")
             self.filename = options[b"filename"].decode(errors="replace")
+            if self._next_file is not None:
+                self._next_file(self.filename)
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == FILE:

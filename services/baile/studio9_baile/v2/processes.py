@@ -21,6 +21,7 @@ TARGETS = {
     "cv-models": Kind.CV_MODEL,
     "experiments": Kind.EXPERIMENT,
     "cv-predictions": Kind.CV_PREDICTION,
+    "datasets": Kind.DATASET,
 }
 
 

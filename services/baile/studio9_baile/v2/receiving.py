@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -61,8 +61,11 @@ class _Incoming:
 
 
 @asynccontextmanager
-async def received(request: Request, core: Core, *, limit: int) -> AsyncIterator[tuple[Upload, dict[str, str]]]:
-    """The form's `file` and its text fields; the file is removed at the end of the block.
+async def received(
+    request: Request, core: Core, *, limit: int, optional: bool = False
+) -> AsyncIterator[tuple[Upload, dict[str, str]]]:
+    """The form's `file` and its text fields; the file is removed at the end of the block. Where it is `optional`, an
+    upload of size 0 stands for none.
 
     Raises BadForm, BadInput for an empty file, TooLarge. A body that breaks off leaves nothing.
     """
@@ -77,11 +80,45 @@ async def received(request: Request, core: Core, *, limit: int) -> AsyncIterator
                 await incoming.write()
         except ClientDisconnect:
             raise BadForm("Upload is cut off", field="file", fix="send it again") from None
-        form.close()
+        form.close(needs_file=not optional)
         await incoming.write(all=True)
-        if incoming.size == 0:
+        if incoming.size == 0 and not optional:
             raise BadInput("Upload is empty", field="file", fix="choose a file with content")
         yield Upload(Path(file.name), incoming.size, incoming.sha256, form.filename or ""), form.fields
+
+
+@asynccontextmanager
+async def received_files(request: Request, core: Core, *, limit: int) -> AsyncIterator[list[Upload]]:
+    """All parts `file` of a form; the files are removed at the end of the block. `limit` is for all together.
+
+    Raises BadForm, TooLarge. A body that breaks off leaves nothing.
+    """
+    folder = core.settings.work_dir / FOLDER
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        found: list[tuple[str, Path, _Incoming]] = []
+
+        def begin(name: str) -> None:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder))
+            found.append((name, Path(file.name), _Incoming(file, limit)))
+
+        def take(data: bytes) -> None:
+            found[-1][2].take(data)
+            if sum(incoming.size for _, _, incoming in found) > limit:
+                raise TooLarge("Upload is too large", field="file", fix=f"send at most {limit} bytes at a time")
+
+        form = FormReader(request.headers.get("content-type", ""), take, next_file=begin)
+        try:
+            async for chunk in request.stream():
+                form.feed(chunk)
+                for _, _, incoming in found:
+                    await incoming.write()
+        except ClientDisconnect:
+            raise BadForm("Upload is cut off", field="file", fix="send it again") from None
+        form.close()
+        for _, _, incoming in found:
+            await incoming.write(all=True)
+        yield [Upload(path, incoming.size, incoming.sha256, name) for name, path, incoming in found]
 
 
 async def received_json(request: Request, form: type[JsonBody]) -> JsonBody:

@@ -26,9 +26,10 @@ def add_run_routes(
     item: type[Any],
     listed: type[Listed[Any]],
     delete: Delete,
+    updates: bool = True,
 ) -> None:
-    """Adds GET of the list, and GET, PUT and DELETE of one, below `/segment`. `answer` and `item` (of the
-    list, `listed`) are answers whose `of` takes the asset."""
+    """Adds GET of the list, and GET, PUT (if it `updates` names alone) and DELETE of one, below `/segment`. `answer`
+    and `item` (of the list, `listed`) are answers whose `of` takes the asset."""
 
     async def list_runs(core: TheCore, caller: TheCaller, page: ThePage, shelf: TheShelf) -> Any:
         found, count = await list_assets(core, caller, kind, shelf, page)
@@ -47,5 +48,6 @@ def add_run_routes(
     one = f"/{segment}/{{run_id}}"
     routes.add_api_route(f"/{segment}", list_runs, methods=["GET"], response_model=listed, name=f"list {segment}")
     routes.add_api_route(one, get, methods=["GET"], response_model=answer, name=f"get one of {segment}")
-    routes.add_api_route(one, update, methods=["PUT"], response_model=answer, name=f"update one of {segment}")
+    if updates:
+        routes.add_api_route(one, update, methods=["PUT"], response_model=answer, name=f"update one of {segment}")
     routes.add_api_route(one, remove, methods=["DELETE"], response_model=Removed, name=f"delete one of {segment}")

@@ -38,7 +38,7 @@ class Workers:
         self._seconds = 0
         self.last: JobEnded
 
-    async def take(self, *, timeout_s: float = 20.0) -> Envelope:
+    async def take(self, *, timeout_s: float = 60.0) -> Envelope:
         """The next request or cancel."""
         async with self._installation.bus.consume(REQUESTS.name) as consumer:
             deliveries = await consumer.get(1, timeout_s)

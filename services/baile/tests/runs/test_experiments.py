@@ -62,6 +62,8 @@ async def test_the_result_has_exactly_the_contracts_fields(
     assert set(step) == {
         "cvModelId", "output", "testOutput", "summary", "testSummary", "trainTimeSpentSummary",
         "evaluationTimeSpentSummary",
+        "probabilityPredictionTableId",
+        "testProbabilityPredictionTableId",
     }  # fmt: skip
     assert step["testSummary"] == {
         "labels": ["buoy", "ship"],

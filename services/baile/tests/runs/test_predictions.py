@@ -53,7 +53,7 @@ async def test_a_prediction_from_the_form_to_the_album(
     await workers.start(request)
     await workers.complete(request)
     finished = await done(ana, until, made)
-    assert set(finished) == PREDICTION | {"predictionTimeSpentSummary"}
+    assert set(finished) == PREDICTION | {"predictionTimeSpentSummary", "probabilityPredictionTableId"}
     assert set(finished["predictionTimeSpentSummary"]) == {
         "dataLoadingTime", "predictionTime", "modelLoadingTime", "tasksQueuedTime", "totalJobTime", "pipelineDetails",
     }  # fmt: skip
@@ -77,7 +77,9 @@ async def test_an_evaluation_has_a_summary(
     assert (await ana.ok("GET", f"/cv-predictions/{made['id']}/process"))["jobType"] == "CV_MODEL_EVALUATE"
     await workers.complete(request)
     finished = await done(ana, until, made)
-    assert set(finished) == PREDICTION | {"summary", "predictionTimeSpentSummary", "evaluationTimeSpentSummary"}
+    assert set(finished) == PREDICTION | {
+        "summary", "predictionTimeSpentSummary", "evaluationTimeSpentSummary", "probabilityPredictionTableId",
+    }  # fmt: skip
     assert finished["summary"]["mAP"] == 0.75 and finished["summary"]["labels"] == ["buoy", "ship"]
     output = await ana.ok("GET", f"/albums/{made['output']}")
     assert (output["type"], output["name"]) == ("TRAINRESULTS", "Check OUT")

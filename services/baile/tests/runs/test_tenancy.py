@@ -18,8 +18,15 @@ async def test_nothing_of_another_organisation_is_found(
     }  # fmt: skip
     deployment = (await ana.ok("POST", "/online-jobs", online))["id"]
     project = (await ana.ok("POST", "/projects", {"name": "Harbour"}))["id"]
+    dataset = (await ana.ok("POST", "/datasets", {"name": "Files"}))["id"]
+    await ana.send("POST", f"/datasets/{dataset}/files", files={"file": ("a.txt", b"train", "text/plain")})
+    api = await ana.ok("POST", "/online-apis", {"name": "Ask", "target": {"id": model, "type": "CV_MODEL"}})
+    share = {"assetType": "ALBUM", "assetId": albums["train"], "recipientEmail": "bo@lab.test"}
+    shared = (await ana.ok("POST", "/shares", share))["id"]
     album = albums["train"]
     ids = {
+        "share_id": shared, "dataset_id": dataset, "name": "a.txt", "api_id": api["id"],
+        "table_id": (await ana.ok("GET", f"/experiments/{experiment}"))["result"]["step1"]["output"],
         "album_id": album, "picture_id": picture, "process_id": process, "job_id": deployment,
         "model_id": model, "project_id": project,
         "folder_id": project, "kind": "albums", "asset_id": album, "user_id": (await ana.ok("GET", "/me"))["id"],
@@ -35,10 +42,13 @@ async def test_nothing_of_another_organisation_is_found(
             continue
         for method in methods:
             method = method.upper()
-            run = prediction if path.startswith("/cv-predictions") else experiment
+            run = {"cv-predictions": prediction, "datasets": dataset, "online-apis": api["id"]}.get(
+                path.split("/")[1], experiment
+            )
+            path = path.replace("{name:path}", "{name}")
             target = path.format(**ids, run_id=run)
             options: dict[str, Any] = {"json": bodies.get(f"{method} {path}", bodies.get(method))}
-            if path.endswith(("uploadPicture", "uploadLabels")):
+            if path.endswith(("uploadPicture", "uploadLabels", "/files", "/predict")):
                 options = {"files": {"file": ("x.png", b"x", "image/png")}}
             response = await bo.send(method, target, **options)
             # The process of an asset that is not there is a 400 of the contract, as for any unknown id.
@@ -47,7 +57,18 @@ async def test_nothing_of_another_organisation_is_found(
             assert "Ships" not in response.text and "train" not in response.json()["message"]
             tried += 1
     assert tried > 35
-    for section in ("albums", "cv-models", "experiments", "cv-predictions", "online-jobs", "processes", "projects"):
+    for section in (
+        "albums",
+        "cv-models",
+        "experiments",
+        "cv-predictions",
+        "online-jobs",
+        "processes",
+        "projects",
+        "datasets",
+        "online-apis",
+        "shares",
+    ):
         assert await bo.ok("GET", f"/{section}") == {"data": [], "count": 0}
     assert all(value == 0 for value in (await bo.ok("GET", "/me/stats?scope=all")).values())
     for route in ("", "/result", "/metrics"):

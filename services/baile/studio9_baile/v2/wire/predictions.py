@@ -18,6 +18,7 @@ class PredictionAnswer(Answer):
     modelId: str
     input: str
     output: str
+    probabilityPredictionTableId: str | None = None
     summary: Summary | None = None
     description: str | None = None
     predictionTimeSpentSummary: PredictionTimes | None = None
@@ -26,6 +27,7 @@ class PredictionAnswer(Answer):
     @classmethod
     def of(cls, prediction: Prediction) -> "PredictionAnswer":
         times: dict[str, Any] = prediction.times or {}
+        done = prediction.status is PredictionStatus.DONE
         return cls.model_validate(
             {
                 "id": prediction.id,
@@ -37,6 +39,7 @@ class PredictionAnswer(Answer):
                 "modelId": prediction.model,
                 "input": prediction.input,
                 "output": prediction.output,
+                "probabilityPredictionTableId": prediction.output if done else None,
                 "summary": prediction.summary,
                 "description": prediction.description,
                 **times,

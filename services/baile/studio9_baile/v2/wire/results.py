@@ -59,6 +59,8 @@ class StepResult(Answer):
     testSummary: Summary | None = None
     trainTimeSpentSummary: TrainTimes | None = None
     evaluationTimeSpentSummary: EvaluationTimes | None = None
+    probabilityPredictionTableId: str | None = None
+    testProbabilityPredictionTableId: str | None = None
 
 
 class ExperimentResult(Answer):
