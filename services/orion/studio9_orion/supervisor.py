@@ -27,6 +27,7 @@ from studio9_orion.beats import Beats
 from studio9_orion.core import decide, lease_for
 from studio9_orion.core.events import Beat, ResultReceived
 from studio9_orion.gatherer import Gatherer
+from studio9_orion.machines import Machines
 from studio9_orion.shell import Shell, Told
 from studio9_orion.store import put_many
 from studio9_orion.traces import job_trace, traceparent_of
@@ -52,6 +53,7 @@ class Supervisor:
     ) -> None:
         self._shell, self._bus, self._beats, self._workers = shell, bus, beats, workers
         self._on_workers = on_workers
+        self._machines = Machines(shell.jobs.store)
         self._progress: OrderedDict[tuple[str, int], object] = OrderedDict()
         self._beginning: Gatherer[Told] = Gatherer("beginning", self._begin, pause_s=BEGIN_AFTER_S)
         self.heard = 0
@@ -101,6 +103,7 @@ class Supervisor:
         await self._bus.publish_many(answers + progress)
         self.heard += len(beats)
         self._on_workers([seen(beat, time) for beat in newest.values()])
+        await self._machines.note(newest.values(), now)
 
     async def _begin(self, told: Sequence[Told]) -> None:
         """Moves attempts on that have begun. Where a result was quicker, nothing is left to write."""

@@ -3,9 +3,9 @@
 A drained worker takes no new job and finishes what it has; it remembers that across restarts until it is resumed.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from studio9_common.bus.port import Bus, Unroutable
 from studio9_common.contracts.collections import JOBS, WORKERS, job_of
@@ -16,9 +16,12 @@ from studio9_common.errors import Conflict, NotFound
 from studio9_common.times import format_time
 from studio9_orion.access import PlatformOperator
 from studio9_orion.jobs import OPEN_STATES
+from studio9_orion.machines import Machines
 from studio9_orion.shell import Shell
 from studio9_orion.store import find, get
 from studio9_orion.worker_state import shown_state
+
+Hours = Annotated[float, Query(gt=0, le=24 * 31)]
 
 
 class WorkerAway(Conflict):
@@ -31,6 +34,7 @@ def router(shell: Shell, bus: Bus) -> APIRouter:
     """The routes over Orion's own parts."""
     routes = APIRouter(prefix="/v1/workers")
     store = shell.jobs.store
+    machines = Machines(store)
 
     def shown(id: str, body: dict[str, Any]) -> dict[str, Any]:
         return {"id": id, **body, "state": shown_state(body, shell.clock.now(), shell.policy.lease_s)}
@@ -67,6 +71,11 @@ def router(shell: Shell, bus: Bus) -> APIRouter:
             {"id": job.id, "organisation": job.organisation, "kind": job.spec.kind, "phase": job.phase} for job in held
         ]
         return {**shown(id, body), "jobs": jobs}
+
+    @routes.get("/{id}/history")
+    async def history(_: PlatformOperator, id: str, hours: Hours = 1.0) -> dict[str, Any]:
+        """What its machine and GPUs measured, about a minute apart, the oldest first."""
+        return {"items": await machines.history(id, shell.clock.now(), hours)}
 
     @routes.post("/{id}/drain", status_code=202)
     async def drain(_: PlatformOperator, id: str) -> dict[str, Any]:

@@ -83,8 +83,17 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def temperature_c() -> float | None:
+    """The hottest of the machine's sensors, in degrees Celsius; None where the system shows none."""
+    found = []
+    for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
+        with suppress(OSError, ValueError):
+            found.append(int(zone.read_text()) / 1000)
+    return max(found, default=None)
+
+
 def usage() -> dict[str, float]:
-    """What a beat tells of the machine: cores, load (1 min), memory in GiB."""
+    """What a beat tells of the machine: cores, load (1 min), memory in GiB, temperature in degrees Celsius."""
     figures = {"cores": float(cores()), "load": round(os.getloadavg()[0], 2)}
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -92,4 +101,6 @@ def usage() -> dict[str, float]:
             if name in ("MemTotal", "MemAvailable"):
                 key = "memory_gib" if name == "MemTotal" else "memory_free_gib"
                 figures[key] = round(int(rest.split()[0]) / 1024**2, 2)
+    if (hottest := temperature_c()) is not None:
+        figures["temperature_c"] = round(hottest, 1)
     return figures

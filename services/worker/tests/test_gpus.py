@@ -1,7 +1,12 @@
 """GPUs as slots. This machine's own are looked at, if it has any."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from studio9_common.contracts.job import Requirements
+from studio9_common.metrics import Metrics
 from studio9_worker.gpus import Gpu, figures, gpus
+from studio9_worker.metrics import measure_worker
 from studio9_worker.slots import machine_slots
 
 TWO = (Gpu("GPU-a", 80.0, 79.0, 0.5, 41.0, 120.5), Gpu("MIG-b", 10.0, 4.0))
@@ -32,3 +37,16 @@ def test_the_gpus_of_this_machine() -> None:
     for gpu in gpus():
         assert gpu.uuid.startswith(("GPU-", "MIG-"))
         assert 0 <= gpu.free_gib <= gpu.memory_gib
+
+
+async def test_the_machine_and_its_gpus_are_metrics() -> None:
+    machine = {"cores_busy": 0.5, **figures(TWO)}
+    agent: Any = SimpleNamespace(slots=machine_slots(1, TWO), occupied=dict, lives=[], draining=False, machine=machine)
+    metrics = Metrics()
+    measure_worker(metrics, lambda: agent)
+    text = (await metrics.render()).decode()
+    assert 'studio9_worker_gpu{gpu="0",measure="temperature_c"} 41.0' in text
+    assert 'studio9_worker_gpu{gpu="1",measure="memory_free_gib"} 4.0' in text
+    assert 'studio9_worker_machine{measure="cores_busy"} 0.5' in text
+    assert 'studio9_worker_machine{measure="memory_gib"}' in text
+    assert 'studio9_worker_machine{measure="gpu' not in text
