@@ -2,7 +2,7 @@
 
 `list_p95_ms`, `filter_p95_ms` (by one label), `search_p95_ms` (a part of a name) and `count_p95_ms` (of all, by label):
 pages of 30 of an album with nine tenths of a million pictures, one request after the other, each answered whole. Lists
-are asked for in three orders, mostly near the beginning, one in five anywhere.
+are asked for in three orders, near the beginning and near the end; `deep_list_p95_ms` is of pages anywhere.
 
 `upload_vs_copy_ratio`: small pictures a second through the API (received, decoded in a child process, stored, known
 and counted) against boto3 putting the same bytes into the same server on one thread. `requests_vs_bare_ratio`:
@@ -18,7 +18,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ UPLOADS, QUICK_UPLOADS = 2_000, 20
 AT_ONCE = 8
 """Connections that upload, or read."""
 PASSWORD = "Bench-mark-9"
-GOAL_MS = 100.0
+GOAL_MS, OTHER_GOAL_MS = 100.0, 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Place:
 
 
 async def run(bench: Bench) -> list[Figure]:
-    """All six figures."""
+    """All figures."""
     async with _place(bench) as place:
         figures = await _latencies(bench, place)
         figures.append(await _uploads(bench, place))
@@ -164,26 +164,28 @@ async def _latencies(bench: Bench, place: Place) -> list[Figure]:
     chance = random.Random(9)
     pages = f"/v2.0/albums/{place.data.album}/pictures?page_size=30"
     last = place.data.pictures * 9 // 10 // 30
-    labels = [f"label%20{chance.randrange(LABELS - 2):02d}" for _ in range(count)]
+    labels = [f"label%20{chance.randrange(LABELS):02d}" for _ in range(count)]
 
-    def listed() -> Iterator[str]:
-        for n in range(count):
-            page = chance.randint(1, last) if n % 5 == 0 else chance.randint(1, 10)
-            yield f"{pages}&page={page}&order={chance.choice(['', 'fileName', '-fileName'])}"
+    def listed(page: Callable[[], int]) -> list[str]:
+        orders = ("", "fileName", "-fileName")
+        return [f"{pages}&page={page()}&order={chance.choice(orders)}" for _ in range(count)]
 
-    requests = {
-        "list_p95_ms": list(listed()),
-        "filter_p95_ms": [f"{pages}&labels={label}&order=fileName&page={n % 10 + 1}" for n, label in enumerate(labels)],
-        "search_p95_ms": [f"{pages}&search={chance.randrange(10**6):06d}" for _ in range(count)],
-        "count_p95_ms": [
-            f"/v2.0/albums/{place.data.album}/tags" if n % 2 else f"{pages}&labels={label}".replace("=30", "=1")
-            for n, label in enumerate(labels)
-        ],
-    }
-    return [await _p95(place, name, targets) for name, targets in requests.items()]
+    filtered = [f"{pages}&labels={label}&order=fileName&page={n % 10 + 1}" for n, label in enumerate(labels)]
+    searched = [f"{pages}&search={chance.randrange(10**6):06d}" for _ in range(count)]
+    one = pages.replace("=30", "=1")
+    tags = f"/v2.0/albums/{place.data.album}/tags"
+    counted = [tags if n % 2 else f"{one}&labels={label}" for n, label in enumerate(labels)]
+    ends = [*range(1, 11), *range(last - 10, last)]
+    return [
+        await _p95(place, "list_p95_ms", listed(lambda: chance.choice(ends)), GOAL_MS),
+        await _p95(place, "filter_p95_ms", filtered, GOAL_MS),
+        await _p95(place, "search_p95_ms", searched, GOAL_MS),
+        await _p95(place, "count_p95_ms", counted, GOAL_MS),
+        await _p95(place, "deep_list_p95_ms", listed(lambda: chance.randint(1, last)), OTHER_GOAL_MS),
+    ]
 
 
-async def _p95(place: Place, name: str, targets: Sequence[str]) -> Figure:
+async def _p95(place: Place, name: str, targets: Sequence[str], goal: float) -> Figure:
     took: list[float] = []
     async with Connection(place.address, place.token) as connection:
         for target in targets[:5]:
@@ -195,7 +197,7 @@ async def _p95(place: Place, name: str, targets: Sequence[str]) -> Figure:
     took.sort()
     spread = {"requests": len(took), "p50_ms": took[len(took) // 2], "worst_ms": took[-1]}
     p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
-    return Figure(name, "ms", p95, goal=GOAL_MS, at_most=True, extra={**spread, "pictures": place.data.pictures})
+    return Figure(name, "ms", p95, goal=goal, at_most=True, extra={**spread, "pictures": place.data.pictures})
 
 
 async def _uploads(bench: Bench, place: Place) -> Figure:

@@ -10,8 +10,8 @@ SMALL = 100
 
 _ID = "'01900000-0000-7000-8{kind}00-' || lpad(to_hex({n}), 12, '0')"
 _ALBUM = _ID.format(kind=1, n=f"CASE WHEN n % 1000 < {SMALL} THEN n % 1000 + 1 ELSE 0 END")
-_LABEL = f"'label ' || lpad(((n::bigint * 7919) % {LABELS} * ((n * 31) % {LABELS}) / {LABELS})::text, 2, '0')"
-"""Some labels are on many pictures, some on few."""
+_LABEL = f"'label ' || lpad(floor(power(n::bigint * 7919 % 1000, 2) * {LABELS} / 1000000)::text, 2, '0')"
+"""The first label is on many pictures, the last on few."""
 _HEAD = "SELECT {id}, $1::text, now() - interval '1 day'"
 
 

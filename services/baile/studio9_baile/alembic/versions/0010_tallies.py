@@ -84,7 +84,7 @@ def _postgresql() -> None:
     # Without the extension a search reads the whole album: slower, and right.
     op.execute(
         "DO $do$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm;"
-        " CREATE INDEX ix_pictures_search ON pictures USING gin (lower(filename) gin_trgm_ops);"
+        " CREATE INDEX ix_pictures_search ON pictures USING gin (filename gin_trgm_ops);"
         " EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'pg_trgm cannot be used: %', SQLERRM; END $do$"
     )
 
