@@ -1,6 +1,7 @@
 """What a service is: something composed from settings that starts, serves and stops. Nothing in it is global."""
 
 import asyncio
+import gc
 import signal
 import socket
 from typing import Protocol
@@ -10,6 +11,10 @@ from fastapi import FastAPI
 
 from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
+
+
+COLLECTING = (20_000, 20, 20)
+"""Python's thresholds of garbage collection, by generation."""
 
 
 class Service(Protocol):
@@ -65,9 +70,18 @@ class HttpServer:
         self._socket.close()
 
 
+def collect_rarely() -> None:
+    """For a process that serves: what is there at its start is not looked through again, and the rest less often. A
+    batch of messages makes thousands of objects, none of them in a cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTING)
+
+
 async def run_service(service: Service, host: str, port: int, *, metrics_port: int | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then stops cleanly; also while it still waits for what it depends on.
     `metrics_port`: a second port, which serves `/metrics` alone."""
+    collect_rarely()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,6 +18,7 @@ from studio9_common.bus import open_bus
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.ids import new_id
 from studio9_common.logs import configure_logs, logger
+from studio9_common.service import collect_rarely
 from studio9_common.times import SystemClock, format_time
 from studio9_task.exits import ExitRecord, TaskState
 from studio9_task.layout import TaskFolder
@@ -87,6 +88,7 @@ async def main(slots: int, marks: TextIO) -> None:
     """Runs until SIGTERM."""
     settings = WorkerSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
+    collect_rarely()
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     bus = await open_bus(settings.bus_url, name="worker")
