@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
 
-
 COLLECTING = (20_000, 20, 20)
 """Python's thresholds of garbage collection, by generation."""
 
