@@ -27,6 +27,7 @@ from studio9_common.objects.local import LocalObjects
 from studio9_task.layout import TaskFolder
 from studio9_worker.app import WorkerService, build
 from studio9_worker.runners.container import ContainerRunner, Owner
+from studio9_worker.runners.disks import Disks, mounts, usable
 from studio9_worker.runners.engine import Engine
 from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
@@ -41,13 +42,17 @@ MIB = 1 << 20
 WITHIN_S = 60.0
 
 
-def hostile_runner(engine: Engine, image: str, folder: Path, limit: int = 1 << 30) -> ContainerRunner:
-    """Containers that run `programs/hostile.py` with this environment's Python, mounted. `limit`: of pulled images."""
+def hostile_runner(engine: Engine, image: str, folder: Path, *, own_disk: bool = True) -> ContainerRunner:
+    """Containers that run `programs/hostile.py` with this environment's Python, mounted. `own_disk`: each task has a
+    file system of its own, where the tests may mount one."""
     program = mounted_program(Path(sys.executable), ("/opt/programs/hostile.py",))
     program = replace(program, mounts={**program.mounts, PROGRAMS: "/opt/programs"})
     room = Room(USER, 256 * MIB, processes=64, shm_bytes=8 * MIB, tmp_bytes=16 * MIB)
-    images = ImageStore(engine, folder / "images.json", limit)
-    return ContainerRunner(engine, engine.local_image(image), program, room, Owner(folder.name, WORKER), images)
+    images = ImageStore(engine, folder / "images.json", 1 << 30)
+    found = engine.local_image(image)
+    disks = usable(folder / "worker" / "disks", engine, found, f"{folder.name}-disk") if own_disk else None
+    own = disks if isinstance(disks, Disks) else None
+    return ContainerRunner(engine, found, program, room, Owner(folder.name, WORKER), images, own)
 
 
 def worker_settings(folder: Path, **changes: Any) -> WorkerSettings:
@@ -90,10 +95,15 @@ class Platform:
         await self.pause()
         for labels in self.containers():
             self.engine.remove(self.container(labels["studio9.job"]))
+        disks = Disks(self.folder / "worker" / "disks")
+        for name in disks.names():
+            disks.remove(name)
 
-    async def start_worker(self, *, hostile: bool = True, argo: ArgoClient | None = None, **changes: Any) -> None:
+    async def start_worker(
+        self, *, hostile: bool = True, argo: ArgoClient | None = None, own_disk: bool = True, **changes: Any
+    ) -> None:
         """A worker whose tasks are the hostile program, or what the settings name; `argo` has the users' secrets."""
-        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.folder)
+        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.folder, own_disk=own_disk)
         settings = worker_settings(self.folder, **changes)
         runner = self.runner if hostile else None
         self._service = build(settings, bus=self.bus, objects=self.objects, argo=argo, runner=runner)
@@ -193,3 +203,5 @@ class Platform:
         """Until nothing of a job is on the machine: no folder, no container."""
         await self.until(lambda: not self.task_folder(job).root.exists())
         assert self.engine.find(self.container(job)) is None
+        assert not [place for place in mounts() if job in str(place)]
+        assert not list((self.folder / "worker" / "disks").glob(f"{job}*"))

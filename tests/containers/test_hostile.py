@@ -1,5 +1,6 @@
 """Tasks that mean harm: each is held, ends with its own reason, and leaves a clean machine."""
 
+import os
 import socket
 import time
 from typing import Any
@@ -69,6 +70,25 @@ async def test_each_ends_with_its_own_reason(platform: Platform, do: str) -> Non
     if do == "memory":
         assert result.exit is not None
         assert 200 << 20 < (result.exit.peak_memory or 0) < 270 << 20  # with some pages of shared libraries
+    await platform.clean(job)
+
+
+async def test_without_a_file_system_of_its_own_a_tasks_disk_is_looked_at_often(platform: Platform) -> None:
+    await platform.start_worker(own_disk=False)
+    job = await platform.run("disk")
+    result = await platform.result(job)
+    assert (result.outcome, result.reason and result.reason.code) == ("failed", "disk_limit")
+    await platform.clean(job)
+
+
+async def test_files_without_names_are_held_by_a_file_system_of_the_limits_size(platform: Platform) -> None:
+    """No walk through folders sees them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a task a file system of its own")
+    await platform.start_worker()
+    job = await platform.run("nameless_files")
+    result = await platform.result(job)
+    assert (result.outcome, result.reason and result.reason.code) == ("failed", "disk_limit")
     await platform.clean(job)
 
 

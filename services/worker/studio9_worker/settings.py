@@ -83,6 +83,10 @@ class WorkerSettings(WithObjects):
         None, gt=0, description="memory of one task; none: no limit, in a container a slot's share of the machine"
     )
     task_disk_gib: float = Field(50.0, gt=0, description="all that one task writes, in a container")
+    task_disk: Literal["auto", "filesystem", "polling"] = Field(
+        "auto",
+        description="what holds that limit: a file system of its size where the agent may mount one, or looking often",
+    )
     task_processes: int = Field(512, ge=16, description="processes and threads of one task, in a container")
     task_shm_gib: float = Field(1.0, gt=0, description="shared memory of one task, in a container")
     task_tmp_gib: float = Field(1.0, gt=0, description="/tmp and caches of one task in memory, in a container")

@@ -97,6 +97,17 @@ class Hostile:
         for number in range(100_000):
             (self.folder.outputs / str(number)).write_bytes(bytes(1 << 20))
 
+    def nameless_files(self) -> None:
+        """Files that are open and in no folder any more, until nothing is left; then it keeps them."""
+        path = str(self.folder.scratch / "held")
+        with suppress_full():
+            while True:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT)
+                os.unlink(path)
+                if os.write(handle, bytes(1 << 20)) < 1 << 20:
+                    break
+        time.sleep(600)
+
     def big_file(self) -> None:
         (self.folder.scratch / "big").write_bytes(bytes(64 << 20))
 

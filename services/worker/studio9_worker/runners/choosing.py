@@ -6,6 +6,7 @@ from studio9_common.errors import BadInput
 from studio9_common.logs import logger
 from studio9_worker.machine import memory_bytes
 from studio9_worker.runners.container import ContainerRunner, Owner
+from studio9_worker.runners.disks import Disks, usable
 from studio9_worker.runners.engine import Engine, Image
 from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
@@ -61,15 +62,29 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
         shm_bytes=int(settings.task_shm_gib * GIB),
         tmp_bytes=int(settings.task_tmp_gib * GIB),
     )
+    owner = Owner(settings.installation, worker)
+    disks = _disks(settings, engine, image, owner)
     logger("worker").info(
         "tasks_in_containers",
         engine=version,
         image=image.id,
         trainers="mounted" if settings.mount_trainers else "in the image",
-        disk="file size and usage polling",
+        disk="a file system of its own" if isinstance(disks, Disks) else f"file size and usage polling: {disks}",
     )
     images = ImageStore(engine, settings.state_dir / "images.json", int(settings.image_cache_gib * GIB))
-    return ContainerRunner(engine, image, program, room, Owner(settings.installation, worker), images)
+    own = disks if isinstance(disks, Disks) else None
+    return ContainerRunner(engine, image, program, room, owner, images, own)
+
+
+def _disks(settings: WorkerSettings, engine: Engine, image: Image, owner: Owner) -> Disks | str:
+    """Raises RunnerError where they are asked for and cannot be had."""
+    if settings.task_disk == "polling":
+        return "as it is set"
+    root = settings.state_dir.absolute() / "disks"
+    found = usable(root, engine, image, owner.name("disk"))
+    if isinstance(found, str) and settings.task_disk == "filesystem":
+        raise RunnerError(f"Tasks cannot have file systems of their own: {found}")
+    return found
 
 
 def _image(engine: Engine, reference: str) -> Image:

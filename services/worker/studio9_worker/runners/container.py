@@ -23,6 +23,7 @@ from studio9_task.layout import TaskFolder
 from studio9_task.outputs import write_bytes
 from studio9_task.shim_files import told_grace
 from studio9_worker.lease import AttemptKey
+from studio9_worker.runners.disks import Disks
 from studio9_worker.runners.engine import Container, Engine, EngineAway, Image
 from studio9_worker.runners.facts import Verdict, exit_record
 from studio9_worker.runners.images import ImageStore
@@ -73,9 +74,17 @@ class ContainerRunner:
     isolated: ClassVar[bool] = True
 
     def __init__(
-        self, engine: Engine, image: Image, program: Program, room: Room, owner: Owner, images: ImageStore
+        self,
+        engine: Engine,
+        image: Image,
+        program: Program,
+        room: Room,
+        owner: Owner,
+        images: ImageStore,
+        disks: Disks | None = None,
     ) -> None:
         self.engine = engine
+        self._disks = disks
         self._images = images
         self._image = image
         self._program = program
@@ -98,6 +107,9 @@ class ContainerRunner:
         own = launch.image is not None
         image = self._image if launch.image is None else self.engine.local_image(launch.image)
         name = self._name(launch.folder)
+        if self._disks is not None and launch.disk_bytes is not None:
+            launch.folder.make()
+            self._disks.make(launch.folder, launch.disk_bytes, self._room.user)
         prepare(launch.folder, self._room.user)
         body = container_body(launch, image, self._program_of(own), self._room, self._labels(launch))
         self.engine.create(name, body)
@@ -164,12 +176,17 @@ class ContainerRunner:
 
     def _ended(self, folder: TaskFolder, name: str, container: Container) -> TaskState:
         self._watches.pop(name, None)
+        if self._disks is not None:
+            self._disks.find(folder)
         stop_asked = folder.stop.exists()
         own_image = OWN_IMAGE in container.labels
         output = self.engine.output(name)
         record = exit_record(container, output, _verdict(folder), stop_asked=stop_asked, own_image=own_image)
         if record is None or not folder.shim.is_dir():
             return TaskState("lost")
+        if record.ending == "exited" and record.exit_code != 0 and self._disks is not None and self._disks.full(folder):
+            limit = int(_limits(container.labels).get("disk_bytes", 0))
+            record = record.model_copy(update={"ending": "disk_limit", "detail": filled(limit)})
         write_bytes(folder.exit, record.model_dump_json().encode())
         return TaskState("ended", record)
 
@@ -185,7 +202,10 @@ class ContainerRunner:
             watch.stop_since = moment if watch.stop_since is None else watch.stop_since
             if moment - watch.stop_since > told_grace(folder.stop, grace_s) + PATIENCE_S:
                 self.engine.kill(name)
-        if "disk_bytes" in limits and moment - watch.disk_at >= DISK_EVERY_S:
+        if self._disks is not None and self._disks.has(folder):
+            if self._disks.full(folder):
+                self._end(folder, name, Verdict("disk_limit", filled(int(limits["disk_bytes"]))))
+        elif "disk_bytes" in limits and moment - watch.disk_at >= DISK_EVERY_S:
             watch.disk_at = moment
             written = (folder.outputs, folder.scratch, folder.events, folder.log)
             if (detail := over(written, int(limits["disk_bytes"]))) is not None:
@@ -210,13 +230,24 @@ class ContainerRunner:
         attempt = f"{key.job}.{key.fence}"
         await asyncio.to_thread(self.engine.remove, self._owner.name(attempt))
         await asyncio.to_thread(self._images.release, attempt)
+        if self._disks is not None:
+            await asyncio.to_thread(self._disks.remove, attempt)
 
     async def list(self) -> list[AttemptKey]:
-        found = await asyncio.to_thread(self.engine.labelled, self._owner.labels)
-        return sorted(AttemptKey(one[f"{LABEL}job"], int(one[f"{LABEL}fence"])) for one in found)
+        labelled = await asyncio.to_thread(self.engine.labelled, self._owner.labels)
+        found = {AttemptKey(one[f"{LABEL}job"], int(one[f"{LABEL}fence"])) for one in labelled}
+        if self._disks is not None:
+            names = await asyncio.to_thread(self._disks.names)
+            found |= {AttemptKey(job, int(fence)) for job, _, fence in (name.rpartition(".") for name in names)}
+        return sorted(found)
 
     def _name(self, folder: TaskFolder) -> str:
         return self._owner.name(folder.root.name)
+
+
+def filled(limit: int) -> str:
+    """What a task did that used up its file system."""
+    return f"it filled its disk; {limit} are allowed"
 
 
 def prepare(folder: TaskFolder, user: tuple[int, int]) -> None:

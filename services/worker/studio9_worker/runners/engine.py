@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -171,6 +172,22 @@ class Engine:
         with _answers():
             content: bytes = self._api.logs(name, stdout=True, stderr=True, tail=OUTPUT_LINES)
         return content.decode(errors="replace")
+
+    def sees(self, name: str, image: Image, folder: Path, file: str) -> bool:
+        """Whether a file in a folder of the agent's is one that the engine's containers would find there."""
+        mount = {"Type": "bind", "Source": str(folder), "Target": "/seen", "ReadOnly": True}
+        host = {"NetworkMode": "none", "Mounts": [mount]}
+        self.remove(name)
+        self.create(name, {"Image": image.id, "Cmd": ["none"], "NetworkDisabled": True, "HostConfig": host})
+        try:
+            with _answers():
+                try:
+                    self._api.get_archive(name, f"/seen/{file}")[0].close()
+                except errors.NotFound:
+                    return False
+                return True
+        finally:
+            self.remove(name)
 
     def kill(self, name: str) -> None:
         """Kills all that runs in a container; one that has ended or is gone is left alone."""
