@@ -6,6 +6,7 @@ checked just the same. Tokens of users are Baile's own and have nothing to do wi
 
 import base64
 import binascii
+import hmac
 import secrets
 import time
 from collections.abc import Mapping
@@ -70,6 +71,15 @@ class TokenKeys:
         now = int(time.time())
         head = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + int(lifetime_s)}
         return jwt.encode({**head, **claims}, self._keys[self._signing], "HS256", headers={"kid": self._signing})
+
+    def derive(self, purpose: str, kid: str | None = None) -> tuple[str, str]:
+        """A secret for a purpose, in base64url, and the id of the key that it follows from: the newest, or `kid`.
+        Raises Unauthenticated when there is no such key (any more)."""
+        name = kid or self._signing
+        if name not in self._keys:
+            raise Unauthenticated("the key behind this secret is no longer used; make a new one")
+        digest = hmac.digest(self._keys[name], purpose.encode(), "sha256")
+        return name, base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def decode(self, token: str, audience: str) -> dict[str, Any]:
         """The claims of a valid token. Raises Unauthenticated for a bad, foreign or expired one."""

@@ -9,6 +9,7 @@ CONFIG = "config"
 RESULTS = "results"
 MERGES = "merges"
 EVENTS = "events"
+DELIVERIES = "deliveries"
 
 
 class Bell:

@@ -66,6 +66,9 @@ class BaileSettings(WithObjects):
     cors_origins: tuple[str, ...] = Field(
         (), description="origins of browsers, besides our own, that may call /v2.0 and /v1; a UI in ui_dir needs none"
     )
+    webhooks_private: bool = Field(
+        False, description="webhooks may lead to private addresses and without TLS: for a network of one's own"
+    )
     requests_at_once: int = Field(512, ge=1, description="open requests of one process; more are answered with 429")
     requests_at_once_each: int = Field(64, ge=1, description="open requests of one token")
     requests_each_s: float = Field(1_000.0, gt=0, description="requests a second of one token, for long")

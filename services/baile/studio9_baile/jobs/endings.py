@@ -12,6 +12,7 @@ from studio9_baile.models.pictures import AlbumStatus
 from studio9_baile.models.runs import ExperimentStatus, PredictionStatus
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.notifying import notify_ended
 from studio9_common.contracts.job import ObjectRef, State
 from studio9_task.results import EvaluateResult, PredictResult, TrainResult
 
@@ -32,6 +33,7 @@ def close(work: Work, process: Process, status: ProcessStatus, cause: str | None
     if process.ended_at is None:
         process.ended_at = work.now
     tell(work, process)
+    notify_ended(work, process)
 
 
 async def trained(

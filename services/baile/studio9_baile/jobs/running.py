@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 
-from studio9_baile.bell import CONFIG, EVENTS, MERGES, OUTBOX, RESULTS
+from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS
 from studio9_baile.core import Core
 from studio9_baile.jobs.config import ConfigWriter
+from studio9_baile.jobs.delivering import Deliverer
 from studio9_baile.jobs.finishing import Finisher
 from studio9_baile.jobs.forgetting import Forgetter
 from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE, Hearing
@@ -39,6 +40,7 @@ class Background:
             Loop(EVENTS, core.watch.step, every_s=1.0, bell=bell),
             Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),
+            Loop(DELIVERIES, Deliverer(core).step, every_s=5.0, bell=bell),
             Loop("tallies", Tallier(core).step, every_s=5.0),
             Loop("forget", Forgetter(core).step, every_s=3600.0),
         )

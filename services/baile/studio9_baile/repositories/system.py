@@ -17,6 +17,7 @@ from studio9_baile.models.identity import (
     User,
 )
 from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
+from studio9_baile.models.notices import Delivery
 from studio9_baile.models.pictures import Tally
 from studio9_baile.models.records import AuditEntry, BucketRow, IdempotencyKey, KnownCatalogue
 from studio9_baile.models.runs import Deployment
@@ -186,6 +187,21 @@ class SystemWork:
             return None
         process.fill_after = self.now + lease
         return Scope(process.organisation, process.id)
+
+    async def claim_delivery(self, lease: timedelta) -> Scope | None:
+        """A notification that is due to go out; nobody else gets it until the lease has passed."""
+        due = (
+            select(Delivery)
+            .where(Delivery.settled_at.is_(None), Delivery.next_at <= self.now)
+            .order_by(Delivery.next_at, Delivery.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        delivery = await self._session.scalar(due)
+        if delivery is None:
+            return None
+        delivery.next_at = self.now + lease
+        return Scope(delivery.organisation, delivery.id)
 
     async def release_results(self) -> None:
         """Forgets who worked on results: for a process that alone has the database, at its start."""

@@ -16,6 +16,7 @@ from studio9_baile.repositories.identity import AccessTokens, PastPasswords, Ref
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
 from studio9_baile.repositories.learned import DatasetManifests, DatasetVersions, Models, ModelVersions
 from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
+from studio9_baile.repositories.notices import Deliveries, Notifications, Webhooks
 from studio9_baile.repositories.pictures import (
     Albums,
     LabelImports,
@@ -168,6 +169,18 @@ class Work:
     @cached_property
     def lineage(self) -> LineageEdges:
         return LineageEdges(self._session, self.organisation)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        return Notifications(self._session, self.organisation)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self._session, self.organisation)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self._session, self.organisation)
 
     @cached_property
     def audited(self) -> AuditEntries:

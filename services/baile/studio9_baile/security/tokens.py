@@ -34,6 +34,12 @@ class UserTokens:
         body = {"sub": claims.user, "org": claims.organisation, "sid": claims.sign_in}
         return self._keys.encode(body, AUDIENCE, self.lifetime_s if lifetime_s is None else lifetime_s)
 
+    def secret_for(self, purpose: str, kid: str | None = None) -> tuple[str, str]:
+        """A secret that is not stored: it follows from a key (the newest, or the one named) and its purpose. Raises
+        Unauthenticated when that key is no longer there."""
+        name, secret = self._keys.derive(f"{AUDIENCE}:{purpose}", kid)
+        return name, f"s9w_{secret}"
+
     def read(self, token: str) -> Claims:
         """Raises Unauthenticated. Whether the sign-in was revoked is for the caller to find out."""
         claims = self._keys.decode(token, AUDIENCE)
