@@ -52,6 +52,8 @@ HELD = {
     "link": ("bad_output", "user", "secret"),
     "link_out": ("bad_output", "user", "out"),
     "missing": ("bad_output", "user", "'nothing.json' was announced, but it is not there"),
+    "wrong_hash": ("bad_output", "user", "'model.pt' does not have the sha256 that was announced"),
+    "wrong_size": ("bad_output", "user", "'model.pt' has 15 bytes, but 1 were announced"),
     "lies": ("task_failed", "user", "exit code 1"),
     "says_it_was_stopped": ("worker_lost", "infrastructure", "nobody here stopped it"),
 }
@@ -115,8 +117,12 @@ async def test_the_name_of_another_job_in_events_means_nothing(platform: Platfor
     job = await platform.run("another_job")
     result = await platform.result(job)
     assert (result.outcome, result.job, result.fence, result.organisation) == ("succeeded", job, 1, "acme")
+    assert result.summary["events"]["claims"] == 1
     await platform.clean(job)
     assert {(batch.job, batch.fence, batch.organisation) for batch in platform.telemetry} == {(job, 1, "acme")}
+    items = [item for batch in platform.telemetry for item in batch.items]
+    assert [item.key for item in items if item.kind == "metric"] == ["loss"]
+    assert [item.message for item in items if item.kind == "warning" and "job, fence, organisation" in item.message]
 
 
 async def test_a_task_that_is_deaf_to_sigterm_is_cancelled(platform: Platform) -> None:

@@ -5,9 +5,9 @@ who reads the file knows them.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, PrivateAttr, StringConstraints, TypeAdapter
 
 from studio9_task.model import Contract, Name, Sha256, Time
 
@@ -16,6 +16,9 @@ MAX_EVENT = 64 * 1024
 
 MAX_TEXT = 4_000
 """Characters of a message."""
+
+CLAIMS = ("job", "fence", "organisation", "worker", "attempt")
+"""Fields by which a task would say for whom it speaks. It does not know, and nobody believes it."""
 
 Message = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 OutputPath = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -27,6 +30,17 @@ class Told(Contract):
 
     time: Time
     sequence: int = Field(ge=1)
+    _claims: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What the line says of whose it is (see CLAIMS): worth nothing, but whoever reads it notes it."""
+        return self._claims
+
+    def claiming(self, claims: tuple[str, ...]) -> Self:
+        """The same event, with these claims noted on it."""
+        self._claims = claims
+        return self
 
 
 class Progress(Told):

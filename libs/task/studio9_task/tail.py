@@ -1,5 +1,6 @@
 """Reading `events.jsonl` while the task writes it; what a task may do to the file never raises here."""
 
+import json
 import os
 import stat
 from dataclasses import dataclass
@@ -8,10 +9,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from studio9_task.events import EVENT, MAX_EVENT, Event
+from studio9_task.events import CLAIMS, EVENT, MAX_EVENT, Event
 from studio9_task.problems import describe
 
 CHUNK = 256 * 1024
+_CLAIMS = tuple(f'"{name}"'.encode() for name in CLAIMS)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,10 @@ class EventReader:
 
     def _event(self, line: bytes) -> Event | BadEvent:
         try:
-            return EVENT.validate_json(line)
+            event = EVENT.validate_json(line)
         except ValidationError as error:
             return BadEvent(self.offset, "not_an_event", describe(error, limit=2)[:500])
+        if any(name in line for name in _CLAIMS):  # most lines are not read twice
+            fields = json.loads(line)
+            return event.claiming(tuple(name for name in CLAIMS if name in fields))
+        return event

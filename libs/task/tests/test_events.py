@@ -137,3 +137,15 @@ def test_any_json_is_an_event_or_a_bad_one(tmp_path: Path, value: object) -> Non
     path.write_text(json.dumps(value) + "\n")
     (one,) = EventReader(path).read()
     assert isinstance(one, BadEvent)
+
+
+def test_an_event_that_says_whose_it_is_counts_as_any_other_and_shows_the_claim(folder: TaskFolder) -> None:
+    line = json.loads(LINE) | {"message": 'the word "job" alone claims nothing'}
+    with folder.events.open("wb") as file:
+        for fields in (line, line | {"job": "another", "fence": 9}):
+            file.write(json.dumps(fields).encode() + b"\n")
+    plain, claiming = EventReader(folder.events).read()
+    assert not isinstance(plain, BadEvent)
+    assert not isinstance(claiming, BadEvent)
+    assert (plain.claims, claiming.claims) == ((), ("job", "fence"))
+    assert claiming.model_dump() == plain.model_dump()

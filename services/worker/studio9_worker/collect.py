@@ -215,8 +215,10 @@ class Collector:
 
 
 def summary_of(told: Told) -> Mapping[str, Any]:
-    """The result's summary if a message can carry it; `events` counts the task's warnings and unreadable events."""
+    """The result's summary if a message can carry it; `events` counts the task's warnings, unreadable events, and
+    those that say whose they are."""
     counts = {"warnings": told.warnings, "unreadable": told.unreadable}
+    counts |= {"claims": told.claims} if told.claims else {}
     summary = {**told.summary(), "events": counts}
     if len(json.dumps(summary, ensure_ascii=False).encode()) <= SUMMARY_BYTES:
         return summary

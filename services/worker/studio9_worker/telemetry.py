@@ -11,7 +11,7 @@ from pathlib import Path
 
 from studio9_common.contracts.messages import TelemetryItem
 from studio9_task.clock import now
-from studio9_task.events import Artifact, Checkpoint, Event, Failed, Log, Metric, Progress, Warned
+from studio9_task.events import CLAIMS, Artifact, Checkpoint, Event, Failed, Log, Metric, Progress, Warned
 from studio9_task.tail import BadEvent, EventReader
 from studio9_worker.records import Cursor
 
@@ -58,7 +58,7 @@ class BatchReader:
 
 
 def items_of(events: Sequence[Event | BadEvent]) -> tuple[TelemetryItem, ...]:
-    """The telemetry of some events: all but the result, and of progress the last only."""
+    """The telemetry of some events: all but the result, and of progress the last only; what they claim is noted."""
     last = max((index for index, event in enumerate(events) if isinstance(event, Progress)), default=-1)
     time, items = now(), []
     for index, event in enumerate(events):
@@ -66,6 +66,10 @@ def items_of(events: Sequence[Event | BadEvent]) -> tuple[TelemetryItem, ...]:
         if not isinstance(event, Progress) or index == last:
             item = _item(event, time)
             items += [] if item is None else [item]
+    claimed = {name for event in events if not isinstance(event, BadEvent) for name in event.claims}
+    if claimed:
+        text = f"events say whose they are ({', '.join(sorted(claimed, key=CLAIMS.index))}): that is ignored"
+        items.append(TelemetryItem(kind="warning", time=time, level="warning", key="claims_ignored", message=text))
     return tuple(items)
 
 

@@ -30,9 +30,12 @@ class Told:
     warnings: int = 0
     unreadable: int = 0
     """Lines that are no events."""
+    claims: int = 0
+    """Events that say whose they are."""
 
     def take(self, event: Event | BadEvent) -> None:
         """Folds one event in. What a task says after its result or its error changes neither."""
+        self.claims += not isinstance(event, BadEvent) and bool(event.claims)
         match event:
             case BadEvent():
                 self.unreadable += 1

@@ -131,6 +131,17 @@ class Hostile:
         self.events.artifact("result", Written(self.folder.outputs / "nothing.json", 3, "0" * 64))
         self.events.result({})
 
+    def wrong_hash(self) -> None:
+        """A file that is there, with another content than was announced."""
+        written = write_bytes(self.folder.outputs / "model.pt", b"nothing learned")
+        self.events.artifact("model", Written(self.folder.outputs / "model.pt", written.size, "0" * 64))
+        self.events.result({"accuracy": 1.0})
+
+    def wrong_size(self) -> None:
+        written = write_bytes(self.folder.outputs / "model.pt", b"nothing learned")
+        self.events.artifact("model", Written(self.folder.outputs / "model.pt", 1, written.sha256))
+        self.events.result({"accuracy": 1.0})
+
     def deaf(self) -> None:
         """Ignores SIGTERM, and so do its children."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
