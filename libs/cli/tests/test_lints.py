@@ -187,6 +187,42 @@ def test_a_query_of_one_organisation_passes(path: str, text: str) -> None:
     assert scoping.check({Path(path): text}, {}) == []
 
 
+USE_CASE = "services/baile/studio9_baile/usecases/a.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "problem"),
+    [
+        (USE_CASE, "from sqlalchemy import func\n", "imports SQLAlchemy"),
+        (USE_CASE, "import sqlalchemy.orm\n", "imports SQLAlchemy"),
+        (USE_CASE, "async def f(work):\n  return await work._session.scalar(x)\n", "takes a repository's session"),
+        (USE_CASE, "async def f(core, body):\n  core.database.read(body.owner)\n", "not for its caller's organisation"),
+        (USE_CASE, "async def f(core, chosen):\n  core.database.write(chosen)\n", "not for its caller's organisation"),
+    ],
+)
+def test_a_way_round_the_repositories_is_found(path: str, text: str, problem: str) -> None:
+    (finding,) = scoping.check({Path(path): text}, {})
+    assert problem in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (USE_CASE, "async def f(core, caller):\n  core.database.read(caller.organisation)\n"),
+        (
+            USE_CASE.replace("usecases", "jobs"),
+            "async def f(core, organisation):\n  core.database.read(organisation)\n",
+        ),
+        (
+            BAILE,
+            SQL + "where = [self.mine, Row.id == x]\n    return await self._session.scalars(select(Row).where(*where))",
+        ),
+    ],
+)
+def test_the_way_through_the_repositories_passes(path: str, text: str) -> None:
+    assert scoping.check({Path(path): text}, {}) == []
+
+
 def test_an_exception_that_nothing_needs_is_found() -> None:
     text = SQL + "return await self.scalars(select(Row).where(self.mine))"
     (finding,) = scoping.check({Path(BAILE): text}, {scoped_name(BAILE): "was needed once"})

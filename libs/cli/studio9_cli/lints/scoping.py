@@ -4,9 +4,14 @@ Two kinds of query are looked at. SQL, which Baile alone speaks: each statement 
 `select`, `update`, … carries the organisation's condition (`self.mine`, `….organisation ==`), in the same statement of
 the program or in a later one of the function that takes it on. Documents: a function that searches them, or makes a
 `Where`, names the organisation. What works for all organisations is in `ALLOWED`, each with its reason.
+
+And the repositories cannot be gone round: SQLAlchemy is imported, and a session touched, where the tables and queries
+are and nowhere else; whoever serves a request opens transactions for the organisation of its caller, not for one that a
+request names.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +28,8 @@ ALLOWED = {
     "baile/models/base.py::in_library": "a part of conditions, never a statement",
     "baile/repositories/base.py::page_of": "counts the rows of a statement that has its condition",
     "baile/repositories/system.py": "who signs in has no organisation yet; background work is for all",
+    "baile/usecases/accounts.py::confirm_email": "the code from the mail is what proves it",
+    "baile/usecases/accounts.py::sign_up": "who signs up has none yet; the operator has named it",
     "baile/usecases/catalogue.py": "workers belong to the installation, and so does what they can do",
     "baile/usecases/monitoring.py::gpus": "workers belong to the installation, and so do their GPUs",
     "baile/usecases/monitoring.py::workers": "workers belong to the installation",
@@ -38,6 +45,10 @@ ALLOWED = {
 }
 """Folders, modules or single functions of services, and why they may look over all organisations."""
 
+REPOSITORY = re.compile(r"^baile/(repositories/|models/|database\.py|migrations\.py)")
+"""Where SQL is."""
+SERVING = re.compile(r"^baile/(usecases|v1|v2)/")
+"""Where requests are served."""
 MEND = "filter by the caller's, or give the reason in studio9_cli.lints.scoping.ALLOWED"
 SQL = frozenset({"select", "update", "delete", "insert", "exists", "text"})
 SCOPE = frozenset({"mine", "organisation"})
@@ -54,10 +65,12 @@ def check(sources: Mapping[Path, str], allowed: Mapping[str, str] = ALLOWED) -> 
             continue
         module = "/".join((path.parts[1], *path.parts[3:]))
         there |= {one for one in allowed if _covers(one.partition("::")[0], module, "")}
-        for function, line in unscoped(ast.parse(text)):
+        tree = ast.parse(text)
+        queries = ((function, line, f"asks for all organisations: {MEND}") for function, line in unscoped(tree))
+        for function, line, problem in (*queries, *_round(tree, module)):
             name = next((one for one in allowed if _covers(one, module, function)), None)
             if name is None:
-                found.append(Finding(path, line, f"{function} asks for all organisations: {MEND}"))
+                found.append(Finding(path, line, f"{function} {problem}"))
             else:
                 used.add(name)
     stale = sorted(there - used)
@@ -92,6 +105,33 @@ def unscoped(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 break
 
 
+def _round(tree: ast.Module, module: str) -> Iterator[tuple[str, int, str]]:
+    """What goes round the repositories: function, line, and what is wrong."""
+    if not module.startswith("baile/") or REPOSITORY.match(module):
+        return
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if any(name.partition(".")[0] == "sqlalchemy" for name in names):
+            yield "the module", node.lineno, "imports SQLAlchemy: put the query into a repository"
+    for function in functions(tree):
+        for node in _own(function):
+            if isinstance(node, ast.Attribute) and node.attr == "_session":
+                yield function.name, node.lineno, "takes a repository's session: put the query into the repository"
+            if SERVING.match(module) and isinstance(node, ast.Call) and _opens(node):
+                given = node.args[0] if node.args else None
+                if not isinstance(given, ast.Attribute) or given.attr != "organisation":
+                    yield function.name, node.lineno, "opens a transaction that is not for its caller's organisation"
+
+
+def _opens(call: ast.Call) -> bool:
+    """`….database.read(…)` or `….database.write(…)`."""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr not in ("read", "write"):
+        return False
+    return isinstance(function.value, ast.Attribute) and function.value.attr == "database"
+
+
 def _searches(function: Function) -> Iterator[ast.Call]:
     """Searches of documents, and what is made for one."""
     for node in _own(function):
@@ -123,13 +163,25 @@ def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
 
 
 def _taken_on(function: Function, statement: ast.stmt, scope: frozenset[str] | set[str]) -> bool:
-    """Whether the condition is in the statement, or in another one that goes on with its result."""
+    """Whether the condition is in the statement, in a list of conditions that it takes, or in another one that goes on
+    with its result."""
     if _names(statement) & scope:
         return True
+    for one in _statements(function):
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.List | ast.Tuple) and _names(one.value) & scope:
+            taken = {f"*{target.id}" for target in one.targets if isinstance(target, ast.Name)}
+            if taken & _starred(statement):
+                return True
     if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
         return False
     result = statement.targets[0].id
     return any(one is not statement and result in _names(one) and _names(one) & scope for one in _statements(function))
+
+
+def _starred(tree: ast.AST) -> set[str]:
+    """The names that are unpacked into calls, as `*name`."""
+    stars = (node.value for node in ast.walk(tree) if isinstance(node, ast.Starred))
+    return {f"*{value.id}" for value in stars if isinstance(value, ast.Name)}
 
 
 def _names(tree: ast.AST) -> set[str]:
