@@ -8,6 +8,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from studio9_task.errors import TaskContractError
@@ -20,6 +21,9 @@ from studio9_task.results import AnyResult, summary
 from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.run import Run
+
+KINDS = ("train", "evaluate", "predict", "export", "augment", "analyse")
+"""Each is a module of `kinds`, with a function of its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,20 +81,11 @@ def _do(run: Run) -> None:
 
 
 def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult]:
-    # Imported here: each pulls in the libraries that its kind needs, and the catalogue must stay quick.
-    from studio9_trainers.kinds import analyse, augment, evaluate, export, predict, train
-
-    kinds: dict[str, Callable[[Run, TaskRequest], AnyResult]] = {
-        "train": train.train,
-        "evaluate": evaluate.evaluate,
-        "predict": predict.predict,
-        "export": export.export,
-        "augment": augment.augment,
-        "analyse": analyse.analyse,
-    }
-    if request.kind not in kinds:
-        raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(kinds)}.")
-    return kinds[request.kind]
+    if request.kind not in KINDS:
+        raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(KINDS)}.")
+    # Imported here, and this one alone: each pulls in libraries that take seconds, or would call home.
+    module = import_module(f"studio9_trainers.kinds.{request.kind}")
+    return getattr(module, request.kind)
 
 
 def _inside(folder: TaskFolder, name: str) -> Path:
