@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from studio9_task.augmentations import Step
 from studio9_task.model import Contract, Label
 from studio9_task.tiles import Sliced
 
@@ -38,6 +39,14 @@ class Rates(Contract):
     head: float = Field(default=1e-4, gt=0, le=1)
 
 
+class TrainAugmentation(Contract):
+    """Copies of the pictures to fit to, made after validation pictures were held back."""
+
+    augmentations: tuple[Step, ...] = Field(min_length=1, max_length=100)
+    bloat_factor: int = Field(default=1, ge=1)
+    prepare_sample: bool = Field(default=False, description="announce some of the copies, and `augmented.jsonl`")
+
+
 class TrainParameters(Contract):
     """Kind `train`. Inputs: `train`, and where there are some `val`, `test`, `model` (weights to begin with).
 
@@ -52,6 +61,7 @@ class TrainParameters(Contract):
     rates: Rates = Rates()
     thresholds: Thresholds = Thresholds()
     tune_feature_extractor: bool = True
+    augmentation: TrainAugmentation | None = None
 
 
 class EvaluateParameters(Contract):

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from studio9_task.augmentations import Step
 from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
-from studio9_task.parameters import ExportFormat
+from studio9_task.parameters import ExportFormat, Thresholds
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -97,6 +97,13 @@ class Ran(Contract):
     peak_rss_bytes: Count = 0
 
 
+class StepCount(Contract):
+    """How many pictures came of one requested augmentation."""
+
+    augmentation: Step
+    count: Count
+
+
 class _Outcome(Versioned):
     labels: tuple[Label, ...] = ()
     timings: Timings = Timings()
@@ -119,6 +126,8 @@ class TrainResult(_Outcome):
     best_epoch: Count | None = None
     resumed_from: Count | None = Field(default=None, description="epochs that an earlier attempt had finished")
     stopped: bool = Field(default=False, description="ended early because it was told to")
+    augmentation: tuple[StepCount, ...] = Field(default=(), description="copies of the pictures that it fitted to")
+    chosen: Thresholds | None = Field(default=None, description="best F1 on validation pictures; stored with the model")
     train: Evaluation | None = None
     val: Evaluation | None = None
     test: Evaluation | None = None
@@ -172,13 +181,6 @@ class ExportResult(_Outcome):
     kind: Literal["export"] = "export"
     framework: Name
     formats: tuple[ExportedFormat, ...]
-
-
-class StepCount(Contract):
-    """How many pictures came of one requested augmentation."""
-
-    augmentation: Step
-    count: Count
 
 
 class AugmentResult(_Outcome):

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from studio9_task.catalogue import Architecture, Catalogue, Head
 from studio9_task.model import Contract
-from studio9_task.parameters import Thresholds, TrainParameters
+from studio9_task.parameters import Thresholds, TrainAugmentation, TrainParameters
 from studio9_task.problems import describe
 from studio9_task.validate import validate_pair, validate_parameters, with_defaults
 from studio9_trainers.capabilities import TASK_OF_CONSUMER, Task
@@ -53,6 +53,7 @@ class TrainingConfig(Contract):
     input_size: int | None = Field(default=None, description="pixels of the longer side, a multiple of 32")
     thresholds: Thresholds = Thresholds()
     freeze_backbone: bool = False
+    augmentation: TrainAugmentation | None = None
     loop: LoopOptions = LoopOptions()
     options: Mapping[str, Any] = Field(default_factory=dict)
 
@@ -97,6 +98,7 @@ def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: i
         input_size=_longer_side(given),
         thresholds=given.thresholds,
         freeze_backbone=begun and not given.tune_feature_extractor,
+        augmentation=given.augmentation,
         loop=LoopOptions.model_validate(loop),
         options={name: value for name, value in values.items() if name not in (*COMMON, *loop)}
         | with_defaults(architecture.parameters, given.architecture_parameters),

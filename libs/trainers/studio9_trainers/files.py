@@ -35,6 +35,8 @@ class ModelFile:
     options: Mapping[str, Any] = field(default_factory=dict)
     pixels: str = ""
     """How pixels reach the model, in words: for those who use the file without us."""
+    chosen: Thresholds | None = None
+    """Those with the best F1 on the validation pictures."""
 
 
 FACTS = ("framework", "task", "architecture", "head", "labels", "input_size", "options", "pixels")
@@ -43,6 +45,8 @@ FACTS = ("framework", "task", "architecture", "head", "labels", "input_size", "o
 def save_model(path: Path, model: ModelFile) -> Written:
     """Write a model file as a whole."""
     facts = {name: getattr(model, name) for name in FACTS} | {"thresholds": model.thresholds.model_dump(mode="json")}
+    if model.chosen is not None:
+        facts["chosen"] = model.chosen.model_dump(mode="json")
     with new_file(path) as new:
         torch.save({"format": FORMAT, "schema": SCHEMA, "facts": json.dumps(facts), "state": model.state}, new.path)
     return new.written
@@ -69,6 +73,7 @@ def read_model(path: Path) -> ModelFile:
             **{name: facts[name] for name in FACTS if name != "labels"},
             labels=tuple(facts["labels"]),
             thresholds=Thresholds.model_validate(facts["thresholds"]),
+            chosen=Thresholds.model_validate(facts["chosen"]) if facts.get("chosen") else None,
             state=content["state"],
         )
     except (KeyError, TypeError, ValueError) as error:

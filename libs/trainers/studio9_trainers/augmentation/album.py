@@ -38,6 +38,8 @@ class Bloated:
     boxes: int = 0
     dropped: int = 0
     names: set[str] = field(default_factory=set)
+    made: list[tuple[AugmentedRecord, Written]] = field(default_factory=list)
+    """Kept where the caller wants them again."""
 
 
 def plan(pictures: int, bloat_factor: int, steps: int) -> Iterator[Planned]:

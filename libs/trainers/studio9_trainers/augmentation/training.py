@@ -22,10 +22,8 @@ def bloat(
     To be called on what was split off for fitting: a copy then never validates its original.
     """
     done = Bloated([0] * len(steps), names={picture.record.filename for picture in pictures.pictures})
-    made = [
-        _picture(record, written.path)
-        for record, written in augmented(pictures.pictures, steps, bloat_factor, seed, folder, done, passed)
-    ]
+    done.made.extend(augmented(pictures.pictures, steps, bloat_factor, seed, folder, done, passed))
+    made = (_picture(record, written.path) for record, written in done.made)
     return PictureSet(pictures.name, (*pictures.pictures, *made)), done
 
 

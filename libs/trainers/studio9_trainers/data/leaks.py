@@ -12,7 +12,7 @@ from studio9_trainers.data.origins import origins
 
 NAMED = 3
 """How many pictures a finding names."""
-MOST_LOOKS = 20_000
+MOST_LOOKS = 5_000
 """Of larger sets the first so many are compared by their looks."""
 
 

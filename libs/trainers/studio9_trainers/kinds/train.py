@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 from studio9_task.layout import MODEL
 from studio9_task.lines import write_lines
+from studio9_task.parameters import Thresholds
 from studio9_task.request import TaskRequest
-from studio9_task.results import Evaluation, PredictedPicture, TrainResult
+from studio9_task.results import Evaluation, PredictedPicture, StepCount, TrainResult
 from studio9_trainers.config import TrainingConfig, training_config
-from studio9_trainers.data.dataset import PictureSet, read_pictures, shared, split_off
+from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
 from studio9_trainers.errors import BadInput
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.kinds.judged import best_thresholds, store_chosen
 from studio9_trainers.kinds.material import described
+from studio9_trainers.kinds.preparing import bloated, check
 from studio9_trainers.machine import ran
 from studio9_trainers.models import Model
 from studio9_trainers.run import Run
@@ -27,6 +30,7 @@ def train(run: Run, request: TaskRequest) -> TrainResult:
     config = training_config(request.parameters, catalogue(), request.seed, begun=MODEL in request.inputs)
     with run.timed("data_loading"):
         whole, fitted, val, inputs = _pictures(run, request, config)
+    fitted, copies = bloated(run, config, fitted)
     trainer = get_trainer(
         request.framework,
         config.task,
@@ -39,11 +43,15 @@ def train(run: Run, request: TaskRequest) -> TrainResult:
     )
     with run.timed("training"):
         trained = trainer.train()
+    path = run.folder.outputs / "model.pt"
     with run.timed("model_saving"):
-        written = trained.model.save(run.folder.outputs / "model.pt")
-        run.events.artifact("model", written, "application/vnd.studio9.model")
-    figures = _predict(run, trained.model, config, inputs, val)
-    return _result(run, request, config, trained, whole, figures)
+        written = trained.model.save(path)
+    figures, chosen = _predict(run, trained.model, config, inputs, val)
+    if chosen is not None:
+        with run.timed("model_saving"):
+            written = store_chosen(path, chosen)
+    run.events.artifact("model", written, "application/vnd.studio9.model")
+    return _result(run, request, config, trained, whole, figures, copies, chosen)
 
 
 def _pictures(
@@ -66,23 +74,24 @@ def _pictures(
         test = read_pictures(run.folder, "test")
         inputs.append(test)
         _compare(run, config, whole, test)
+    check(run, inputs, config.thresholds.labels)
     return whole, fitted, val, inputs
 
 
 def _compare(run: Run, config: TrainingConfig, whole: PictureSet, test: PictureSet) -> None:
-    if overlap := shared(whole, test):
-        run.warn(
-            "test_overlaps_train", f"{overlap} of the {len(test)} test pictures were trained on: the figures flatter."
-        )
     if unknown := sorted(set(labels_of(config.task, test)) - set(labels_of(config.task, whole))):
         run.warn("unknown_labels", f"The test pictures show labels that training does not: {', '.join(unknown)}.")
 
 
 def _predict(
     run: Run, model: Model, config: TrainingConfig, inputs: list[PictureSet], val: PictureSet
-) -> dict[str, Evaluation]:
-    """Predict all pictures once and evaluate each input, and the part of train that validated."""
+) -> tuple[dict[str, Evaluation], Thresholds | None]:
+    """Predict all pictures once and evaluate each input, and the part of train that validated.
+
+    Also the thresholds that are best on the validation pictures, where some were held back.
+    """
     figures: dict[str, Evaluation] = {}
+    chosen: Thresholds | None = None
     total = sum(len(one) for one in inputs)
     done = 0
 
@@ -97,6 +106,7 @@ def _predict(
     held = own & {picture.record.picture_id for picture in val.pictures}
 
     def all_predictions() -> Iterator[PredictedPicture]:
+        nonlocal chosen
         for pictures in inputs:
             unknown = sorted(set(labels_of(config.task, pictures)) - set(model.names))
             seen = Seen(names=(*model.names, *unknown))
@@ -105,12 +115,15 @@ def _predict(
                 figures[pictures.name] = seen.figures(config.thresholds, pictures.name)
                 if pictures.name == "train" and 0 < len(held) < len(pictures):
                     figures["val"] = seen.figures(config.thresholds, "val", only=held)
+                    chosen = best_thresholds(seen, config.thresholds, only=held)
+                elif pictures.name == "val":
+                    chosen = best_thresholds(seen, config.thresholds)
 
     with run.timed("prediction"):
         written, _ = write_lines(run.folder.outputs / "predictions.jsonl", all_predictions())
     run.seconds["prediction"] -= run.seconds.get("evaluation", 0.0)
     run.events.artifact("predictions", written, "application/jsonl")
-    return figures
+    return figures, chosen
 
 
 def _result(
@@ -120,6 +133,8 @@ def _result(
     trained: Trained,
     whole: PictureSet,
     figures: dict[str, Evaluation],
+    copies: tuple[StepCount, ...],
+    chosen: Thresholds | None,
 ) -> TrainResult:
     for split in ("train", "val", "test"):
         if (figure := figures.get(split)) is not None:
@@ -140,6 +155,8 @@ def _result(
         train=figures.get("train"),
         val=figures.get("val"),
         test=figures.get("test"),
+        augmentation=copies,
+        chosen=chosen,
         timings=run.timings(),
         effective=config.model_dump(mode="json")
         | dict(trained.effective)

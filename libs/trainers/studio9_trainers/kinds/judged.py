@@ -1,0 +1,38 @@
+"""What is told of judged boxes beyond the figures of a result."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from studio9_task.outputs import Written
+from studio9_task.parameters import Thresholds
+from studio9_trainers.evaluation.choosing import choose_thresholds
+from studio9_trainers.evaluation.figures import Judged
+from studio9_trainers.files import read_model, save_model
+from studio9_trainers.inference import Seen
+from studio9_trainers.run import Run
+
+
+def best_thresholds(seen: Seen, base: Thresholds, only: Collection[str] | None = None) -> Thresholds | None:
+    """Those with the best F1 on validation pictures, all or those with these ids; none where no boxes were judged."""
+    pictures = [
+        one
+        for one, owner in zip(seen.judged, seen.owners, strict=True)
+        if isinstance(one, Judged) and (only is None or owner.record.picture_id in only)
+    ]
+    return choose_thresholds(pictures, seen.names, "val", base).thresholds if pictures else None
+
+
+def store_chosen(path: Path, chosen: Thresholds) -> Written:
+    """Write them into a model file."""
+    return save_model(path, replace(read_model(path), chosen=chosen))
+
+
+def tell_boxes(run: Run, seen: Seen, thresholds: Thresholds, source: str) -> None:
+    """Write and announce the report of a detector; of other models there is nothing more to tell."""
+    pictures = [(owner, one) for owner, one in zip(seen.owners, seen.judged, strict=True) if isinstance(one, Judged)]
+    if pictures:
+        from studio9_trainers.evaluation.report import make_report, write_report  # the plots' library takes a second
+
+        report = make_report([one for _, one in pictures], seen.names, thresholds, source)
+        write_report(run.folder.outputs, run.events, report, pictures, run.stop.check)
