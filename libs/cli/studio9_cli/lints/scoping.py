@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from studio9_cli.lints.assertions import Function, called, functions
-from studio9_cli.lints.findings import Finding, is_test
+from studio9_cli.lints.findings import Finding, imports, is_test
 
 ALLOWED = {
     "argo/handlers.py::_schema": "the types of values belong to the installation",
@@ -36,6 +36,8 @@ ALLOWED = {
     "orion/beats.py": "silence is looked for in all beats",
     "orion/jobs.py": "deadlines, queues and outboxes are worked off for all; those who ask come by the routes",
     "orion/logs.py::last_lines": "of one job, which its caller has been shown to own",
+    "orion/joining/members.py::all": "workers belong to the installation",
+    "orion/machines.py::history": "machines belong to the installation",
     "orion/metrics.py": "figures of the installation",
     "orion/scheduler/": "shares are dealt among all",
     "orion/store.py::find": "the way of every search of Orion's",
@@ -109,11 +111,9 @@ def _round(tree: ast.Module, module: str) -> Iterator[tuple[str, int, str]]:
     """What goes round the repositories: function, line, and what is wrong."""
     if not module.startswith("baile/") or REPOSITORY.match(module):
         return
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if any(name.partition(".")[0] == "sqlalchemy" for name in names):
-            yield "the module", node.lineno, "imports SQLAlchemy: put the query into a repository"
+    for line, name in imports(tree):
+        if name.partition(".")[0] == "sqlalchemy":
+            yield "the module", line, "imports SQLAlchemy: put the query into a repository"
     for function in functions(tree):
         for node in _own(function):
             if isinstance(node, ast.Attribute) and node.attr == "_session":
