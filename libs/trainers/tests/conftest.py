@@ -17,8 +17,9 @@ from studio9_task.layout import TaskFolder
 from studio9_task.parameters import TrainParameters
 from studio9_task.pictures import PictureRecord, write_manifest
 from studio9_task.request import TaskRequest
-from studio9_task.shapes import Box
+from studio9_task.shapes import Box, Shape, Tag
 from studio9_task.tail import BadEvent, EventReader
+from studio9_trainers.data.dataset import Picture, PictureSet
 
 SIDE = 96
 
@@ -145,3 +146,57 @@ def told() -> Callable[[TaskFolder], list[Event]]:
         return good
 
     return read
+
+
+def _kept(folder: Path, name: str, pixels: Any, shapes: Sequence[Shape]) -> Picture:
+    """A picture file in a folder, with its record."""
+    path = folder / name
+    Image.fromarray(pixels).save(path)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    record = PictureRecord(
+        picture_id=name, version=digest, sha256=digest, key=f"o/pictures/{digest}", filename=name, size=len(content),
+        width=pixels.shape[1], height=pixels.shape[0], annotations=tuple(shapes),
+    )  # fmt: skip
+    return Picture(record, path, record.boxes)
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Callable[[range], PictureSet]:
+    """Real scans of digits (they ship inside scikit-learn), each with its label."""
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+
+    def make(numbers: range) -> PictureSet:
+        folder = tmp_path_factory.mktemp("scans")
+        made = []
+        for number in numbers:
+            pixels = np.kron((digits.images[number] * 15.9).astype(np.uint8), np.ones((4, 4), np.uint8))
+            tag = Tag(label=str(digits.target[number]))
+            made.append(_kept(folder, f"scan-{number}.png", pixels, [tag]))
+        return PictureSet("train", tuple(made))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pages_of_digits(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], PictureSet]:
+    """Pages of three real scans of digits each, with their boxes."""
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+
+    def make(count: int) -> PictureSet:
+        folder = tmp_path_factory.mktemp("pages")
+        made = []
+        for number in range(count):
+            random = np.random.default_rng(number)
+            pixels = np.zeros((96, 96), np.uint8)
+            boxes = []
+            for place in random.permutation(4)[:3]:
+                one = int(random.integers(0, 1_000))
+                scan = np.kron((digits.images[one] * 15.9).astype(np.uint8), np.ones((4, 4), np.uint8))
+                left, top = (int(place) % 2 * 48 + 8, int(place) // 2 * 48 + 8)
+                pixels[top : top + 32, left : left + 32] = scan
+                boxes.append(Box(label=str(digits.target[one] % 2), left=left, top=top, width=32, height=32))
+            made.append(_kept(folder, f"page-{number}.png", pixels, boxes))
+        return PictureSet("train", tuple(made))
+
+    return make

@@ -28,6 +28,8 @@ Start = Callable[[TaskFolder], "subprocess.Popen[str]"]
 Told = Callable[[TaskFolder], list[Event]]
 
 TRAIN, TEST = range(12), range(50, 54)
+MOSAICS = {"mosaic": 1.0}
+"""Pictures are put together of four in all epochs but the last, so both ways of going on are gone through."""
 
 
 def finished(process: "subprocess.Popen[str]", code: int = 0) -> str:
@@ -44,7 +46,7 @@ def result_of(folder: TaskFolder) -> Any:
 @pytest.fixture(scope="module")
 def trained(job: Job, start: Start) -> TaskFolder:
     """A training that nothing disturbed."""
-    folder = job("train", train=TRAIN, test=TEST)
+    folder = job("train", train=TRAIN, test=TEST, head=MOSAICS)
     assert finished(start(folder)) == ""  # it is silent
     return folder
 
@@ -102,7 +104,7 @@ def test_files_load_without_running_code(trained: TaskFolder) -> None:
 @pytest.fixture(scope="module")
 def killed(job: Job, start: Start, told: Told) -> TaskFolder:
     """The same training, killed in the middle of its second epoch."""
-    folder = job("train", train=TRAIN, test=TEST)
+    folder = job("train", train=TRAIN, test=TEST, head=MOSAICS)
     process = start(folder)
     deadline = time.monotonic() + 120
     while not any(isinstance(event, Checkpoint) for event in told(folder)):
@@ -116,9 +118,11 @@ def killed(job: Job, start: Start, told: Told) -> TaskFolder:
     return folder
 
 
-def resumed(job: Job, killed: TaskFolder, checkpoint: str = "epoch-0001.pt", **changes: Any) -> TaskFolder:
+def resumed(
+    job: Job, killed: TaskFolder, checkpoint: str = "epoch-0001.pt", head: dict[str, Any] | None = None, **changes: Any
+) -> TaskFolder:
     """A folder in which the training goes on from one of its checkpoints."""
-    folder = job("train", train=TRAIN, test=TEST, **changes)
+    folder = job("train", train=TRAIN, test=TEST, head=MOSAICS | (head or {}), **changes)
     (folder.inputs / "checkpoint").mkdir()
     shutil.copy(killed.outputs / "checkpoints" / checkpoint, folder.inputs / "checkpoint" / "state.pt")
     request = json.loads(folder.request.read_text()) | {"resume": {"checkpoint": "inputs/checkpoint/state.pt"}}

@@ -55,7 +55,7 @@ FRAMEWORK = Framework(
             consumer="detector",
             architectures=tuple(ARCHITECTURES),
             parameters=(
-                *common_parameters(epochs=25, batch_size=8, rate=0.001, optimizers=("AdamW",)),
+                *common_parameters(epochs=25, batch_size=8, rate=0.002, optimizers=("AdamW",)),
                 *loop_parameters(clip_norm=0.1, weight_decay=1e-4),
                 IntParameter(
                     name="queries",
@@ -66,7 +66,7 @@ FRAMEWORK = Framework(
                     step=1,
                 ),
                 mirror_parameter(),
-                scale_parameter(0.1),
+                scale_parameter(0.05),
             ),
             **_OWN,
         ),

@@ -107,7 +107,7 @@ _DETECTING = (
     *common_parameters(epochs=25, batch_size=8, rate=0.001),
     *loop_parameters(clip_norm=5.0),
     *_VARYING,
-    IntParameter(name="pyramid", description="Channels of the maps", defaults=(96,), min=16, max=1024, step=1),
+    IntParameter(name="pyramid", description="Channels of the maps", options=(32, 64, 96, 128, 256), defaults=(96,)),
 )
 _COMPONENTS = IntParameter(
     name="n_components", description="Components kept; at most one a picture", defaults=(600,), min=1, max=3000, step=1
