@@ -155,7 +155,7 @@ CATALOGUE = {
             ],
         },
     ],
-    "tasks": [],
+    "tasks": [{"kind": "augment", "framework": "torch", "inputs": [{"name": "pictures", "holds": "pictures"}]}],
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from studio9_baile.jobs.news import Ended
-from studio9_baile.jobs.summaries import evaluation_times, prediction_times, summary, train_times
+from studio9_baile.jobs.summaries import augmentation_times, evaluation_times, prediction_times, summary, train_times
 from studio9_baile.jobs.telling import tell
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.models.learned import ModelVersion, VersionStatus
@@ -14,7 +14,7 @@ from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.notifying import notify_ended
 from studio9_common.contracts.job import ObjectRef, State
-from studio9_task.results import EvaluateResult, PredictResult, TrainResult
+from studio9_task.results import AugmentResult, EvaluateResult, PredictResult, TrainResult
 
 STATUSES = {
     State.completed: ProcessStatus.COMPLETED,
@@ -101,6 +101,15 @@ async def predicted(work: Work, process: Process, ended: Ended, result: PredictR
             times["evaluationTimeSpentSummary"] = evaluation_times(result.timings, ended)
         prediction.times = times
         changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)
+    await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+async def augmented(work: Work, process: Process, ended: Ended, result: AugmentResult) -> None:
+    """An augmentation has succeeded: its album can be used, and says where the time went."""
+    for identifier in process.context["outputs"].values():
+        album = await work.albums.find(identifier)
+        if album is not None:
+            album.times = augmentation_times(result.timings, ended)
     await albums_are(work, process, AlbumStatus.ACTIVE)
 
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from studio9_baile.core import Core
-from studio9_baile.jobs.endings import STATUSES, close, failed, predicted, streamed, trained
+from studio9_baile.jobs.augmented import fill_augmented
+from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, predicted, streamed, trained
 from studio9_baile.jobs.filling import Superseded, Target, fill
 from studio9_baile.jobs.news import ENDED, Ended
-from studio9_baile.jobs.results import BadResult, fetch, output, prediction_index, read_manifest, read_result
+from studio9_baile.jobs.results import BadResult, Result, fetch, output, prediction_index, read_manifest, read_result
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
@@ -19,7 +20,7 @@ from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
-from studio9_task.results import EvaluateResult, PredictResult, TrainResult
+from studio9_task.results import AugmentResult, TrainResult
 
 LEASE_S = 30.0
 """How long a result belongs to the instance that works on it; each chunk renews it."""
@@ -61,7 +62,10 @@ class Finisher:
             return
         manifest = await read_manifest(self._core, scope.organisation, ended.manifest)
         result = await read_result(self._core, manifest)
-        await self._fill(scope, process, manifest)
+        if isinstance(result, AugmentResult):
+            await fill_augmented(self._core, scope, manifest, LEASE_S)
+        else:
+            await self._fill(scope, process, manifest)
         artifact = await self._weights(process, manifest) if isinstance(result, TrainResult) else None
         async with self._core.database.write(scope.organisation) as work:
             process = await work.processes.get(scope.id, lock=True)
@@ -76,13 +80,15 @@ class Finisher:
         work: Work,
         process: Process,
         ended: Ended,
-        result: TrainResult | EvaluateResult | PredictResult,
+        result: Result,
         artifact: ObjectRef | None,
     ) -> None:
         if process.target == Kind.ONLINE_JOB:
             await streamed(work, process)
         elif process.target == Kind.ONLINE_API:
             return  # whoever waits for the call reads its result
+        elif isinstance(result, AugmentResult):
+            await augmented(work, process, ended, result)
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")

@@ -73,6 +73,16 @@ def prediction_times(timings: Timings, ended: Ended) -> dict[str, Any]:
     }
 
 
+def augmentation_times(timings: Timings, ended: Ended) -> dict[str, Any]:
+    """Where an augmentation's time went, in whole seconds."""
+    return {
+        "dataLoadingTime": round(timings.data_loading_s),
+        "augmentationTime": round(timings.augmentation_s),
+        **_job(ended),
+        "pipelineDetails": _details((timings.augmentation_s, "augment")),
+    }
+
+
 def _job(ended: Ended) -> dict[str, int]:
     return {"tasksQueuedTime": round(ended.queued_s), "totalJobTime": round(ended.total_s)}
 

@@ -18,7 +18,7 @@ from studio9_common.ids import new_id
 from studio9_task.pictures import PictureRecord, Split
 from studio9_task.shapes import Shape
 
-SPLITS: Mapping[str, Split] = {"train": "train", "val": "val", "test": "test", "predict": "none"}
+SPLITS: Mapping[str, Split] = {"train": "train", "val": "val", "test": "test", "predict": "none", "pictures": "none"}
 """The split of the pictures of each input."""
 
 

@@ -5,12 +5,20 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import StreamingResponse
 
-from studio9_baile.usecases import albums, copying, label_csv, pictures
+from studio9_baile.usecases import albums, augmenting, copying, label_csv, pictures
 from studio9_baile.usecases.changes import Kind
 from studio9_baile.usecases.listing import list_assets
 from studio9_baile.v2.dependencies import TheCaller, TheCore, TheDownloader, ThePage, TheShelf
 from studio9_baile.v2.routing import router
-from studio9_baile.v2.wire.albums import AlbumAnswer, AlbumBody, CopyBody, LabelCount, NewAlbumBody, SaveBody
+from studio9_baile.v2.wire.albums import (
+    AlbumAnswer,
+    AlbumBody,
+    AugmentBody,
+    CopyBody,
+    LabelCount,
+    NewAlbumBody,
+    SaveBody,
+)
 from studio9_baile.v2.wire.base import Listed, Removed
 
 routes = router()
@@ -76,6 +84,20 @@ async def copy(album_id: str, body: CopyBody, core: TheCore, caller: TheCaller, 
 @routes.post("/albums/{album_id}/save")
 async def save(album_id: str, body: SaveBody, core: TheCore, caller: TheCaller) -> AlbumAnswer:
     return AlbumAnswer.of(await albums.save_album(core, caller, album_id, body.name))
+
+
+@routes.post("/albums/{album_id}/augment")
+async def augment(album_id: str, body: AugmentBody, core: TheCore, caller: TheCaller) -> AlbumAnswer:
+    made = await augmenting.augment_album(
+        core,
+        caller,
+        album_id,
+        body.outputName,
+        steps=body.augmentations,
+        bloat_factor=body.bloatFactor,
+        include_originals=body.includeOriginalPictures is not False,
+    )
+    return AlbumAnswer.of(made)
 
 
 @routes.get("/albums/{album_id}/tags")

@@ -10,12 +10,12 @@ from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from studio9_baile.models.pictures import Album
-from studio9_baile.usecases import label_csv, pictures
+from studio9_baile.usecases import label_csv, pictures, registering
 from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
 from studio9_baile.v2.receiving import received, received_json
 from studio9_baile.v2.routing import router
-from studio9_baile.v2.wire.albums import AlbumAnswer
+from studio9_baile.v2.wire.albums import AlbumAnswer, RegisterBody
 from studio9_baile.v2.wire.base import Listed, Removed
 from studio9_baile.v2.wire.pictures import PictureAnswer, PictureBody
 
@@ -62,6 +62,17 @@ def _joined(album: Album, found: list[pictures.Seen]) -> str:
 
 async def _answer(album: Album, seen: pictures.Seen) -> Response:
     return Response(await asyncio.to_thread(_joined, album, [seen]), media_type="application/json")
+
+
+@routes.put("/albums/{album_id}/pictures")
+async def register(album_id: str, body: RegisterBody, core: TheCore, caller: TheCaller) -> Removed:
+    """Pictures that a program has stored under the organisation's own keys."""
+    given = [
+        registering.Registered(one.filepath, one.filename, one.caption, [tag.given() for tag in one.tags or ()])
+        for one in body.pictureMetaList
+    ]
+    await registering.register_pictures(core, caller, album_id, given, keep_existing=body.keepExisting)
+    return Removed(id=album_id)
 
 
 @routes.get("/albums/{album_id}/pictures/{picture_id}", response_model=PictureAnswer)

@@ -35,6 +35,10 @@ async def test_nothing_of_another_organisation_is_found(
         "POST /albums/{album_id}/copy": {"name": "stolen"}, "POST /albums/{album_id}/save": {"name": "stolen"},
         "PUT": {"name": "stolen", "tags": []}, "POST /cv-models/{model_id}/save": {"name": "stolen"},
         "POST /projects/{project_id}/folders": {"path": "a"},
+        "POST /albums/{album_id}/augment": {
+            "outputName": "stolen", "augmentations": [{"augmentationType": "MIRRORING", "flipAxes": [0]}],
+        },
+        "PUT /albums/{album_id}/pictures": {"pictureMetaList": [{"filepath": "x", "filename": "x"}]},
     }  # fmt: skip
     tried = 0
     for path, methods in installation.baile.asgi.state.v2.openapi()["paths"].items():

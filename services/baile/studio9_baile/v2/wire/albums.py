@@ -1,9 +1,13 @@
 """Albums."""
 
+from typing import Any
+
 from pydantic import Field
 
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
-from studio9_baile.v2.wire.base import Answer, Body, Moment
+from studio9_baile.v2.wire.base import Answer, Body, Moment, Whole
+from studio9_baile.v2.wire.pictures import TagBody
+from studio9_baile.v2.wire.results import AugmentationTimes
 
 
 class AlbumAnswer(Answer):
@@ -18,6 +22,7 @@ class AlbumAnswer(Answer):
     locked: bool = False
     labelMode: LabelMode
     description: str | None = None
+    augmentationTimeSpentSummary: AugmentationTimes | None = None
 
     @classmethod
     def of(cls, album: Album) -> "AlbumAnswer":
@@ -32,6 +37,7 @@ class AlbumAnswer(Answer):
             type=album.type,
             labelMode=album.label_mode,
             description=album.description,
+            augmentationTimeSpentSummary=None if album.times is None else AugmentationTimes(**album.times),
         )
 
 
@@ -54,6 +60,26 @@ class CopyBody(Body):
     name: str | None = None
     description: str | None = None
     copyOnlyLabelledPictures: bool | None = None
+
+
+class AugmentBody(Body):
+    outputName: str | None = None
+    includeOriginalPictures: bool | None = None
+    bloatFactor: Whole = 1
+    augmentations: list[dict[str, Any]] = Field(max_length=100)
+
+
+class RegisteredBody(Body):
+    filepath: str
+    filename: str
+    filesize: Whole | None = None
+    caption: str | None = None
+    tags: list[TagBody] | None = Field(default=None, max_length=10_000)
+
+
+class RegisterBody(Body):
+    pictureMetaList: list[RegisteredBody] = Field(max_length=10_000)
+    keepExisting: bool = True
 
 
 class SaveBody(Body):

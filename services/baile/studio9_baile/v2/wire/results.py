@@ -51,6 +51,14 @@ class PredictionTimes(Answer):
     pipelineDetails: list[Detail]
 
 
+class AugmentationTimes(Answer):
+    augmentationTime: int
+    tasksQueuedTime: int
+    totalJobTime: int
+    dataLoadingTime: int
+    pipelineDetails: list[Detail]
+
+
 class StepResult(Answer):
     cvModelId: str
     output: str | None = None
