@@ -127,6 +127,7 @@ async def test_a_machine_joins_works_rests_and_leaves(deployed: DeployedPlatform
     rows = {one["worker"]: one for one in json.loads(await commands.operator("workers", "tokens", "--json"))}
     assert [line["event"] for line in rows[name]["history"]] == ["invited", "joined", "removed"]
     await commands.machine("down", "--now")
+    assert "no worker of the platform" in await commands.machine("up", status=1)
     identity = load(commands.state)
     assert identity is not None
     await refused_everywhere(identity)

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from studio9_common.bus.connect import open_bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.errors import Studio9Error
-from studio9_common.logs import configure_logs
+from studio9_common.logs import configure_logs, logger
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys, TokenSource
 from studio9_worker.app import build
@@ -31,6 +31,7 @@ async def main() -> None:
         if member:
             identity = await join(settings.state_dir, url=settings.orion_url, token=token)
             settings = settings_of(identity, settings)
+            logger("worker").info("member", worker=settings.worker_id, orion=identity.orion_url)
             tokens, objects = await stack.enter_async_context(membership(identity, settings))
         else:
             keys = settings.token_keys.get_secret_value()

@@ -91,7 +91,7 @@ async def _up(folder: AgentFolder, args: argparse.Namespace) -> None:
     token = (sys.stdin.readline() if args.join == "-" else args.join or "").strip()
     if token and not args.url:
         raise BadInput("--join needs --url, Orion's address", field="url")
-    identity = await join(folder.path, url=(args.url or "").rstrip("/"), token=token)
+    identity = await join(folder.path, url=(args.url or "").rstrip("/"), token=token, check=True)
     assert identity.joined is not None
     print(
         f"studio9: this machine is worker {identity.joined.worker} of {identity.joined.installation}", file=sys.stderr

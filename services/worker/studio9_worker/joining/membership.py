@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from studio9_common.errors import BadInput, Unauthenticated
-from studio9_common.logs import logger
+from studio9_common.contracts.joining import TokenRequest
+from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
 from studio9_common.objects.port import Objects
 from studio9_common.objects.s3 import s3_objects
 from studio9_common.objects.s3_url import Location
@@ -27,12 +27,17 @@ class NotJoined(BadInput):
     code = "not_joined"
 
 
-async def join(state: Path, *, url: str, token: str, patience_s: float = 60.0) -> Identity:
+async def join(state: Path, *, url: str, token: str, check: bool = False, patience_s: float = 60.0) -> Identity:
     """The identity in this state folder; with a token, a machine that has none joins first. One that was removed joins
-    anew. Raises NotJoined, Unauthenticated (the token is refused), Conflict, Unavailable."""
+    anew. `check`: ask Orion, also without a token, whether it still is a member. Raises NotJoined, Unauthenticated (the
+    token is refused, or it was removed), Conflict, Unavailable."""
     identity = await asyncio.to_thread(load, state)
-    if identity is not None and identity.joined is not None and (not token or await _is_member(identity)):
-        return identity
+    if identity is not None and identity.joined is not None:
+        refused = await _refusal(identity) if token or check else None
+        if refused is None:
+            return identity
+        if not token:
+            raise refused
     if not token or not url:
         raise NotJoined(field="join_token" if not token else "orion_url")
     if identity is None or identity.joined is not None or identity.orion_url != url:
@@ -45,24 +50,21 @@ async def join(state: Path, *, url: str, token: str, patience_s: float = 60.0) -
         await orion.close()
     identity = identity.model_copy(update={"joined": joined})
     await asyncio.to_thread(save, state, identity)
-    logger("worker").info("joined", worker=joined.worker, installation=joined.installation, orion=url)
     return identity
 
 
-async def _is_member(identity: Identity) -> bool:
-    """False only where Orion says that the worker was removed; while it is away, what was known holds."""
-    from studio9_common.contracts.joining import TokenRequest
-
+async def _refusal(identity: Identity) -> Unauthenticated | None:
+    """What Orion says where the worker was removed; while it is away, what was known holds."""
     orion = OrionForMembers(identity, retry_s=0)
     try:
         await orion.token(TokenRequest(audience="argo"))
-    except Unauthenticated:
-        return False
-    except Exception:
-        return True
+    except Unauthenticated as error:
+        return error
+    except Studio9Error:
+        return None
     finally:
         await orion.close()
-    return True
+    return None
 
 
 def settings_of(identity: Identity, given: WorkerSettings) -> WorkerSettings:
@@ -94,7 +96,7 @@ async def membership(identity: Identity, settings: WorkerSettings) -> AsyncItera
     renewing: asyncio.Task[None] | None = None
     if identity.joined.storage.lends_keys and not settings.objects_access_key:
         lent = LentKeys(orion)
-        with contextlib.suppress(Exception):  # `run` tries again, and says why
+        with contextlib.suppress(Studio9Error):  # `run` tries again, and says why
             await lent.renew()
         renewing = asyncio.create_task(lent.run(), name="storage-keys")
         place = urlsplit(settings.objects_url)
