@@ -11,6 +11,7 @@ from studio9_common.logs import logger
 from studio9_common.times import Clock
 from studio9_orion.joining.broker import BrokerUsers
 from studio9_orion.joining.domain import (
+    JoinRefused,
     Member,
     MemberExists,
     NotMember,
@@ -55,7 +56,11 @@ class Members:
             raise NoBroker
         worker, secret = parse_token(request.token)
         before, etag = await self._load(worker)
-        member = redeemed(before, secret, request.proof, self._clock.now())
+        try:
+            member = redeemed(before, secret, request.proof, self._clock.now())
+        except JoinRefused:
+            self._log.warning("join_refused", worker=worker, state=before.state if before else None)
+            raise
         if member is not before:
             await self._write(member, etag)
         await self._broker.make(worker, request.broker_hash)
