@@ -17,13 +17,13 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 class Detections:
     """Boxes of one picture, strongest first: corners (left, top, right, bottom), confidences, label indices.
 
-    `scores` has a row a box with the score of every label, where the model tells them.
+    `scores` has a row a box with the score of every label, where the model tells them; half precision will do.
     """
 
     corners: Floats
     confidences: Floats
     labels: Ints
-    scores: Floats | None = None
+    scores: "np.ndarray[Any, Any] | None" = None
 
     def __len__(self) -> int:
         return len(self.confidences)

@@ -17,11 +17,13 @@ import torch
 from studio9_task.environment import task_environment
 from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Progress, Result, Warned
 from studio9_task.exits import task_state
+from studio9_task.judgement import EvaluationReport
 from studio9_task.launch import launch, request_stop
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import read_manifest, write_manifest
 from studio9_task.results import RESULT, EvaluateResult, PredictResult, TrainResult, read_predictions
 from studio9_task.shim_task import Limits
+from studio9_trainers.files import read_model
 
 Job = Callable[..., TaskFolder]
 Start = Callable[[TaskFolder], "subprocess.Popen[str]"]
@@ -191,6 +193,11 @@ def test_evaluating_gives_what_training_gave(job: Job, start: Start, trained: Ta
     result = result_of(folder)
     assert isinstance(result, EvaluateResult)
     assert result.test == result_of(trained).test
+    report = EvaluationReport.model_validate_json((folder.outputs / "report.json").read_bytes())
+    assert report.map50 == result.test.map50
+    assert set(report.framework) == {"ultralytics/mAP50", "ultralytics/mAP50-95"}
+    assert len((folder.outputs / "judged.jsonl").read_text().splitlines()) == len(TEST)
+    assert read_model(trained.outputs / "model.pt").chosen == result_of(trained).chosen is not None
 
 
 def test_predicting_passes_over_what_is_no_picture(job: Job, start: Start, trained: TaskFolder, told: Told) -> None:

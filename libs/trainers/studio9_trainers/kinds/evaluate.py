@@ -46,7 +46,7 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
     run.events.artifact("predictions", written, "application/jsonl")
     with run.timed("evaluation"):
         figures = seen.figures(thresholds, "test")
-        tell_boxes(run, seen, thresholds, "test")
+        tell_boxes(run, model, seen, thresholds, "test")
     return EvaluateResult(
         framework=request.framework,
         labels=model.names,

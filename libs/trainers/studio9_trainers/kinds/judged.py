@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from studio9_task.outputs import Written
 from studio9_task.parameters import Thresholds
@@ -10,6 +11,7 @@ from studio9_trainers.evaluation.choosing import choose_thresholds
 from studio9_trainers.evaluation.figures import Judged
 from studio9_trainers.files import read_model, save_model
 from studio9_trainers.inference import Seen
+from studio9_trainers.models import Model
 from studio9_trainers.run import Run
 
 
@@ -28,11 +30,21 @@ def store_chosen(path: Path, chosen: Thresholds) -> Written:
     return save_model(path, replace(read_model(path), chosen=chosen))
 
 
-def tell_boxes(run: Run, seen: Seen, thresholds: Thresholds, source: str) -> None:
+@runtime_checkable
+class HasOwnFigures(Protocol):
+    """A model whose framework has figures of its own."""
+
+    def own_figures(self, pictures: list[Judged], labels: int) -> dict[str, float]:
+        """By the framework's names, each beginning with its own: `ultralytics/mAP50`."""
+
+
+def tell_boxes(run: Run, model: Model, seen: Seen, thresholds: Thresholds, source: str) -> None:
     """Write and announce the report of a detector; of other models there is nothing more to tell."""
     pictures = [(owner, one) for owner, one in zip(seen.owners, seen.judged, strict=True) if isinstance(one, Judged)]
     if pictures:
         from studio9_trainers.evaluation.report import make_report, write_report  # the plots' library takes a second
 
-        report = make_report([one for _, one in pictures], seen.names, thresholds, source)
+        boxes = [one for _, one in pictures]
+        own = model.own_figures(boxes, len(seen.names)) if isinstance(model, HasOwnFigures) else {}
+        report = make_report(boxes, seen.names, thresholds, source, own)
         write_report(run.folder.outputs, run.events, report, pictures, run.stop.check)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,12 @@ from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
+from studio9_trainers.evaluation.figures import Judged
 from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.yolo.exporting import exportable
 from studio9_trainers.yolo.letterbox import letterbox, unscaled
+from studio9_trainers.yolo.own_figures import own_figures
 from studio9_trainers.yolo.weights import rebuilt
 
 BATCH = 16
@@ -71,8 +74,22 @@ class YoloDetector:
         # Height, width, colour as they lie in memory are already the order that channels_last wants.
         output = self._model(stacked.permute(0, 3, 1, 2).float() / 255)
         # No limit of time: which boxes are kept must not depend on how busy the machine is.
-        kept = non_max_suppression(output, confidence, iou, max_det=max_boxes, nc=len(self.names), max_time_img=60.0)
+        kept, rows = non_max_suppression(
+            output, confidence, iou, max_det=max_boxes, nc=len(self.names), max_time_img=60.0, return_idxs=True
+        )
+        raw = output[0] if isinstance(output, (list, tuple)) else output
         return [
-            (picture, unscaled(boxes.cpu().numpy(), shape, self._file.input_size))
-            for (picture, shape, _), boxes in zip(batch, kept, strict=True)
+            (picture, unscaled(boxes.cpu().numpy(), shape, self._file.input_size, self._scores(raw[number], at)))
+            for number, ((picture, shape, _), boxes, at) in enumerate(zip(batch, kept, rows, strict=True))
         ]
+
+    def _scores(self, raw: torch.Tensor, rows: torch.Tensor) -> Any:
+        """Every label's score of the boxes that were kept; none where the model has made its choice itself."""
+        if raw.shape[-1] == 6:
+            return None
+        chosen = raw[4 : 4 + len(self.names), rows.view(-1).long()]
+        return chosen.T.cpu().numpy().astype(np.float16)
+
+    def own_figures(self, pictures: list[Judged], labels: int) -> dict[str, float]:
+        """See HasOwnFigures."""
+        return own_figures(pictures, labels)

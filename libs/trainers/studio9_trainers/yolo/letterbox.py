@@ -35,8 +35,11 @@ def padding(height: int, width: int) -> tuple[int, int, int, int]:
     return top, left, more_height - top, more_width - left
 
 
-def unscaled(boxes: Any, shape: tuple[int, ...], side: int) -> Detections:
-    """Rows of (left, top, right, bottom, confidence, label) in scaled pixels, back in the picture's own, cut to it."""
+def unscaled(boxes: Any, shape: tuple[int, ...], side: int, scores: Any = None) -> Detections:
+    """Rows of (left, top, right, bottom, confidence, label) in scaled pixels, back in the picture's own, cut to it.
+
+    `scores`: every label's, a row a box.
+    """
     height, width = scaled_size(shape, side)
     top, left, _, _ = padding(height, width)
     corners = boxes[:, :4].astype(np.float64) - (left, top, left, top)
@@ -47,4 +50,5 @@ def unscaled(boxes: Any, shape: tuple[int, ...], side: int) -> Detections:
         corners=corners[solid],
         confidences=boxes[solid, 4].astype(np.float64).clip(0, 1),
         labels=boxes[solid, 5].astype(np.int64),
+        scores=None if scores is None else scores[solid],
     )
