@@ -1,7 +1,8 @@
 """What an environment or image can do, as data: `studio9-task --catalogue` prints it."""
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -132,6 +133,19 @@ class Catalogue(Versioned):
     architectures: tuple[Architecture, ...] = ()
     heads: tuple[Head, ...] = ()
     tasks: tuple[TaskKind, ...] = ()
+
+    def printed(self) -> str:
+        """As JSON without what readers take for granted: a message must hold it."""
+        return json.dumps(_without_defaults(self.model_dump(mode="json", exclude_none=True)), separators=(",", ":"))
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_defaults(one) for one in value]
+    if isinstance(value, dict):
+        given = {"multiple": False, "conditions": {}, "options": [], "neural": True, "required": True}
+        return {key: _without_defaults(one) for key, one in value.items() if key not in given or one != given[key]}
+    return value
 
 
 def union(catalogues: Iterable[Catalogue]) -> Catalogue:
