@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--catalogue", action="store_true", help="print what can be done here, as JSON")
     options = parser.parse_args(arguments)
     if options.catalogue:
-        print(catalogue().model_dump_json(exclude_none=True))
+        print(catalogue().printed())
         return EXIT_OK
     if options.folder is None:
         parser.error("give the task's folder, or --catalogue")

@@ -1,0 +1,68 @@
+"""What the frameworks offer: documented as it is, small enough to be announced, and free of strict licences."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from studio9_task.catalogue import Catalogue
+from studio9_trainers.capabilities import TASK_OF_CONSUMER
+from studio9_trainers.errors import Untrusted
+from studio9_trainers.frameworks import catalogue, frameworks
+from studio9_trainers.table import rows, table
+from studio9_trainers.trainer import get_trainer
+from studio9_trainers.yolo.zoo import fitting, model_files
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "trainers.md"
+ANNOUNCED = 56 * 1024
+"""Bytes that a worker's first message leaves for the catalogue."""
+
+
+def test_the_documented_table_is_what_there_is() -> None:
+    documented = PAGE.read_text(encoding="utf-8").split("<!-- table -->\n")[1].split("<!-- end -->")[0]
+    assert documented == table(rows()), "write it anew: python -m studio9_trainers.table"
+
+
+def test_each_head_of_the_catalogue_has_a_trainer() -> None:
+    known = frameworks()
+    for head in catalogue().heads:
+        offered = {one.task for one in known[head.framework].capabilities()}
+        assert TASK_OF_CONSUMER[head.consumer] in offered
+        ids = {one.id for one in known[head.framework].architectures}
+        assert set(head.architectures) <= ids
+
+
+def test_the_form_finds_salsas_own_names() -> None:
+    architectures = {one.id for one in catalogue().architectures}
+    assert {"STACKED_AUTOENCODER", "VGG16", "VGG16_RFB", "SQUEEZENEXT", "SQUEEZENEXT_REDUCED"} <= architectures
+    heads = {one.id: one.consumer for one in catalogue().heads}
+    assert {"FCN_1LAYER", "FCN_2LAYER", "FCN_3LAYER", "FREE_SCALE", "KPCA_MNL", "RPCA_MNL"} <= {
+        key for key, consumer in heads.items() if consumer == "classifier"
+    }
+    assert (heads["RFBNET"], heads["STACKED"]) == ("detector", "decoder")
+
+
+def test_the_printed_catalogue_is_small_and_means_the_same() -> None:
+    printed = catalogue().printed()
+    assert len(printed) < ANNOUNCED
+    assert Catalogue.model_validate_json(printed) == catalogue()
+
+
+def test_every_model_file_of_the_package_is_offered() -> None:
+    assert {"YOLO5N", "YOLO8N", "YOLO9T", "YOLO10N", "YOLO11N", "YOLO12N"} <= set(model_files())
+    assert set(fitting("segment")) >= {"YOLO8N", "YOLO9C", "YOLO9E", "YOLO11X"}
+    assert "YOLO9T" not in fitting("segment")
+    assert "YOLO10N" not in fitting("pose")
+
+
+@pytest.mark.parametrize("module", ["studio9_trainers.rtdetr.trainer", "studio9_trainers.transfer.trainer"])
+def test_other_paths_import_nothing_of_agpl(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules, 'ultralytics' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_code_of_ones_own_runs_only_in_a_container(tmp_path: Path) -> None:
+    with pytest.raises(Untrusted, match="container"):
+        get_trainer("custom", "classify", folder=tmp_path)
