@@ -120,3 +120,29 @@ class JudgedPicture(Contract):
         """False alarms, wrong labels and boxes that were not found."""
         missed = sum(not (box.found or box.ignore) for box in self.true)
         return missed + sum(box.counts and not box.right for box in self.predicted)
+
+
+class LabelQuality(Contract):
+    """How well one label is told from the others."""
+
+    label: Label
+    pictures: Count = Field(description="that show it")
+    predicted: Count
+    precision: Fraction | None = Field(default=None, description="none where it was never predicted")
+    recall: Fraction | None = Field(default=None, description="none where no picture shows it")
+    f1: Fraction
+    average_precision: Fraction | None = Field(default=None, description="of its scores; none as for recall")
+
+
+class ClassificationReport(Versioned):
+    """The artifact `report` (report.json) of a classifier's evaluation, over the pictures with a label."""
+
+    input: Name
+    pictures: Count
+    labels: tuple[Label, ...]
+    accuracy: Fraction
+    in_best_five: Fraction = Field(description="part of the pictures whose label is among the five best")
+    log_loss: float = Field(ge=0, description="mean of -log of the true label's score, at most 27.6 each")
+    per_label: tuple[LabelQuality, ...]
+    confusion: ConfusionMatrix
+    calibration: Calibration

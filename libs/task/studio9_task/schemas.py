@@ -7,7 +7,7 @@ from studio9_task.augmentations import AugmentedRecord, AugmentParameters
 from studio9_task.catalogue import Catalogue
 from studio9_task.events import EVENT
 from studio9_task.exits import ExitRecord
-from studio9_task.judgement import EvaluationReport, JudgedPicture
+from studio9_task.judgement import ClassificationReport, EvaluationReport, JudgedPicture
 from studio9_task.parameters import EvaluateParameters, PredictParameters, TrainParameters
 from studio9_task.pictures import PictureRecord
 from studio9_task.request import TaskRequest
@@ -28,6 +28,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "result": RESULT.json_schema(),
         "augmented": AugmentedRecord.model_json_schema(),
         "report": EvaluationReport.model_json_schema(),
+        "report.classification": ClassificationReport.model_json_schema(),
         "judged": JudgedPicture.model_json_schema(),
         "analysis": Analysis.model_json_schema(),
         "prediction": PredictedPicture.model_json_schema(),

@@ -10,7 +10,7 @@ from studio9_task.results import EvaluateResult
 from studio9_trainers.data.dataset import read_pictures
 from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
-from studio9_trainers.kinds.judged import tell_boxes
+from studio9_trainers.kinds.judged import tell_report
 from studio9_trainers.kinds.material import described, task_of
 from studio9_trainers.machine import ran
 from studio9_trainers.merging.sliced import sliced
@@ -21,8 +21,8 @@ from studio9_trainers.truth import check_judgeable, labels_of
 
 
 def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
-    """Do it. Inputs: `model`, `test`. Outputs: `predictions.jsonl`; of a detector also `report.json`, `judged.jsonl`
-    and `plots/*.png`."""
+    """Do it. Inputs: `model`, `test`. Outputs: `predictions.jsonl`; but for a decoder `report.json` and
+    `plots/*.png`; of a detector `judged.jsonl`."""
     try:
         parameters = EvaluateParameters.model_validate(request.parameters)
     except ValidationError as error:
@@ -46,7 +46,7 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
     run.events.artifact("predictions", written, "application/jsonl")
     with run.timed("evaluation"):
         figures = seen.figures(thresholds, "test")
-        tell_boxes(run, model, seen, thresholds, "test")
+        tell_report(run, model, seen, thresholds, "test")
     return EvaluateResult(
         framework=request.framework,
         labels=model.names,

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from studio9_task.outputs import Written
 from studio9_task.parameters import Thresholds
+from studio9_trainers.evaluation.accuracy import JudgedLabel
 from studio9_trainers.evaluation.choosing import choose_thresholds
 from studio9_trainers.evaluation.figures import Judged
 from studio9_trainers.files import read_model, save_model
@@ -38,8 +39,8 @@ class HasOwnFigures(Protocol):
         """By the framework's names, each beginning with its own: `ultralytics/mAP50`."""
 
 
-def tell_boxes(run: Run, model: Model, seen: Seen, thresholds: Thresholds, source: str) -> None:
-    """Write and announce the report of a detector; of other models there is nothing more to tell."""
+def tell_report(run: Run, model: Model, seen: Seen, thresholds: Thresholds, source: str) -> None:
+    """Write and announce the report of a detector or a classifier; of a decoder there is nothing more to tell."""
     pictures = [(owner, one) for owner, one in zip(seen.owners, seen.judged, strict=True) if isinstance(one, Judged)]
     if pictures:
         from studio9_trainers.evaluation.report import make_report, write_report  # the plots' library takes a second
@@ -48,3 +49,8 @@ def tell_boxes(run: Run, model: Model, seen: Seen, thresholds: Thresholds, sourc
         own = model.own_figures(boxes, len(seen.names)) if isinstance(model, HasOwnFigures) else {}
         report = make_report(boxes, seen.names, thresholds, source, own)
         write_report(run.folder.outputs, run.events, report, pictures, run.stop.check)
+    labels = [one for one in seen.judged if isinstance(one, JudgedLabel)]
+    if labels:
+        from studio9_trainers.evaluation.label_report import make_label_report, write_label_report
+
+        write_label_report(run.folder.outputs, run.events, make_label_report(labels, seen.names, source))
