@@ -32,18 +32,27 @@ class ServerEvent:
 
 
 class Api:
-    """`base` is Baile's address, such as http://127.0.0.1:20016; for `patience_s` it may be away."""
+    """`base` is Baile's address, such as http://127.0.0.1:20016; for `patience_s` it may be away. `token`: a user's."""
 
-    def __init__(self, base: str, *, patience_s: float = 10.0) -> None:
+    def __init__(self, base: str, *, patience_s: float = 10.0, token: str = "") -> None:
         self._http = httpx.AsyncClient(base_url=base, timeout=60, limits=httpx.Limits(max_connections=16))
-        self._token = ""
+        self._token = token
         self._patience_s = patience_s
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON answer of one request; ApiError for anything but 2xx.
+        """The JSON answer of one request. Raises ApiError."""
+        response = await self._answer(method, path, **options)
+        return response.json() if response.content else None
+
+    async def text(self, path: str) -> str:
+        """The answer to GET as text. Raises ApiError."""
+        return (await self._answer("GET", path)).text
+
+    async def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer of one request; ApiError for anything but 2xx.
 
         While there is patience a request that did not reach the server is sent again, and one that only reads also
         when the connection broke before the answer was there.
@@ -66,7 +75,7 @@ class Api:
             except ValueError:
                 message = response.text[:200]
             raise ApiError(method, path, response.status_code, message)
-        return response.json() if response.content else None
+        return response
 
     async def get(self, path: str, **parameters: Any) -> Any:
         return await self.call("GET", path, params=parameters)

@@ -1,0 +1,1 @@
+"""A project as folders on a disk, out of a platform and into one."""
