@@ -1,16 +1,29 @@
 """Joining without a broker: what a token is worth, what a platform in one process says, what a worker's role may do."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from studio9_common.errors import Studio9Error
+from studio9_common.bus.rabbitmq.users import password_hash
+from studio9_common.contracts.joining import JoinRequest
+from studio9_common.errors import Conflict, Studio9Error, Unavailable
 from studio9_common.tokens import Caller
 from studio9_orion.app import OrionService, build
 from studio9_orion.joining.composition import broker_users, told
-from studio9_orion.joining.domain import JoinRefused, Member, MemberExists, invitation, parse_token, redeemed, shows
+from studio9_orion.joining.domain import (
+    JoinRefused,
+    Member,
+    MemberExists,
+    NotMember,
+    invitation,
+    parse_token,
+    redeemed,
+    shows,
+)
+from studio9_orion.joining.members import Members
 from studio9_orion.joining.storage import policy
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -129,3 +142,60 @@ async def test_a_platform_in_one_process_says_why_nobody_can_join(world: Any) ->
 def test_each_refusal_says_what_to_do() -> None:
     assert issubclass(JoinRefused, Studio9Error)
     assert "studio9 workers token" in JoinRefused().message
+
+
+class Broker:
+    """Notes whose users it was asked to make and remove; `away` until it is not."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.calls: list[tuple[str, str]] = []
+
+    async def make(self, worker: str, password_hash: str) -> None:
+        if self.away:
+            raise Unavailable
+        self.calls.append(("make", worker))
+
+    async def remove(self, worker: str) -> None:
+        if self.away:
+            raise Unavailable
+        self.calls.append(("remove", worker))
+
+
+def asking(token: str, proof: str = PROOF) -> JoinRequest:
+    return JoinRequest(token=token, proof=proof, broker_hash=password_hash("secret", b"salt"))
+
+
+async def test_a_broker_that_is_away_spends_no_token(world: Any) -> None:
+    broker: Any = Broker()
+    members = Members(world.store, world.clock, broker)
+    _, token = await members.invite("gpu-1", labels=(), valid_s=3600, by="ana")
+    broker.away = True
+    with pytest.raises(Unavailable):
+        await members.redeem(asking(token))
+    broker.away = False
+    with pytest.raises(JoinRefused):
+        await members.redeem(asking(token, OTHER))
+    assert (await members.redeem(asking(token))).state == "joined"
+    assert broker.calls == [("make", "gpu-1")]
+    assert (await members.check("gpu-1", PROOF)).worker == "gpu-1"
+
+    broker.away = True
+    with pytest.raises(Unavailable):
+        await members.remove("gpu-1", "ben")
+    with pytest.raises(NotMember):
+        await members.check("gpu-1", PROOF)
+    with pytest.raises(JoinRefused):
+        await members.redeem(asking(token))
+    broker.away = False
+    await members.remove("gpu-1", "ben")
+    assert broker.calls[-1] == ("remove", "gpu-1")
+
+
+async def test_of_two_machines_with_one_token_one_is_admitted(world: Any) -> None:
+    members = Members(world.store, world.clock, Broker())  # type: ignore[arg-type]
+    _, token = await members.invite("gpu-2", labels=(), valid_s=3600, by="ana")
+    both = (members.redeem(asking(token, proof)) for proof in (PROOF, OTHER))
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert sum(isinstance(one, Member) for one in outcomes) == 1
+    assert sum(isinstance(one, (JoinRefused, Conflict)) for one in outcomes) == 1
