@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -52,7 +52,7 @@ def moved_by(kind: str, resize: bool, pick: int, scene: Scene, seed: int) -> Cha
     return perform(step, step.values[pick % len(step.values)], scene, np.random.default_rng(seed))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     one=boxed(),
     kind=st.sampled_from(GEOMETRIC),
@@ -80,7 +80,7 @@ def test_a_box_goes_where_its_pixels_go(one: tuple[Scene, Box], kind: str, resiz
         assert np.abs(np.array(box.corners) - bright).max() <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(one=boxed(), kind=st.sampled_from(GEOMETRIC), resize=st.booleans(), pick=st.integers(0, 9))
 def test_what_is_dropped_has_less_than_a_fifth_left(one: tuple[Scene, Box], kind: str, resize: bool, pick: int) -> None:
     scene, box = one
@@ -171,7 +171,7 @@ def test_masks_turned_boxes_and_outlines_go_along() -> None:
     assert gaps.min(axis=1).max() < 1e-3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**16), st.integers(1, 9), st.integers(1, 9))
 def test_run_lengths_come_back(bits: int, width: int, height: int) -> None:
     pixels = np.random.default_rng(bits).random((height, width)) < 0.5
@@ -239,7 +239,7 @@ def test_a_part_of_each_box_is_covered(mode: str, radar: bool) -> None:
     assert ((changed_pixels >= 33) & (changed_pixels <= 67)).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 12), st.integers(1, 6))
 def test_as_many_pictures_as_the_forms_formula_says(pictures: int, bloat: int, count: int, own: int) -> None:
     steps = [step.model_copy(update={"bloat_factor": own}) for step in STEPS[:count]]

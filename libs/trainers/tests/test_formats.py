@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as pycocotools_mask
@@ -135,7 +135,7 @@ def numbers(shape: Shape) -> list[float]:
 
 
 three = lambda one: st.tuples(*[st.lists(one, max_size=3)] * 3)  # noqa: E731
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -44,7 +44,7 @@ def test_copies_tiles_and_frames_are_of_their_originals_origin() -> None:
     assert names[0] == names[1] == names[3] == names[4] != names[2]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     made=st.lists(st.tuples(st.integers(0, 30), st.one_of(st.none(), st.integers(0, 8))), min_size=1, max_size=40),
     seed=st.integers(0, 99),

@@ -7,7 +7,10 @@ import av
 import numpy as np
 import pytest
 
+from studio9_trainers.data.decode import decode
+from studio9_trainers.data.origins import origins
 from studio9_trainers.data.video import BadVideo, frame_at, frames, video_facts, write_video
+from studio9_trainers.data.video_pictures import frame_pictures
 from studio9_trainers.errors import BadInput
 
 
@@ -55,6 +58,15 @@ def test_webm_and_odd_sizes(tmp_path: Path) -> None:
     facts = video_facts(path)
     assert (facts.width, facts.height, facts.codec) == (62, 46, "vp9")
     assert len(list(frames(path))) == 3
+
+
+def test_frames_become_pictures_of_one_origin(video: Path, tmp_path: Path) -> None:
+    made = list(frame_pictures(video, tmp_path, every=8))
+    assert [record.filename for record, _ in made] == ["v_000000.jpg", "v_000008.jpg", "v_000016.jpg"]
+    assert len(set(origins(record for record, _ in made))) == 1
+    for record, written in made:
+        assert decode(written.path).shape == (record.height, record.width, 3)
+    assert [record for record, _ in frame_pictures(video, tmp_path, every=8)] == [record for record, _ in made]
 
 
 def test_what_is_no_video_is_named(video: Path, tmp_path: Path) -> None:
