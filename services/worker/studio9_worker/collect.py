@@ -167,6 +167,8 @@ class Collector:
             attempt=record.run.attempt,
             fence=record.key.fence,
             kind=record.run.spec.kind,
+            commit=self._context.settings.commit,
+            image_digest=self._record.run.spec.image,
             files=tuple(files),
             predictions=predictions,
         )

@@ -103,7 +103,8 @@ class PredictionsOutput(BaseModel):
 
 
 class AttemptManifest(BaseModel):
-    """What an attempt produced, written after all of it is uploaded; the job document names the current one."""
+    """What an attempt produced, written after all of it is uploaded; the job document names the current one. `commit`
+    is the build's that ran it, `image_digest` the trainer's image (None: a child process)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     schema_: int = SCHEMA
@@ -112,5 +113,7 @@ class AttemptManifest(BaseModel):
     attempt: int
     fence: int
     kind: str
+    commit: str | None = None
+    image_digest: str | None = None
     files: tuple[ManifestFile, ...] = ()
     predictions: PredictionsOutput | None = None

@@ -10,7 +10,7 @@ from studio9_baile.repositories.base import Slice
 from studio9_baile.usecases import jobs
 from studio9_baile.usecases.jobs import JobMissing, KnownJob
 from studio9_common.contracts.messages import TelemetryItem
-from studio9_common.contracts.predictions import ManifestFile
+from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 
 MOST_LOGS = 1_000
 LINK_S = 3_600
@@ -18,12 +18,15 @@ LINK_S = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A training. `logs` are its last lines, `artifacts` what it left, each with a URL for LINK_S seconds."""
+    """A training. `logs` are its last lines, `artifacts` what it left, each with a URL for LINK_S seconds; `commit` and
+    `image_digest` are what ran it, where it has ended."""
 
     known: KnownJob
     metrics: Sequence[TelemetryItem]
     logs: Sequence[TelemetryItem]
     artifacts: Sequence[tuple[ManifestFile, str]]
+    commit: str | None = None
+    image_digest: str | None = None
 
 
 async def get_session(core: Core, caller: Caller, identifier: str) -> Session:
@@ -32,7 +35,11 @@ async def get_session(core: Core, caller: Caller, identifier: str) -> Session:
     if known.process.kind != "train":
         raise JobMissing
     metrics, logs = await jobs.get_measured(core, known.process, MOST_LOGS)
-    return Session(known, metrics, logs, await _artifacts(core, caller, known))
+    manifest = await _manifest(core, caller, known)
+    if manifest is None:
+        return Session(known, metrics, logs, [])
+    artifacts = await _artifacts(core, caller, manifest)
+    return Session(known, metrics, logs, artifacts, manifest.commit, manifest.image_digest)
 
 
 async def list_sessions(core: Core, caller: Caller, wanted: Slice) -> Sequence[Process]:
@@ -42,11 +49,14 @@ async def list_sessions(core: Core, caller: Caller, wanted: Slice) -> Sequence[P
         return await work.processes.recent(wanted, row.owner == caller.user, row.kind == "train")
 
 
-async def _artifacts(core: Core, caller: Caller, known: KnownJob) -> list[tuple[ManifestFile, str]]:
+async def _manifest(core: Core, caller: Caller, known: KnownJob) -> AttemptManifest | None:
     ended = known.ended
     if ended is None or ended.manifest is None:
-        return []
-    manifest = await read_manifest(core, caller.organisation, ended.manifest)
+        return None
+    return await read_manifest(core, caller.organisation, ended.manifest)
+
+
+async def _artifacts(core: Core, caller: Caller, manifest: AttemptManifest) -> list[tuple[ManifestFile, str]]:
     # The manifest is a worker's word: only what lies in the organisation's own place is signed.
     mine = [file for file in manifest.files if file.key.startswith(f"{caller.organisation}/")]
     return [(file, await core.objects.signed_url(file.key, expires_s=LINK_S)) for file in mine]

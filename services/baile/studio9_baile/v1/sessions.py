@@ -61,14 +61,17 @@ class SessionHead(Answer):
 
 
 class SessionAnswer(Answer):
-    """A training with its job, every value that it measured, its last log lines, and what it left. While it runs,
-    `GET /v1/events` tells when to read it again."""
+    """A training with its job, every value that it measured, its last log lines, and what it left. `commit` is the
+    build's that ran it, `image_digest` the trainer's image (absent: a child process). While it runs, `GET /v1/events`
+    tells when to read it again."""
 
     session: SessionHead
     job: JobAnswer
     metrics: list[Metric]
     logs: list[LogLine]
     artifacts: list[Artifact]
+    commit: str | None = None
+    image_digest: str | None = None
 
     @classmethod
     def of(cls, found: Session) -> "SessionAnswer":
@@ -84,6 +87,8 @@ class SessionAnswer(Answer):
                 Artifact(name=file.name, sha256=file.sha256, size=file.size, media_type=file.media_type, url=url)
                 for file, url in found.artifacts
             ],
+            commit=found.commit,
+            image_digest=found.image_digest,
         )
 
 

@@ -134,6 +134,7 @@ class Workers:
             files.append(ManifestFile(name=name, key=info.key, sha256=info.sha256, size=info.size, artifact=artifact))
         manifest = AttemptManifest(
             organisation=request.organisation, job=asked.job, attempt=1, fence=1, kind=asked.spec.kind,
+            commit="abc1234", image_digest="sha256:feed",
             files=tuple(files),
         )  # fmt: skip
         body = manifest.model_dump_json().encode()
