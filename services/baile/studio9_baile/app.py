@@ -134,6 +134,7 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         serves_metrics=settings.metrics_port is None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/v1/openapi.json",
     )
     app.state.core = core
@@ -163,5 +164,5 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
             max_age=1800,
         )
     app.add_middleware(SecurityHeaders, ui_policy=settings.ui_policy)
-    app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in V2_PREFIXES))
+    app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in (*V2_PREFIXES, "/v1")))
     return app
