@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -73,6 +74,8 @@ class Platform:
         self.folder, self.engine, self.image = folder, engine, image
         self.owner = Owner(folder.name, WORKER)
         self.beats: list[WorkerBeat] = []
+        self.beaten: list[float] = []
+        """When each beat came, by the monotonic clock."""
         self.results: list[WorkerResult] = []
         self.telemetry: list[WorkerTelemetry] = []
         self._service: WorkerService | None = None
@@ -125,6 +128,7 @@ class Platform:
                 match decode(delivery.body).data:
                     case WorkerBeat() as beat:
                         self.beats.append(beat)
+                        self.beaten.append(time.monotonic())
                         await self._answer(beat)
                     case WorkerResult() as result:
                         self.results.append(result)

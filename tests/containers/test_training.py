@@ -6,6 +6,7 @@ deploy/trainers.Dockerfile, 6 GB), the same runs from that.
 
 import hashlib
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from .harness import WORKER, Platform
 TRAINERS_IMAGE = "STUDIO9_TEST_TRAINERS_IMAGE"
 SIZE = 96
 TRAINED_S = 400.0
+LEASE_S = 20.0
 
 
 @pytest.mark.parametrize("trainers", ["mounted", "in_the_image"])
@@ -52,6 +54,9 @@ async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_py
     await platform.until(lambda: any(one.job == job for one in platform.results), TRAINED_S)
     result = await platform.result(job)
     assert (result.outcome, result.reason) == ("succeeded", None)
+    # The training's threads left room for the agent: no lease would have run out, however busy the machine is.
+    pauses = [later - before for before, later in pairwise(platform.beaten)]
+    assert max(pauses) < LEASE_S
     assert result.checkpoint is not None
     assert result.manifest is not None
     manifest = AttemptManifest.model_validate_json(await platform.objects.get(result.manifest.key))
