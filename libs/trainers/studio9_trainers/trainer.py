@@ -16,6 +16,7 @@ from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, split_off
 from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
+from studio9_trainers.extensions import callbacks
 from studio9_trainers.frameworks import Framework, catalogue, frameworks
 from studio9_trainers.models import Model
 from studio9_trainers.run import Run, open_run
@@ -117,6 +118,7 @@ def get_trainer(
         material = _material(at_work, config, train, val, begin)
         # Our own listener stays the first: what others raise must not hide what was told.
         at_work.listeners.append(Teller(at_work, config.epochs, len(material.train), len(material.val), final_pictures))
+        at_work.listeners.extend(callbacks(at_work, config))
     at_work.listeners.extend([on_event] if callable(on_event) else on_event)
     return found.trainer(task, Order(at_work, config, material))
 

@@ -59,6 +59,7 @@ class Case:
 CASES = {
     "rtdetr": Case("rtdetr", "detect", "RTDETR_S", "RT_DETR", {"queries": 10}),
     "classifier": Case("transfer", "classify", "STACKED_AUTOENCODER", "FCN_2LAYER", {"mirror": 0.2}),
+    "yolo classifier": Case("yolo", "classify", "YOLO11N", "YOLO_CLASSIFIER", {"precision": "fp32"}),
     "decoder": Case("transfer", "reconstruct", "STACKED_AUTOENCODER", "STACKED", {"optimizer": "SGD"}),
     "detector": Case("transfer", "detect", "STACKED_AUTOENCODER", "FCOS", {"pyramid": 32, "accumulate": 2}),
 }
@@ -201,7 +202,7 @@ def test_pictures_that_teach_nothing_are_refused(case: Case, pictures: PictureSe
 
 def test_models_of_others_are_refused(case: Case, unbroken: Ended) -> None:
     path = unbroken.run.folder.outputs / "model.pt"
-    other = CASES["rtdetr" if case.framework == "transfer" else "classifier"]
+    other = CASES["classifier" if case.framework == "rtdetr" else "rtdetr"]
     with pytest.raises(BadModel, match="choose another"):
         get_trainer(other.framework, other.task, run=unbroken.run).load(path)
 

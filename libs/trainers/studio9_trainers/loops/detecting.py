@@ -17,6 +17,7 @@ from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
 from studio9_trainers.evaluation.average_precision import average_precision
 from studio9_trainers.evaluation.figures import Judged, judged
+from studio9_trainers.extensions import own_metrics
 from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.loop import Loop
@@ -119,7 +120,7 @@ class DetectionLoop(Loop):
             found = detector.found(batch.pixels, batch.placed, shapes, **VALIDATION)
             seen += [judged(one.boxes, boxes, self.labels) for one, boxes in zip(batch.pictures, found, strict=True)]
         figures = average_precision(seen, len(self.labels), int(VALIDATION["max_boxes"]))
-        told = {"map50": figures.map50, "map50_95": figures.map50_95}
+        told = {"map50": figures.map50, "map50_95": figures.map50_95} | own_metrics(self.labels, seen)
         return told, 0.1 * figures.map50 + 0.9 * figures.map50_95
 
     def targets(self, batch: Batch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -15,7 +15,6 @@ from studio9_trainers.data.decode import Pixels
 from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.loops.pixels import Placed, Variation, place, squared
 from studio9_trainers.models import Scores
-from studio9_trainers.transfer.network import Network
 
 BATCH = 32
 Given = tuple[Picture, Pixels]
@@ -26,7 +25,7 @@ Ready = tuple[Picture, Pixels, Placed, Pixels]
 class NetworkModel:
     """A network with its file's facts. `network` and `file` are what exports need."""
 
-    def __init__(self, file: ModelFile, network: Network, device: str) -> None:
+    def __init__(self, file: ModelFile, network: torch.nn.Module, device: str) -> None:
         self.file = file
         self.network = network.to(device).eval()
         self.device = device

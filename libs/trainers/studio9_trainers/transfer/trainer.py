@@ -12,6 +12,7 @@ from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.data.decode import decode
 from studio9_trainers.errors import UserError
 from studio9_trainers.evaluation.accuracy import JudgedLabel, evaluate_labels
+from studio9_trainers.extensions import own_metrics
 from studio9_trainers.files import ModelFile, State, load_model, read_model
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.loop import Loop
@@ -136,7 +137,8 @@ class Classification(Transfer):
                 judged.append(JudgedLabel(target, one))
         accuracy = evaluate_labels(judged, self.labels, "val").accuracy or 0.0
         mean = loss / max(1, len(judged))
-        return {"accuracy": accuracy, "loss": mean}, accuracy + 1e-3 / (1 + mean)
+        told = {"accuracy": accuracy, "loss": mean} | own_metrics(self.labels, judged)
+        return told, accuracy + 1e-3 / (1 + mean)
 
     def targets(self, batch: Batch) -> torch.Tensor:
         """Label indices."""

@@ -4,14 +4,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import Architecture, FloatParameter, Head, ParameterDefinition
-from studio9_trainers.capabilities import TASKS, Capabilities, Task
+from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.frameworks import Framework, usual_tasks
-from studio9_trainers.offered import common_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
 from studio9_trainers.yolo.zoo import fitting, model_files, shown
 
 NAME = "yolo"
 HEAD = "YOLO_HEAD"
+CLASSIFIER = "YOLO_CLASSIFIER"
 LICENCE = "AGPL-3.0"
 
 TRAINING: tuple[ParameterDefinition, ...] = (
@@ -32,21 +33,37 @@ def _version() -> str | None:
 
 
 def _capabilities() -> tuple[Capabilities, ...]:
-    return tuple(
-        Capabilities(
-            framework=NAME,
-            task=task,
-            loop="framework",
-            licence=LICENCE,
-            export=("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"),
-            note=f"{len(architectures)} architectures",
+    found = []
+    if detecting := fitting("detect"):
+        found.append(
+            Capabilities(
+                framework=NAME,
+                task="detect",
+                loop="framework",
+                licence=LICENCE,
+                export=("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"),
+                note=f"{len(detecting)} architectures",
+            )
         )
-        for task in TASKS
-        if task in ("detect",) and (architectures := fitting(task))
-    )
+    if classifying := fitting("classify"):
+        found.append(
+            Capabilities(
+                framework=NAME,
+                task="classify",
+                loop="own",
+                licence=LICENCE,
+                resume_inside_epochs=True,
+                note=f"{len(classifying)} architectures",
+            )
+        )
+    return tuple(found)
 
 
 def _trainer(task: Task, order: Order) -> Trainer:
+    if task == "classify":
+        from studio9_trainers.yolo.classify import YoloClassification
+
+        return YoloClassification(task, order)
     from studio9_trainers.yolo.trainer import YoloTrainer
 
     return YoloTrainer(task, order)
@@ -69,6 +86,21 @@ FRAMEWORK = Framework(
             module="ultralytics.nn.modules.head",
             class_name="Detect",
             parameters=TRAINING,
+            **_OWN,
+        ),
+        Head(
+            id=CLASSIFIER,
+            name="YOLO classifier",
+            consumer="classifier",
+            architectures=fitting("classify"),
+            module="ultralytics.nn.modules.head",
+            class_name="Classify",
+            parameters=(
+                *common_parameters(epochs=20, batch_size=16),
+                *loop_parameters(),
+                mirror_parameter(),
+                scale_parameter(0.1),
+            ),
             **_OWN,
         ),
     ),
