@@ -45,6 +45,21 @@ def test_what_is_decoded_sooner_is_the_same(
     assert np.array_equal(decode_soon(tmp_path / name), decode(tmp_path / name))
 
 
+def test_a_large_picture_comes_smaller_but_never_too_small(photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    photo.save(path, quality=95)
+    sizes = {0.6: (151, 203), 0.5: (76, 102), 0.2: (38, 51), 0.1: (19, 26)}
+    for needed, size in sizes.items():
+        assert decode_soon(path, "a.jpg", (151, 203), needed).shape[:2] == size
+    out = {}
+    for given in (decode_soon(path), decode_soon(path, "a.jpg", (151, 203), 0.3)):
+        drawn = draw((151, 203), 64, None, np.random.default_rng(0))
+        out[given.shape] = np.empty((64, 64, 3), np.uint8)
+        paint(given, 64, drawn.of((151, 203), given.shape), out[given.shape])
+    one, other = (pixels.astype(int) for pixels in out.values())
+    assert np.abs(one - other).mean() < 4  # shifted by a pixel of the whole it would be more
+
+
 def test_a_damaged_picture_is_named(photo: Image.Image, tmp_path: Path) -> None:
     photo.save(tmp_path / "half.jpg")
     (tmp_path / "half.jpg").write_bytes((tmp_path / "half.jpg").read_bytes()[:900])

@@ -108,9 +108,11 @@ class PictureLoader:
     def _one(self, place: tuple[int, int, Any]) -> tuple[Floats, Ints]:
         epoch, number, out = place
         picture = self._pictures[number]
-        pixels = decode_soon(picture.path, picture.record.filename or picture.record.picture_id)
         random = np.random.default_rng(seed_of("vary", self._seed, epoch, number))
-        drawn = draw(pixels.shape, self._side, self._varied, random)
-        paint(pixels, self._side, drawn, out)
+        shape = (picture.record.height, picture.record.width)
+        drawn = draw(shape, self._side, self._varied, random)
+        name = picture.record.filename or picture.record.picture_id
+        pixels = decode_soon(picture.path, name, shape, drawn.size)
+        paint(pixels, self._side, drawn.of(shape, pixels.shape), out)
         corners, left = moved(self._corners[number], drawn, self._side)
         return corners[left], self._labels[number][left]

@@ -1,5 +1,6 @@
 """The one decoder's pixels, sooner: JPEG files through libjpeg-turbo without a detour."""
 
+import math
 from pathlib import Path
 
 import simplejpeg
@@ -7,12 +8,19 @@ import simplejpeg
 from studio9_trainers.data.decode import Pixels, decode
 
 
-def decode_soon(path: Path, name: str | None = None) -> Pixels:
-    """As `decode`, which does what is no upright JPEG of grey or three colours. Raises BadPicture."""
+def decode_soon(path: Path, name: str | None = None, size: tuple[int, int] | None = None, needed: float = 1) -> Pixels:
+    """As `decode`, which does what is no upright JPEG of grey or three colours. Raises BadPicture.
+
+    With `size`, the picture's (height, width), and `needed`, the part that it will be scaled to, a JPEG may come at a
+    half, a quarter or an eighth of its size, each pixel the mean of so many, but never below what is needed.
+    """
     content = path.read_bytes()
     if plain(content):
+        less = {}
+        if size is not None and (parts := next((k for k in (8, 4, 2) if needed * k <= 1), None)):
+            less = {"min_height": math.ceil(size[0] / parts), "min_width": math.ceil(size[1] / parts)}
         try:
-            pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB")
+            pixels: Pixels = simplejpeg.decode_jpeg(content, "RGB", **less)
             return pixels
         except ValueError:
             pass  # damaged: the decoder says how

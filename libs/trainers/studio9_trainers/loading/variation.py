@@ -41,6 +41,20 @@ class Draw:
     matrix: Matrix
     gains: tuple[float, float, float] | None
 
+    @property
+    def size(self) -> float:
+        """How many pixels of the square come of one of the picture's, along the side that is scaled up most."""
+        return float(np.linalg.norm(self.matrix[:, :2], axis=0).max())
+
+    def of(self, shape: tuple[int, ...], given: tuple[int, ...]) -> "Draw":
+        """The same for the picture of this (height, width) when it is given smaller."""
+        if shape[:2] == given[:2]:
+            return self
+        matrix = self.matrix.copy()
+        matrix[:, 0] *= shape[1] / given[1]
+        matrix[:, 1] *= shape[0] / given[0]
+        return Draw(matrix, self.gains)
+
 
 def draw(shape: tuple[int, ...], side: int, varied: Varied | None, random: np.random.Generator) -> Draw:
     """A picture of (height, width) in a square: scaled to it, in its middle, then varied."""

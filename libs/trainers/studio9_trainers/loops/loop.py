@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from studio9_trainers.capabilities import Capabilities, Task
+from studio9_trainers.distributed.group import average_gradients
 from studio9_trainers.errors import BadInput, Diverged
 from studio9_trainers.events import BatchDone, BestSoFar, EpochEnded, EpochStarted, TrainingStopped, Validated
 from studio9_trainers.files import State, copied
@@ -47,7 +48,7 @@ class Loop(ABC):
         self.run.device = device()
         self.labels: tuple[str, ...] = ()
         self.input_size = 0
-        self.synchronise: Callable[[torch.nn.Module], None] | None = None
+        self.synchronise: Callable[[torch.nn.Module], None] | None = average_gradients if self.run.world > 1 else None
         """Called when the gradients are there and before a step: where several processes agree on them."""
 
     # What a framework brings
