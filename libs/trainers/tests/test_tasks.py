@@ -70,14 +70,15 @@ def test_a_training_tells_what_it_does(trained: TaskFolder, told: Told) -> None:
 
 def test_announced_files_are_as_announced(trained: TaskFolder, told: Told) -> None:
     artifacts = {one.name: one for one in told(trained) if isinstance(one, Artifact)}
-    assert set(artifacts) == {"model", "predictions", "result"}
+    assert set(artifacts) == {"model", "predictions", "result", "report", "judged"}
     last = [one for one in told(trained) if isinstance(one, Checkpoint)][-1]
     announced: list[Artifact | Checkpoint] = [*artifacts.values(), last]
     for one in announced:
         content = (trained.outputs / one.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (one.size, one.sha256)
     names = {path.name for path in trained.outputs.rglob("*") if path.is_file()}
-    assert names == {"model.pt", "predictions.jsonl", "result.json", "epoch-0002.pt", "epoch-0003.pt"}
+    kept = {"epoch-0002.pt", "epoch-0003.pt"}
+    assert names == {"model.pt", "predictions.jsonl", "result.json", "report.json", "judged.jsonl"} | kept
 
 
 def test_a_trainings_result(trained: TaskFolder) -> None:

@@ -47,12 +47,14 @@ def make_label_report(pictures: Sequence[JudgedLabel], names: tuple[str, ...], s
     )
 
 
-def write_label_report(outputs: Path, events: EventWriter, report: ClassificationReport) -> None:
-    """Write and announce `report.json` and `plots/*.png`."""
-    from studio9_trainers.evaluation.plots import confusion_plot, reliability_plot
-
+def write_label_report(outputs: Path, events: EventWriter, report: ClassificationReport, drawn: bool = True) -> None:
+    """Write and announce `report.json`, and with `drawn` `plots/*.png`."""
     written = write_bytes(outputs / "report.json", report.model_dump_json(exclude_none=True).encode())
     events.artifact("report", written, "application/json")
+    if not drawn:
+        return
+    from studio9_trainers.evaluation.plots import confusion_plot, reliability_plot  # its library takes a second
+
     plots = {"confusion": confusion_plot(report.confusion), "reliability": reliability_plot(report.calibration)}
     for name, content in plots.items():
         events.artifact(f"plot.{name}", write_bytes(outputs / "plots" / f"{name}.png", content), "image/png")

@@ -18,8 +18,7 @@ from studio9_trainers.evaluation.boxes import judge_boxes
 from studio9_trainers.evaluation.calibration import calibration
 from studio9_trainers.evaluation.curves import label_curves, ranked
 from studio9_trainers.evaluation.figures import Judged, confusion_matrix
-from studio9_trainers.evaluation.plots import confusion_plot, curve_plots, reliability_plot
-from studio9_trainers.evaluation.showing import drawn
+from studio9_trainers.evaluation.showing import with_boxes
 
 SHOWN = 12
 """How many of the worst pictures are drawn."""
@@ -64,8 +63,9 @@ def write_report(
     report: EvaluationReport,
     pictures: Sequence[tuple[Picture, Judged]],
     stopped: Callable[[], None] = lambda: None,
+    drawn: bool = True,
 ) -> None:
-    """Write and announce `report.json`, `judged.jsonl`, `plots/*.png` and the worst pictures with their boxes drawn.
+    """Write and announce `report.json` and `judged.jsonl`; with `drawn` also `plots/*.png` and the worst pictures.
 
     `stopped` is called between pictures and may raise.
     """
@@ -77,6 +77,20 @@ def write_report(
         judged.append(judge_boxes(picture, one, report.labels, report.thresholds, report.input))
     lines, _ = write_lines(outputs / "judged.jsonl", judged)
     events.artifact("judged", lines, "application/jsonl")
+    if drawn:
+        _draw(outputs, events, report, pictures, judged, stopped)
+
+
+def _draw(
+    outputs: Path,
+    events: EventWriter,
+    report: EvaluationReport,
+    pictures: Sequence[tuple[Picture, Judged]],
+    judged: Sequence[JudgedPicture],
+    stopped: Callable[[], None],
+) -> None:
+    from studio9_trainers.evaluation.plots import confusion_plot, curve_plots, reliability_plot  # takes a second
+
     plots = curve_plots(report) | {
         "confusion": confusion_plot(report.confusion),
         "reliability": reliability_plot(report.calibration),
@@ -85,6 +99,6 @@ def write_report(
     for place, number in enumerate(worst, 1):
         stopped()
         pixels = decode(pictures[number][0].path, judged[number].filename)
-        plots[f"worst-{place:02d}"] = drawn(pixels, judged[number])
+        plots[f"worst-{place:02d}"] = with_boxes(pixels, judged[number])
     for name, content in plots.items():
         events.artifact(f"plot.{name}", write_bytes(outputs / "plots" / f"{name}.png", content), "image/png")

@@ -12,7 +12,7 @@ LONGEST = 1280
 """Pixels of the longer side of what is drawn."""
 
 
-def drawn(pixels: Pixels, judged: JudgedPicture) -> bytes:
+def with_boxes(pixels: Pixels, judged: JudgedPicture) -> bytes:
     """The picture as a PNG file, at most 1280 pixels long, with its true and predicted boxes."""
     image = Image.fromarray(pixels)
     scale = min(1.0, LONGEST / max(image.size))

@@ -10,6 +10,8 @@ from studio9_task.parameters import Thresholds
 from studio9_trainers.evaluation.accuracy import JudgedLabel
 from studio9_trainers.evaluation.choosing import choose_thresholds
 from studio9_trainers.evaluation.figures import Judged
+from studio9_trainers.evaluation.label_report import make_label_report, write_label_report
+from studio9_trainers.evaluation.report import make_report, write_report
 from studio9_trainers.files import read_model, save_model
 from studio9_trainers.inference import Seen
 from studio9_trainers.models import Model
@@ -39,18 +41,29 @@ class HasOwnFigures(Protocol):
         """By the framework's names, each beginning with its own: `ultralytics/mAP50`."""
 
 
-def tell_report(run: Run, model: Model, seen: Seen, thresholds: Thresholds, source: str) -> None:
-    """Write and announce the report of a detector or a classifier; of a decoder there is nothing more to tell."""
-    pictures = [(owner, one) for owner, one in zip(seen.owners, seen.judged, strict=True) if isinstance(one, Judged)]
-    if pictures:
-        from studio9_trainers.evaluation.report import make_report, write_report  # the plots' library takes a second
+def tell_report(
+    run: Run,
+    model: Model,
+    seen: Seen,
+    thresholds: Thresholds,
+    source: str,
+    only: Collection[str] | None = None,
+    drawn: bool = True,
+) -> None:
+    """Write and announce the report of a detector or a classifier; of a decoder there is nothing more to tell.
 
+    `only`: of the pictures with these ids; `drawn`: with plots, and the worst pictures with their boxes.
+    """
+    known = [
+        (owner, one)
+        for owner, one in zip(seen.owners, seen.judged, strict=True)
+        if only is None or owner.record.picture_id in only
+    ]
+    pictures = [(owner, one) for owner, one in known if isinstance(one, Judged)]
+    if pictures:
         boxes = [one for _, one in pictures]
         own = model.own_figures(boxes, len(seen.names)) if isinstance(model, HasOwnFigures) else {}
         report = make_report(boxes, seen.names, thresholds, source, own)
-        write_report(run.folder.outputs, run.events, report, pictures, run.stop.check)
-    labels = [one for one in seen.judged if isinstance(one, JudgedLabel)]
-    if labels:
-        from studio9_trainers.evaluation.label_report import make_label_report, write_label_report
-
-        write_label_report(run.folder.outputs, run.events, make_label_report(labels, seen.names, source))
+        write_report(run.folder.outputs, run.events, report, pictures, run.stop.check, drawn)
+    if labels := [one for _, one in known if isinstance(one, JudgedLabel)]:
+        write_label_report(run.folder.outputs, run.events, make_label_report(labels, seen.names, source), drawn)

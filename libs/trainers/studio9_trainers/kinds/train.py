@@ -12,7 +12,7 @@ from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
 from studio9_trainers.errors import BadInput
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
-from studio9_trainers.kinds.judged import best_thresholds, store_chosen
+from studio9_trainers.kinds.judged import best_thresholds, store_chosen, tell_report
 from studio9_trainers.kinds.material import described
 from studio9_trainers.kinds.preparing import bloated, check
 from studio9_trainers.machine import ran
@@ -26,7 +26,8 @@ FIGURES = ("map50", "map50_95", "recall_at_025", "precision_at_025", "accuracy",
 
 
 def train(run: Run, request: TaskRequest) -> TrainResult:
-    """Do it. Outputs: `model.pt`, checkpoints, `predictions.jsonl` of all inputs' pictures."""
+    """Do it. Outputs: `model.pt`, checkpoints, `predictions.jsonl` of all inputs' pictures, and `report.json` and
+    `judged.jsonl` of the test pictures, else of those that validated."""
     config = training_config(request.parameters, catalogue(), request.seed, begun=MODEL in request.inputs)
     with run.timed("data_loading"):
         whole, fitted, val, inputs = _pictures(run, request, config)
@@ -92,6 +93,7 @@ def _predict(
     """
     figures: dict[str, Evaluation] = {}
     chosen: Thresholds | None = None
+    judged: tuple[Seen, str, set[str] | None] | None = None
     total = sum(len(one) for one in inputs)
     done = 0
 
@@ -106,7 +108,7 @@ def _predict(
     held = own & {picture.record.picture_id for picture in val.pictures}
 
     def all_predictions() -> Iterator[PredictedPicture]:
-        nonlocal chosen
+        nonlocal chosen, judged
         for pictures in inputs:
             unknown = sorted(set(labels_of(config.task, pictures)) - set(model.names))
             seen = Seen(names=(*model.names, *unknown))
@@ -116,13 +118,19 @@ def _predict(
                 if pictures.name == "train" and 0 < len(held) < len(pictures):
                     figures["val"] = seen.figures(config.thresholds, "val", only=held)
                     chosen = best_thresholds(seen, config.thresholds, only=held)
+                    judged = seen, "val", held
                 elif pictures.name == "val":
                     chosen = best_thresholds(seen, config.thresholds)
+                if pictures.name != "train":
+                    judged = seen, pictures.name, None
 
     with run.timed("prediction"):
         written, _ = write_lines(run.folder.outputs / "predictions.jsonl", all_predictions())
     run.seconds["prediction"] -= run.seconds.get("evaluation", 0.0)
     run.events.artifact("predictions", written, "application/jsonl")
+    if judged is not None:  # of the pictures that were least learned from
+        seen, name, only = judged
+        tell_report(run, model, seen, config.thresholds, name, only, drawn=False)
     return figures, chosen
 
 
