@@ -8,6 +8,7 @@ OUTBOX = "outbox"
 CONFIG = "config"
 RESULTS = "results"
 MERGES = "merges"
+TRANSFERS = "transfers"
 EVENTS = "events"
 DELIVERIES = "deliveries"
 

@@ -75,6 +75,7 @@ class BaileSettings(WithObjects):
     buckets: tuple[Bucket, ...] = Field(
         (), description="places to watch: [{id, name, region}], as JSON in the environment"
     )
+    buckets_endpoint: str = Field("", description="where users' buckets answer, if not at AWS (http://host:9000)")
     train_gpus: int = Field(0, ge=0, description="GPUs of a training; 0: it runs on a CPU slot")
     predict_gpus: int = Field(0, ge=0, description="GPUs of a prediction or evaluation")
     max_body: int = Field(4 << 20, description="bytes of a request that is not an upload")

@@ -79,7 +79,28 @@ class StandIns:
         self.documents: Documents = {}
         self.config: dict[tuple[str, str, str], Any] = {}
         self.away = False
+        self.secrets: dict[str, Any] = {}
         self.aries, self.argo = FastAPI(), FastAPI()
+
+        @self.argo.post("/v1/secrets")
+        async def add_secret(request: Request) -> JSONResponse:
+            body = await request.json()
+            organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
+            reference = f"secret-{len(self.secrets)}"
+            self.secrets[reference] = body["value"]
+            return JSONResponse({
+                "id": reference, "organisation": organisation, "project": None, "name": body["name"], "version": 1,
+                "audiences": body["audiences"], "encrypted_with": "k", "updated_at": "", "updated_by": "baile",
+            })  # fmt: skip
+
+        @self.argo.post("/v1/secrets/{reference}/reveal")
+        async def reveal(reference: str) -> JSONResponse:
+            return JSONResponse({"value": self.secrets[reference]})
+
+        @self.argo.delete("/v1/secrets/{reference}")
+        async def delete_secret(reference: str) -> JSONResponse:
+            del self.secrets[reference]
+            return JSONResponse(None, 204)
 
         @self.aries.post("/v1/{collection}/_mget")
         async def many(collection: str, request: Request) -> JSONResponse:

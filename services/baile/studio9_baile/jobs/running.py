@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 
-from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS
+from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS, TRANSFERS
 from studio9_baile.core import Core
 from studio9_baile.jobs.config import ConfigWriter
 from studio9_baile.jobs.delivering import Deliverer
@@ -16,6 +16,7 @@ from studio9_baile.jobs.outbox import Publisher
 from studio9_baile.jobs.rereading import Rereader
 from studio9_baile.jobs.streams import StreamFinder
 from studio9_baile.jobs.tallying import Tallier
+from studio9_baile.jobs.transferring import Transferrer
 from studio9_baile.models.records import BucketRow
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber
@@ -37,6 +38,7 @@ class Background:
             Loop(CONFIG, ConfigWriter(core).step, every_s=1.0, bell=bell),
             Loop(RESULTS, Finisher(core).step, every_s=1.0, bell=bell),
             Loop(MERGES, Merger(core).step, every_s=1.0, bell=bell),
+            Loop(TRANSFERS, Transferrer(core).step, every_s=1.0, bell=bell),
             Loop(EVENTS, core.watch.step, every_s=1.0, bell=bell),
             Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),

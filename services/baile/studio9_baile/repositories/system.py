@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from studio9_baile.models.identity import (
@@ -16,7 +16,16 @@ from studio9_baile.models.identity import (
     SignInFailures,
     User,
 )
-from studio9_baile.models.jobs import MERGE, ConfigWrite, Event, OutboxMessage, Process, ResultState
+from studio9_baile.models.jobs import (
+    LOCAL,
+    MERGE,
+    TRANSFERS,
+    ConfigWrite,
+    Event,
+    OutboxMessage,
+    Process,
+    ResultState,
+)
 from studio9_baile.models.notices import Delivery
 from studio9_baile.models.pictures import Tally
 from studio9_baile.models.records import AuditEntry, BucketRow, IdempotencyKey, KnownCatalogue
@@ -171,11 +180,18 @@ class SystemWork:
     async def claim_result(self, lease: timedelta, *, merges: bool = False) -> Scope | None:
         """A process whose result waits to be brought into the assets (or a merge that is not done), the oldest first;
         nobody else gets it until the lease has passed."""
+        return await self._claim(lease, Process.kind == MERGE if merges else Process.kind.not_in(LOCAL))
+
+    async def claim_transfer(self, lease: timedelta) -> Scope | None:
+        """A transfer from or to a user's bucket that is not done, likewise."""
+        return await self._claim(lease, Process.kind.in_(TRANSFERS))
+
+    async def _claim(self, lease: timedelta, kinds: ColumnElement[bool]) -> Scope | None:
         waiting = (
             select(Process)
             .where(
                 Process.result_state == ResultState.pending,
-                Process.kind == MERGE if merges else Process.kind != MERGE,
+                kinds,
                 or_(Process.fill_after.is_(None), Process.fill_after <= self.now),
             )
             .order_by(Process.ended_at, Process.id)

@@ -158,14 +158,15 @@ async def in_use(work: Work, album: str) -> bool:
     )
 
 
-async def editable(work: Work, caller: Caller, identifier: str) -> Album:
-    """The album, if the caller may change its pictures and labels. Raises NotFound, AccessDenied, AlbumLocked."""
+async def editable(work: Work, caller: Caller, identifier: str, *, while_filling: bool = False) -> Album:
+    """The album, if the caller may change its pictures and labels; `while_filling` is for the process that fills it.
+    Raises NotFound, AccessDenied, AlbumLocked."""
     album = await work.albums.get(identifier)
     check_owner(caller, album)
     reason, fix = None, "use an album of your own pictures"
     if album.type is not AlbumType.SOURCE:
         reason = f"its type is {album.type.value}"
-    elif album.status is not AlbumStatus.ACTIVE:
+    elif album.status is not AlbumStatus.ACTIVE and not (while_filling and album.status is AlbumStatus.UPLOADING):
         reason, fix = f"it is {album.status.value.lower()}", "wait for the end"
     elif await in_use(work, album.id):
         reason, fix = "it is already in use", "clone it and modify the clone"

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio9_baile.bell import MERGES, OUTBOX
+from studio9_baile.bell import MERGES, OUTBOX, TRANSFERS
 from studio9_baile.jobs.limits import Limits
-from studio9_baile.models.jobs import MERGE, OutboxMessage, Process, ProcessStatus, ResultState
+from studio9_baile.models.jobs import LOCAL, MERGE, OutboxMessage, Process, ProcessStatus, ResultState
 from studio9_baile.models.pictures import Album
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
@@ -72,31 +72,40 @@ def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
 
 
 def ask_cancel(work: Work, process: Process, by: str) -> None:
-    """Asks for a job's end. Nothing changes here until Orion tells that it has ended; a merge ends here."""
+    """Asks for a job's end. Nothing changes here until Orion tells that it has ended; what
+    Baile works off by itself ends here."""
     if process.cancel_requested_at is not None:
         return
     process.cancel_requested_at = work.now
-    if process.kind == MERGE:
-        work.rings.add(MERGES)
+    if process.kind in LOCAL:
+        work.rings |= {MERGES, TRANSFERS}
     else:
         post(work, process.id, JobCancel(job=process.id, requested_by=by))
 
 
 def begin_merge(work: Work, album: Album, sources: Sequence[str], *, only_labelled: bool) -> Process:
     """Adds the process of a merge; from the commit on it is carried out, also after a restart."""
-    work.rings.add(MERGES)
+    context = {"sources": list(sources), "only_labelled": only_labelled}
+    return begin_local(work, MERGE, "MERGE_ALBUM", Kind.ALBUM, album.id, album.owner, context)
+
+
+def begin_local(
+    work: Work, kind: str, job_type: str, target: Kind, target_id: str, owner: str, context: Mapping[str, Any]
+) -> Process:
+    """Adds a process that Baile works off by itself."""
+    work.rings.add(MERGES if kind == MERGE else TRANSFERS)
     return work.processes.add(
         Process(
             id=new_job(),
             organisation=work.organisation,
             created_at=work.now,
-            owner=album.owner,
-            kind=MERGE,
-            job_type="MERGE_ALBUM",
-            target=Kind.ALBUM.value,
-            target_id=album.id,
+            owner=owner,
+            kind=kind,
+            job_type=job_type,
+            target=target.value,
+            target_id=target_id,
             listed=True,
-            context={"sources": list(sources), "only_labelled": only_labelled},
+            context=dict(context),
             status=ProcessStatus.QUEUED,
             progress=0.0,
             attempt=0,

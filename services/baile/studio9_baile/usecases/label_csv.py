@@ -57,15 +57,17 @@ class Report:
         }
 
 
-async def upload_labels(core: Core, caller: Caller, album_id: str, upload: Upload) -> tuple[Album, Report]:
+async def upload_labels(
+    core: Core, caller: Caller, album_id: str, upload: Upload, *, while_filling: bool = False
+) -> tuple[Album, Report]:
     """Gives pictures the labels of a CSV, by file name, all or nothing. A picture that the file names gets exactly the
     file's labels; rows that cannot be used are skipped and reported. Raises AlbumLocked, BadInput."""
     report = Report()
     async with core.database.read(caller.organisation) as work:
-        album = await editable(work, caller, album_id)
+        album = await editable(work, caller, album_id, while_filling=while_filling)
         pictures, shapes = await _collect(work, album, upload, report)
     async with core.database.write(caller.organisation) as work:
-        album = await editable(work, caller, album_id)
+        album = await editable(work, caller, album_id, while_filling=while_filling)
         current = await work.pictures.many(pictures)
         await revise(work, list(current.values()), shapes, source="human", author=caller.user)
         album.updated_at = work.now

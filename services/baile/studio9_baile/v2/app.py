@@ -14,6 +14,7 @@ from studio9_baile.v2 import (
     empty,
     errors,
     experiments,
+    imports,
     model_files,
     models,
     online,
@@ -30,7 +31,7 @@ from studio9_baile.v2 import (
 from studio9_baile.v2.middleware import LimitBody, RefuseNul, too_large
 
 TOPICS = (
-    session, accounts, users, config, albums, pictures, model_files, models, experiments, predictions, online,
+    session, accounts, users, config, albums, pictures, imports, model_files, models, experiments, predictions, online,
     online_apis, processes, projects, shares, datasets, tables, empty,
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")

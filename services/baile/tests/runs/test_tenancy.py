@@ -38,6 +38,11 @@ async def test_nothing_of_another_organisation_is_found(
         "POST /albums/{album_id}/augment": {
             "outputName": "stolen", "augmentations": [{"augmentationType": "MIRRORING", "flipAxes": [0]}],
         },
+        "POST /albums/{album_id}/importPicturesFromS3": {"AWSS3BucketId": "local"},
+        "POST /albums/{album_id}/importLabelsFromS3": {"AWSS3BucketId": "local", "S3CSVPath": "x"},
+        "POST /albums/{album_id}/importVideoFromS3": {"AWSS3BucketId": "local"},
+        "POST /datasets/{dataset_id}/import": {"from": {"s3Bucket": {"AWSS3BucketId": "local"}, "path": "x"}},
+        "POST /datasets/{dataset_id}/export": {"to": {"s3Bucket": {"AWSS3BucketId": "local"}, "path": "x"}},
         "PUT /albums/{album_id}/pictures": {"pictureMetaList": [{"filepath": "x", "filename": "x"}]},
     }  # fmt: skip
     tried = 0

@@ -1,0 +1,100 @@
+"""What comes into albums from buckets: pictures, in a process of its own, and labels, at once."""
+
+import asyncio
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from studio9_baile.core import Caller, Core
+from studio9_baile.models.jobs import IMPORT_PICTURES
+from studio9_baile.models.pictures import Album, AlbumStatus
+from studio9_baile.usecases.albums import AlbumLocked, editable
+from studio9_baile.usecases.asking import begin_local
+from studio9_baile.usecases.buckets import BucketReference, fetch_file, forget_secret, keep_place, open_now, path_in
+from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.label_csv import Report, upload_labels
+from studio9_baile.usecases.pictures import Upload
+from studio9_common.errors import BadInput
+from studio9_common.ids import new_id
+
+
+async def import_pictures(
+    core: Core,
+    caller: Caller,
+    album_id: str,
+    reference: BucketReference,
+    path: str | None,
+    *,
+    labels: Upload | None = None,
+    labels_path: str | None = None,
+) -> Album:
+    """Starts bringing in the pictures below a path; the album is UPLOADING until they are there. Labels come from a
+    file, or from the bucket. Raises NotFound, AccessDenied, AlbumLocked, BadInput."""
+    async with core.database.read(caller.organisation) as work:
+        _check_video(await editable(work, caller, album_id))
+    context: dict[str, Any] = {"path": path_in(path, "S3ImagesPath")}
+    if labels is not None:
+        key = f"{caller.organisation}/scratch/{new_id()}/labels.csv"
+        await core.objects.put(key, labels.path, content_type="text/csv", sha256=labels.sha256)
+        context["labels"] = {"object": key, "sha256": labels.sha256}
+    elif labels_path:
+        context["labels"] = {"path": path_in(labels_path, "S3CSVPath")}
+    place = await keep_place(core, caller, reference)
+    try:
+        async with core.database.write(caller.organisation) as work:
+            album = await editable(work, caller, album_id)
+            album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
+            begin_local(
+                work, IMPORT_PICTURES, "S3_IMAGES_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
+            )
+            changed(work, Kind.ALBUM, album.id, "import_started", by=caller, status=album.status)
+    except BaseException:
+        await forget_secret(core, caller.organisation, place)
+        raise
+    return album
+
+
+async def import_labels(
+    core: Core, caller: Caller, album_id: str, reference: BucketReference, path: str | None
+) -> tuple[Album, Report]:
+    """Labels from a CSV in a bucket. Raises NotFound, AccessDenied, AlbumLocked, BadInput."""
+    async with core.database.read(caller.organisation) as work:
+        await editable(work, caller, album_id)
+    key = path_in(path, "S3CSVPath")
+    if not key:
+        raise BadInput("Path is invalid", field="S3CSVPath", fix="give the path of the CSV in the bucket")
+    bucket = await open_now(core, reference)
+    folder = core.settings.work_dir / "uploads"
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        file = Path(temporary) / "labels.csv"
+        size = await fetch_file(bucket, key, file, core.settings.max_labels_csv, "S3CSVPath")
+        return await upload_labels(core, caller, album_id, await asyncio.to_thread(_upload, file, size))
+
+
+async def import_video(core: Core, caller: Caller, album_id: str) -> Album:
+    """Frames of a video come into albums by the command line of the trainers for now. Raises BadInput, AlbumLocked."""
+    async with core.database.read(caller.organisation) as work:
+        album = await editable(work, caller, album_id)
+        _check_video(album)
+        if await work.pictures.count(work.pictures.row.album == album.id):
+            raise AlbumLocked(
+                "Can not perform the operation for video because album already has pictures", field="album",
+                fix="make a new album",
+            )  # fmt: skip
+    raise BadInput(
+        "No worker takes videos apart", field="S3VideoPath", fix="extract the frames and import them as pictures"
+    )
+
+
+def _check_video(album: Album) -> None:
+    if album.video is not None:
+        raise AlbumLocked(
+            "Operation is unavailable for the album: it contains video", field="album", fix="use another album"
+        )
+
+
+def _upload(path: Path, size: int) -> Upload:
+    with path.open("rb") as file:
+        return Upload(path, size, hashlib.file_digest(file, "sha256").hexdigest(), path.name)
