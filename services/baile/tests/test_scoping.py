@@ -11,7 +11,8 @@ OVER_ALL = {
     "usecases/signing_in.py", "usecases/users.py", "usecases/accounts.py", "usecases/user_care.py",
     "usecases/catalogue.py", "usecases/deployments.py",
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
-    "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "jobs/transferring.py", "jobs/tallying.py", "jobs/delivering.py",
+    "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "jobs/transferring.py", "jobs/tallying.py",
+    "jobs/delivering.py",
     "watching.py", "metrics.py",
 }  # fmt: skip
 """Whoever signs in has none yet; buckets and the catalogue belong to none; background work and metrics are of all."""
