@@ -149,3 +149,22 @@ def test_selectors_match_their_pods(documents: list[dict[str, Any]]) -> None:
             found["NetworkPolicy"][name]["spec"]["podSelector"]["matchLabels"],
         ]
         assert all(selector.items() <= labels for selector in selectors), name
+
+
+def test_the_prometheus_operator_finds_every_pod_where_it_is_wanted(
+    documents: list[dict[str, Any]], helm: Path
+) -> None:
+    assert "PodMonitor" not in by_kind(documents)
+    options = ["--kube-version", f"{KUBERNETES}.0", "--set", "metrics.monitors=true,metrics.monitorLabels.release=prom"]
+    rendered = run(helm, "template", "s9", str(CHART), *options)
+    found = by_kind([document for document in yaml.safe_load_all(rendered) if document])
+    workloads = found["Deployment"] | found["DaemonSet"]
+    assert found["PodMonitor"].keys() == workloads.keys()
+    for name, monitor in found["PodMonitor"].items():
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        template = workloads[name]["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+        assert ports[endpoint["port"]] == template["metadata"]["annotations"]["prometheus.io/port"], name
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        assert monitor["metadata"]["labels"]["release"] == "prom"
