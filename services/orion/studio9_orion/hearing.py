@@ -53,7 +53,9 @@ class Hearing:
             detail = document.body["detail"] if document else {}
             deaf_until = detail.get("deaf_until")
             finished_at = document.body["finished_at"] if document else None
-            ahead = self._ahead(finished_at, started) or self._ahead(deaf_until, started, leases=1)
+            # By the clock as it is once this was read: a process that was frozen in between is late, its clock is not.
+            read = self._clock.now()
+            ahead = self._ahead(finished_at, read) or self._ahead(deaf_until, read, leases=1)
             if ahead:
                 self._log.warning("clocks_disagree", mark=finished_at, deaf_until=deaf_until)
             elif not self._gap(finished_at, detail, started):
@@ -80,10 +82,10 @@ class Hearing:
             if await swap(self._store, SWEEPS.name, MARK, body, document.etag if document else None):
                 return
 
-    def _ahead(self, time: str | None, started: datetime, *, leases: int = 0) -> bool:
+    def _ahead(self, time: str | None, now: datetime, *, leases: int = 0) -> bool:
         """Whether a time that another Orion wrote lies further in the future than clocks that agree would put it."""
         limit = timedelta(seconds=self._lease_s * (leases + _SKEW))
-        return time is not None and parse_time(time) - started > limit
+        return time is not None and parse_time(time) - now > limit
 
     def _gap(self, finished_at: str | None, detail: dict[str, Any], started: datetime) -> bool:
         if finished_at is None:

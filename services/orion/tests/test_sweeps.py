@@ -177,6 +177,23 @@ async def test_deafness_found_by_one_orion_holds_for_all(world: Any, orion: Orio
     assert (await world.job(id)).phase is Phase.running
 
 
+async def test_an_orion_that_was_frozen_does_not_doubt_the_clocks(
+    world: Any, orion: OrionService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    id = await running(orion)
+    other = deaf(world.orion(), hears=True)
+    await sweep_every_5s(world, other, 4, id)
+
+    async def freezes() -> bool:
+        await sweep_every_5s(world, other, 10, id)
+        return True
+
+    orion.sweeper._hearing._can_hear = freezes
+    await orion.sweeper.sweep()
+    assert "clocks_disagree" not in capsys.readouterr().out
+    assert (await world.job(id)).phase is Phase.running
+
+
 @pytest.mark.parametrize("ahead_s", [5, 15, 300])
 async def test_clocks_that_disagree_take_nobodys_job(world: Any, orion: OrionService, ahead_s: float) -> None:
     wrong = type(world.clock)()
