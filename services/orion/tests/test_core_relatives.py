@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from studio9_common.contracts.job import Phase, Spec, State
+from studio9_common.contracts.waiting import why_waiting
+from studio9_common.ids import new_id
 from studio9_orion.core.decision import Answer
 from studio9_orion.core.events import CancelRequested, ChildEnded, Cleaned, PriorityChanged, RelatedSeen
 from studio9_orion.core.life import HELD, OPEN
@@ -96,3 +98,17 @@ def test_a_job_is_not_clean_before_the_parent_that_it_was_given_late_knows_of_it
     assert not life.tell(Cleaned()).last.changed
     assert life.job.phase is P.cleaning
     assert life.tell(Cleaned(parent="p")).at() == (P.clean, State.cancelled)
+
+
+def test_a_dependency_that_nobody_knows_is_told_of_once_and_waited_for(life: Any) -> None:
+    missing, there = new_id(), new_id()
+    life.request(depends_on=(missing, there))
+    nobody = RelatedSeen(states={missing: None, there: State.completed})
+    life.tell(nobody)
+    assert life.types == ["requested"], "its request may have been overtaken"
+    life.tell(nobody, after=life.policy.related_s).tell(nobody, after=60)
+    assert life.types == ["requested", "dependency_unknown"]
+    assert life.job.events[-1].detail == missing
+    assert why_waiting(life.job, None).endswith(f"not known in this organisation when it was looked for: {missing}")
+    life.tell(RelatedSeen(states={missing: State.completed, there: State.completed}))
+    assert life.at() == (Phase.queued, State.queued)

@@ -45,7 +45,9 @@ def why_waiting(job: Job, taken: Mapping[str, Any] | None) -> str:
     match job.phase:
         case Phase.submitted:
             names = ", ".join(job.depends_on) or job.parent or "another job"
-            return f"waits for {names}"
+            unknown = next((event.detail for event in job.events if event.type == "dependency_unknown"), "")
+            told = f"; not known in this organisation when it was looked for: {unknown}" if unknown else ""
+            return f"waits for {names}{told}"
         case Phase.backing_off:
             why = job.reason.code if job.reason else "a failure"
             return f"tries again at {job.not_before} after {why}"

@@ -2,7 +2,9 @@
 
 import json
 
-from studio9_common.contracts.job import Job, Phase, Spec, State, dump
+from pydantic import TypeAdapter
+
+from studio9_common.contracts.job import Job, Phase, Spec, State
 from studio9_common.contracts.messages import JobAccepted, JobQueued
 from studio9_common.contracts.reasons import Reason, reason
 from studio9_orion.core import ending
@@ -12,6 +14,7 @@ from studio9_orion.core.events import CancelRequested, PriorityChanged, Requeste
 from studio9_orion.core.life import OVER
 from studio9_orion.core.replies import reply
 
+_SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 UNSEEN = "unseen"
 """The kind of a job that was cancelled before its request arrived."""
 
@@ -106,8 +109,7 @@ def _shorten(draft: Draft) -> None:
 
 
 def _problem(job: Job, limit: int) -> Reason | None:
-    body = dump(job)
-    size = len(_json(body["spec"])) + len(_json(body["context"]))
+    size = len(_SPEC.dump_json(job.spec)) + len(_json(job.context))
     if size > limit:
         return reason("bad_input", f"spec and context are {size} bytes, over {limit}; put lists into objects.")
     if job.id in job.depends_on or job.id == job.parent:

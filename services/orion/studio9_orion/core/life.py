@@ -65,6 +65,9 @@ STEPS: dict[str, Step] = {
     "described": _stays("the request of a job that was cancelled before it arrived", OVER),
     "conflicting_request": _stays("another request came under the same id; ignored"),
     "priority_changed": _stays("somebody moved it within its organisation's queue", OPEN),
+    "dependency_unknown": _stays(
+        "what it depends on is no job of its organisation, or not yet; it waits on", frozenset({P.submitted})
+    ),
     "child_ended": Step(OPEN, (), "a child job failed or was cancelled; the job goes on"),
     "superseded": _stays("a message of an attempt that no longer counts; ignored"),
     "dead_letter": _stays("a message about the job was given up"),

@@ -13,6 +13,7 @@ from studio9_orion.core.draft import Draft
 from studio9_orion.core.events import ChildEnded, RelatedSeen
 from studio9_orion.core.life import HELD, OVER
 
+UNKNOWN = "dependency_unknown"
 CHILDREN_NAMED = 50
 """Ended children that a parent's history names; a job with more has its results to tell of them."""
 
@@ -34,7 +35,17 @@ def related_seen(draft: Draft, event: RelatedSeen) -> Decision:
         ending.end(draft, State.failed, reason("dependency_failed"))
     elif all(state is State.completed for state in states):
         intake.enqueue(draft)
+    else:
+        _tell_unknown(draft, [name for name, state in zip(job.depends_on, states, strict=True) if state is None])
     return draft.decision()
+
+
+def _tell_unknown(draft: Draft, names: list[str]) -> None:
+    """Says once what a job waits for in vain, unless it has only just come: a request may overtake another."""
+    if not names or draft.job.created_at > draft.at(-draft.policy.related_s):
+        return
+    if not any(known.type == UNKNOWN for known in draft.job.events):
+        draft.record(UNKNOWN, detail=", ".join(names))
 
 
 def child_ended(draft: Draft, event: ChildEnded) -> Decision:
