@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from studio9_cli.simulation.clock import EPOCH
 from studio9_cli.simulation.ending import leaks, unsettled, wrong_ends
 from studio9_cli.simulation.plan import WORKERS
-from studio9_common.contracts.job import TERMINAL, Job, Phase, State
+from studio9_common.contracts.job import OUTPUT_ORDER, TERMINAL, Job, Phase, State
 from studio9_common.contracts.messages import Slot
 from studio9_common.times import parse_time
 from studio9_orion.core.keeping import fence_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Sort = Literal["lost", "doubled", "stuck", "leaked", "broken"]
 CANCEL_SLACK_S = 3.0
 LOOK_S = 20.0
+MOMENT_S = 0.001
 STOP_S = 60.0
 """A stubborn task has 20 s from SIGTERM to SIGKILL; the rest is for the way there."""
 LOST_CODES = frozenset({"worker_lost", "start_timeout"})
@@ -77,6 +78,10 @@ class Oracle:
                 self.problem("doubled", f"the checkpoint of fence {fence} counts under fence {after.fence}", after.id)
         if after.phase is Phase.clean and before.phase is not Phase.clean:
             self._child_cleaned(after)
+        for name, output in before.outputs.items():
+            now = after.outputs.get(name)
+            if now is None or OUTPUT_ORDER[now.state] < OUTPUT_ORDER[output.state]:
+                self.problem("doubled", f"output {name} was {output.state} and became {now and now.state}", after.id)
         last = after.events[-1]
         if last.n > before.events[-1].n and last.reason is not None:
             if last.type == "lost":
@@ -157,7 +162,8 @@ class Oracle:
         if fair <= max(since, now - self._cancel_s):
             self.problem("stuck", f"a cancel had no effect in time ({job.phase if job else 'unknown'})", id)
         elif fair < now:
-            world.loop.after(self._cancel_s - (now - fair), self._check_cancel, id, since)
+            # Never less than a moment: what rounding leaves of a wait would not move the clock, for ever.
+            world.loop.after(max(self._cancel_s - (now - fair), MOMENT_S), self._check_cancel, id, since)
         else:
             world.loop.after(LOOK_S, self._check_cancel, id, since)
 

@@ -159,7 +159,25 @@ def lost_attempt_keeps_its_fence() -> list[Substitute]:
     return [(attempts, "opened", opened)]
 
 
+class _Newest(dict[str, int]):
+    """Whatever comes counts more than what is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0
+
+    def __missing__(self, state: str) -> int:
+        self._next -= 1
+        return self._next
+
+
+def output_goes_back() -> list[Substitute]:
+    """Of two reports on an output the one that comes last counts: `loading` after `loaded`."""
+    return [(module("studio9_orion.core.outputs"), "OUTPUT_ORDER", _Newest())]
+
+
 PLANTS = (
+    output_goes_back,
     result_dropped_in_another_state,
     unroutable_run_ignored,
     cancel_without_deadline,
