@@ -26,6 +26,7 @@ from studio9_worker.transfer import patiently
 
 SMALL = 4 << 20
 """Bytes that are fetched in one request and pass through memory."""
+MOST_LOST = 3
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 MARK = "cache.boot"
 """Beside the cache: which start of the machine its files were written under."""
@@ -39,7 +40,7 @@ class InputCache:
         self._limit = limit
         self._sizes: OrderedDict[Path, int] = OrderedDict()
         self._total = 0
-        self._coming: dict[Path, asyncio.Task[None]] = {}
+        self._coming: dict[Path, asyncio.Event] = {}
         self._hop = SharedHop()
         self._doubted: set[Path] = set()
         """Written before the machine was started anew."""
@@ -82,13 +83,16 @@ class InputCache:
         Raises what `Objects.download` raises, ObjectsUnavailable after `patience_s`, and OSError.
         """
         path = self._root / organisation / ref.sha256[:2] / ref.sha256
-        for _ in range(3):
+        lost = 0
+        while lost < MOST_LOST:
             if path in self._doubted:
                 await self._check(path, ref.sha256)
+            if (coming := self._coming.get(path)) is not None:
+                await coming.wait()  # whoever fetches it may fail for itself: then this one fetches
+                continue
             if path not in self._sizes:
-                mine = path not in self._coming
                 await self._fetch(objects, ref, path, patience_s, target)
-                if mine and ref.size <= SMALL:  # linked as it was written
+                if ref.size <= SMALL:  # linked as it was written
                     await self._shrink()
                     return
             if await self._hop.do(partial(_link, path, target)):
@@ -98,16 +102,16 @@ class InputCache:
                 return
             # Someone removed it from the disk, or the cache let go of it between the two steps.
             self._total -= self._sizes.pop(path, 0)
+            lost += 1
         raise OSError(errno.ENOENT, "the cache's folder loses files", str(path))
 
     async def _fetch(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float, target: Path) -> None:
-        """Downloads once however many ask for it; a small file goes to the first one's target, too."""
-        task = self._coming.get(path)
-        if task is None:
-            task = asyncio.create_task(self._download(objects, ref, path, patience_s, target))
-            self._coming[path] = task
-            task.add_done_callback(lambda done: self._arrived(path, done))
-        await asyncio.shield(task)
+        """Downloads, while others that want the same wait; a small file goes to the target, too."""
+        self._coming[path] = asyncio.Event()
+        try:
+            await self._download(objects, ref, path, patience_s, target)
+        finally:
+            self._coming.pop(path).set()
 
     async def _download(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float, target: Path) -> None:
         if ref.size <= SMALL:
@@ -126,11 +130,6 @@ class InputCache:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             self._total -= self._sizes.pop(path, 0)
         self._doubted.discard(path)
-
-    def _arrived(self, path: Path, task: asyncio.Task[None]) -> None:
-        del self._coming[path]
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; a waiter that was cancelled must not leave a warning
 
     async def _shrink(self) -> None:
         """Lets go of what was not used for longest until the rest fits."""
