@@ -1,9 +1,11 @@
 """Figures and listeners of other packages."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 
 from studio9_trainers.errors import UserError
-from studio9_trainers.evaluation.accuracy import JudgedLabel
 from studio9_trainers.extensions import own_metrics
 
 
@@ -14,7 +16,7 @@ def test_figures_of_others_carry_their_name() -> None:
 
 
 def test_a_metric_that_raises_is_named() -> None:
-    def broken(labels: tuple[str, ...], judged: "list[JudgedLabel]") -> dict[str, float]:
+    def broken(labels: tuple[str, ...], judged: Sequence[Any]) -> Mapping[str, float]:
         return {"x": 1 / len(judged)}
 
     with pytest.raises(UserError, match="'broken' raised ZeroDivisionError"):
