@@ -24,6 +24,12 @@ LAUNCHER = {
     "setup": "Make the environments ahead of time [--platform | --trainers].",
     "lock": "Write requirements/*.lock from the members' dependencies [--upgrade].",
     "task": "Run one task folder with studio9-task of the trainers environment.",
+    "train": "Train a model on labelled pictures of your own, without the platform.",
+    "predict": "Find what a model knows on pictures, and draw it.",
+    "evaluate": "Judge a model on labelled pictures, with curves and pictures.",
+    "export": "Write a model for other programs, compared with the model itself.",
+    "tile": "Cut large pictures and their labels into tiles.",
+    "tune": "Search a training's settings.",
 }
 
 

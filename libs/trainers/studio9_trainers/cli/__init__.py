@@ -1,0 +1,1 @@
+"""The command line for people without the platform: the same tasks on folders of their own."""

@@ -1,0 +1,1 @@
+"""Searching a training's settings: what to try next, when to give up, and the winner trained again."""
