@@ -17,9 +17,11 @@ from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
 from studio9_baile.usecases.pipeline import STEP, TYPE, LabelOfInterest, Plan, Step, plan
-from studio9_common.contracts.job import Provenance, Requirements, Spec
+from studio9_baile.usecases.predictions import weights
+from studio9_common.contracts.job import Input, Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
+from studio9_task.layout import MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,9 @@ async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> E
     transaction. Raises BadInput, Conflict, NotFound; then nothing is left but unnamed manifests."""
     name = name_of(Kind.EXPERIMENT, new.name)
     description = text(new.description, "description")
-    planned = plan(new.step, await core.catalogue.current())
+    catalogue = await core.catalogue.current()
+    extractor = await _extractor(core, caller, new.step)
+    planned = plan(new.step, catalogue, None if extractor is None else extractor.architecture)
     async with core.database.read(caller.organisation) as work:
         await check_name(work, Kind.EXPERIMENT, caller.user, name)
         albums = {"train": await _usable(work, caller, new.step.input, f"{STEP}.input", planned)}
@@ -62,9 +66,29 @@ async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> E
                 result=None,
             )
         )
-        await _start(core, work, caller, experiment, planned, version, albums)
+        await _start(core, work, caller, experiment, planned, version, albums, extractor)
         changed(work, Kind.EXPERIMENT, experiment.id, "created", by=caller, status=experiment.status)
     return experiment
+
+
+async def _extractor(core: Core, caller: Caller, step: Step) -> ModelVersion | None:
+    """The model that a training begins with, where the step names one and no architecture. Raises BadInput."""
+    if step.architecture is not None or step.feature_extractor is None:
+        return None
+    field = f"{STEP}.featureExtractorModelId"
+    async with core.database.read(caller.organisation) as work:
+        model = await work.models.find(step.feature_extractor)
+        if model is None:
+            raise BadInput(
+                "Feature extractor model not found",
+                field=field,
+                value=step.feature_extractor[:100],
+                fix="choose one of your models",
+            )
+        await check_read(work, caller, Kind.CV_MODEL, model)
+        version = await work.versions.latest_of(model.id)
+    weights(version, field)
+    return version
 
 
 async def _usable(work: Work, caller: Caller, identifier: str, field: str, planned: Plan) -> Album:
@@ -113,6 +137,7 @@ async def _start(
     planned: Plan,
     version: NewVersion,
     albums: dict[str, Album],
+    extractor: ModelVersion | None,
 ) -> None:
     job = new_job()
     add_version(work, caller, version, core.objects.profile, job)
@@ -140,11 +165,16 @@ async def _start(
         made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, model_version.id, "predicted_by", job)
         changed(work, Kind.ALBUM, output.id, "created", status=output.status)
     changed(work, Kind.CV_MODEL, model.id, "created", status=model_version.status)
+    begin: tuple[Input, ...] = ()
+    if extractor is not None:
+        model_version.feature_extractor = extractor.id
+        begin = (Input(name=MODEL, kind="file", ref=weights(extractor)),)
+        made_from(work, Kind.MODEL_VERSION, model_version.id, Kind.MODEL_VERSION, extractor.id, "begun_with", job)
     spec = Spec(
         kind="train",
         framework=planned.head.framework,
         parameters=planned.parameters.model_dump(mode="json", exclude_none=True),
-        inputs=version.inputs,
+        inputs=(*begin, *version.inputs),
         requirements=Requirements(gpus=core.settings.train_gpus),
         provenance=Provenance(model_id=model.id, model_version=model_version.id, dataset_version=version.id),
     )

@@ -20,6 +20,8 @@ class SeenModel:
 
     model: Model
     version: ModelVersion
+    extractor: str | None = None
+    """The model that its training began with."""
 
 
 async def list_models(core: Core, caller: Caller, shelf: Shelf, page: Page) -> tuple[list[SeenModel], int]:
@@ -35,7 +37,9 @@ async def get_model(core: Core, caller: Caller, identifier: str, share: str | No
     async with core.database.read(caller.organisation) as work:
         model = await work.models.get(identifier)
         await check_read(work, caller, Kind.CV_MODEL, model, share)
-        return SeenModel(model, await work.versions.latest_of(model.id))
+        version = await work.versions.latest_of(model.id)
+        begun = await work.versions.find(version.feature_extractor) if version.feature_extractor else None
+        return SeenModel(model, version, None if begun is None else begun.model)
 
 
 async def update_model(

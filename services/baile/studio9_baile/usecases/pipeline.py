@@ -1,7 +1,7 @@
 """Reading an experiment's pipeline: from Salsa's form to the parameters of a training, or to a clear refusal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -67,17 +67,21 @@ class Plan:
     label_mode: LabelMode | None
 
 
-def plan(step: Step, catalogue: Catalogue) -> Plan:
-    """The training that a step asks for. Raises BadInput, naming field and fix."""
+def plan(step: Step, catalogue: Catalogue, extractor: str | None = None) -> Plan:
+    """The training that a step asks for; `extractor` is the architecture of the model that it begins with, if it names
+    one in place of an architecture. Raises BadInput, naming field and fix."""
+    begun = step.architecture is None and extractor is not None
+    if begun:
+        step = replace(step, architecture=extractor)
     if step.architecture is None:
-        if step.feature_extractor is not None:
-            raise _not_yet(
-                "featureExtractorModelId", "Training on an existing feature extractor", "give an architecture"
-            )
         raise BadInput("Pipeline parameter: [architecture] not found", field=f"{STEP}.architecture", fix="choose one")
     if step.augmentations:
         raise _not_yet("augmentationOptions", "Automated augmentation", "leave it out")
     architecture, head = _pair(step, catalogue)
+    if begun and not _begins_with_models(catalogue, head.framework):
+        raise _not_yet(
+            "featureExtractorModelId", f"Training on an existing model with {head.framework}", "give an architecture"
+        )
     problems = validate_parameters(
         architecture.parameters, step.architecture_parameters, f"{STEP}.featureExtractorParams."
     ) + validate_parameters(head.parameters, step.head_parameters, f"{STEP}.params.")
@@ -93,13 +97,21 @@ def plan(step: Step, catalogue: Catalogue) -> Plan:
             rates=_rates(step),
             thresholds=thresholds(step.threshold, step.iou, step.labels, f"{STEP}.trainParams."),
             # With an architecture the backbone is trained, whatever the flag says: the form always sends it.
-            tune_feature_extractor=True,
+            tune_feature_extractor=step.tune if begun else True,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput("Pipeline parameters are invalid", field=f"{STEP}.{where}", fix=str(first["msg"])) from None
     return Plan(architecture=architecture, head=head, parameters=parameters, label_mode=LABEL_MODES.get(step.tl_type))
+
+
+def _begins_with_models(catalogue: Catalogue, framework: str) -> bool:
+    """Whether a framework's training takes the weights of a model to begin with."""
+    return any(
+        task.kind == "train" and task.framework == framework and any(one.holds == "model" for one in task.inputs)
+        for task in catalogue.tasks
+    )
 
 
 def _pair(step: Step, catalogue: Catalogue) -> tuple[Architecture, Head]:

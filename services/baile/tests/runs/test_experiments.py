@@ -4,8 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-import pytest
-
 from studio9_common.contracts.messages import JobCancel, JobCancelled, JobFailed, JobRequested
 from studio9_common.contracts.reasons import reason
 
@@ -119,52 +117,52 @@ async def test_output_albums_show_labels_and_predictions(
     assert (await ana.ok("GET", "/albums"))["count"] == 4
 
 
-@pytest.mark.parametrize(
-    ("change", "field", "words"),
-    [
-        ({"architecture": "VGG99"}, "architecture", "YOLO11N"),
-        ({"modelType": {"tlType": "LOCALIZATION", "detectorType": "RFB"}}, "modelType.detectorType", "YOLO_HEAD"),
-        ({"architecture": "VGG16"}, "modelType.detectorType", "does not fit on VGG16; use FCN_1LAYER"),
-        (
-            {"architecture": "VGG16", "modelType": {"tlType": "LOCALIZATION", "detectorType": "FCN_1LAYER"}},
-            "modelType.detectorType",
-            "YOLO_HEAD",
-        ),
-        ({"modelType": {"tlType": "LOCALIZATION"}}, "modelType", "detectorType"),
-        ({"modelType": {"tlType": "AUTOENCODER", "decoderType": "NONE_OFFERED"}}, "modelType.tlType",
-         "train a classifier or a detector"),
-        ({"params": {"epochs": 0}}, "params.epochs", "from 1 to 3000"),
-        ({"params": {"epocs": 5}}, "params.epocs", "epochs"),
-        ({"params": {"momentum": 0.9}}, "params.momentum", "optimizer is one of SGD"),
-        ({"featureExtractorParams": {"depth": 1}}, "featureExtractorParams.depth", "no such parameter"),
-        ({"trainParams": {"modelLearningRate": 0}}, "trainParams.modelLearningRate", "0 < value"),
-        ({"trainParams": {"defaultVisualThreshold": 1.5}}, "trainParams.defaultVisualThreshold", "0 < value"),
-        ({"trainParams": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "trainParams.loi.0.label", "ship"),
-        ({"trainParams": {"inputSize": {"width": 8, "height": 192}}}, "trainParams.inputSize.width", "as 64"),
-        ({"trainParams": {"inputSize": {"width": 65, "height": 63}}}, "trainParams.inputSize.width", "as 96"),
-        ({"trainParams": {"inputSize": {"width": 96, "height": 63}}}, "trainParams.inputSize.height", "as 64"),
-        ({"trainParams": {"inputSize": {"width": 96, "height": 64}}}, "trainParams.inputSize.height", "give 96"),
-        ({"trainParams": {"inputSize": {"width": True, "height": 64}}}, "trainParams.inputSize.width", "whole number"),
-        ({"trainParams": {"loi": [{"label": "ship", "threshold": True}]}}, "trainParams.loi.0.threshold", "number"),
-        ({"trainParams": {"loi": [{"label": "", "threshold": 0.5}]}}, "trainParams.loi.0.label", "1 to 500"),
-        ({"input": "nothing"}, "input", "not found"),
-        ({"input": "plain"}, "input", "label some"),
-        ({"input": "empty"}, "input", "no pictures"),
-        ({"testInput": "plain"}, "testInput", "label some"),
-        ({"augmentationOptions": {"augmentations": [{}]}}, "augmentationOptions", "not offered"),
-        ({"architecture": None, "featureExtractorModelId": "x"}, "featureExtractorModelId", "not offered"),
-        ({"architecture": None}, "architecture", "not found"),
-        ({"modelType": None}, "modelType", "modelType"),
-    ],
-)  # fmt: skip
+BAD_PIPELINES = [
+    ({"architecture": "VGG99"}, "architecture", "YOLO11N"),
+    ({"modelType": {"tlType": "LOCALIZATION", "detectorType": "RFB"}}, "modelType.detectorType", "YOLO_HEAD"),
+    ({"architecture": "VGG16"}, "modelType.detectorType", "does not fit on VGG16; use FCN_1LAYER"),
+    (
+        {"architecture": "VGG16", "modelType": {"tlType": "LOCALIZATION", "detectorType": "FCN_1LAYER"}},
+        "modelType.detectorType",
+        "YOLO_HEAD",
+    ),
+    ({"modelType": {"tlType": "LOCALIZATION"}}, "modelType", "detectorType"),
+    ({"modelType": {"tlType": "AUTOENCODER", "decoderType": "NONE_OFFERED"}}, "modelType.tlType",
+     "train a classifier or a detector"),
+    ({"params": {"epochs": 0}}, "params.epochs", "from 1 to 3000"),
+    ({"params": {"epocs": 5}}, "params.epocs", "epochs"),
+    ({"params": {"momentum": 0.9}}, "params.momentum", "optimizer is one of SGD"),
+    ({"featureExtractorParams": {"depth": 1}}, "featureExtractorParams.depth", "no such parameter"),
+    ({"trainParams": {"modelLearningRate": 0}}, "trainParams.modelLearningRate", "0 < value"),
+    ({"trainParams": {"defaultVisualThreshold": 1.5}}, "trainParams.defaultVisualThreshold", "0 < value"),
+    ({"trainParams": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "trainParams.loi.0.label", "ship"),
+    ({"trainParams": {"inputSize": {"width": 8, "height": 192}}}, "trainParams.inputSize.width", "as 64"),
+    ({"trainParams": {"inputSize": {"width": 65, "height": 63}}}, "trainParams.inputSize.width", "as 96"),
+    ({"trainParams": {"inputSize": {"width": 96, "height": 63}}}, "trainParams.inputSize.height", "as 64"),
+    ({"trainParams": {"inputSize": {"width": 96, "height": 64}}}, "trainParams.inputSize.height", "give 96"),
+    ({"trainParams": {"inputSize": {"width": True, "height": 64}}}, "trainParams.inputSize.width", "whole number"),
+    ({"trainParams": {"loi": [{"label": "ship", "threshold": True}]}}, "trainParams.loi.0.threshold", "number"),
+    ({"trainParams": {"loi": [{"label": "", "threshold": 0.5}]}}, "trainParams.loi.0.label", "1 to 500"),
+    ({"input": "nothing"}, "input", "not found"),
+    ({"input": "plain"}, "input", "label some"),
+    ({"input": "empty"}, "input", "no pictures"),
+    ({"testInput": "plain"}, "testInput", "label some"),
+    ({"augmentationOptions": {"augmentations": [{}]}}, "augmentationOptions", "not offered"),
+    ({"architecture": None, "featureExtractorModelId": "x"}, "featureExtractorModelId", "not found"),
+    ({"architecture": None}, "architecture", "not found"),
+    ({"modelType": None}, "modelType", "modelType"),
+]  # fmt: skip
+
+
 async def test_bad_pipelines_are_refused_and_leave_nothing(
-    ana: Any, workers: Any, albums: dict[str, str], experiment: Any, change: Any, field: str, words: str
+    ana: Any, workers: Any, albums: dict[str, str], experiment: Any
 ) -> None:
-    change = {key: albums.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
-    error = await ana.refused(400, "POST", "/experiments", experiment(albums, **change))
-    assert error["errors"][0]["field"] == f"pipeline.step1.{field}"
-    assert f"pipeline.step1.{field}" in error["message"]
-    assert words in json.dumps(error)
+    for change, field, words in BAD_PIPELINES:
+        change = {key: albums.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
+        error = await ana.refused(400, "POST", "/experiments", experiment(albums, **change))
+        assert error["errors"][0]["field"] == f"pipeline.step1.{field}"
+        assert f"pipeline.step1.{field}" in error["message"]
+        assert words in json.dumps(error)
     assert (await ana.ok("GET", "/experiments"))["count"] == 0
     assert await workers.take_all(timeout_s=0.1) == []
 
@@ -303,3 +301,26 @@ async def test_models_are_saved_renamed_and_named_once(ana: Any, model: str) -> 
     listed = await ana.ok("GET", "/cv-models?search=bet&order=-created&scope=personal")
     assert [one["id"] for one in listed["data"]] == [model]
     assert (await ana.ok("GET", "/me/stats"))["cvModelsCount"] == 1
+
+
+async def test_a_training_begins_with_a_model(
+    ana: Any, workers: Any, albums: dict[str, str], model: str, experiment: Any, installation: Any
+) -> None:
+    step = {"architecture": None, "featureExtractorModelId": model, "tuneFeatureExtractor": False}
+    body = experiment(albums, "Second", **step)
+    error = await ana.refused(400, "POST", "/experiments", body)
+    assert error["errors"][0]["field"] == "pipeline.step1.featureExtractorModelId" and "not offered" in error["message"]
+    worker = installation.stand_ins.documents["workers"]["w1"]
+    task = {"kind": "train", "framework": "yolo", "inputs": [{"name": "model", "holds": "model", "required": False}]}
+    await installation.stop()
+    installation.stand_ins.documents["workers"]["w1"] = worker | {"catalogue": worker["catalogue"] | {"tasks": [task]}}
+    await installation.start()
+    again = installation.signed_in("ana")
+    made = await again.ok("POST", "/experiments", body)
+    assert made["pipeline"]["step1"]["featureExtractorModelId"] == model
+    request = await workers.take()
+    assert [one.name for one in request.data.spec.inputs] == ["model", "train", "test"]
+    assert request.data.spec.parameters["tune_feature_extractor"] is False
+    trained = await again.ok("GET", f"/cv-models/{request.data.spec.provenance.model_id}")
+    assert trained["featureExtractorModelId"] == model and trained["modelType"]["architecture"] == "YOLO11N"
+    await again.refused(400, "DELETE", f"/cv-models/{model}")

@@ -3,8 +3,6 @@
 import hashlib
 from typing import Any
 
-import pytest
-
 from studio9_common.contracts.collections import job_document
 from studio9_common.contracts.configuration import StreamConfig
 from studio9_common.contracts.envelope import Envelope
@@ -84,40 +82,38 @@ async def test_several_online_jobs_are_managed_by_all_of_the_organisation(
     await ana.refused(400, "DELETE", f"/cv-models/{model}")
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"name": ""}, "name"),
-        ({"target": {"id": "nothing", "type": "CV_MODEL"}}, "target.id"),
-        ({"target": {"id": "x", "type": "MODEL"}}, "target.type"),
-        ({"options": {"inputBucketId": "elsewhere"}}, "options.inputBucketId"),
-        ({"options": {"inputImagesPath": "x" * 1000}}, "options.inputImagesPath"),
-        ({"options": {"outputAlbumName": ""}}, "options.outputAlbumName"),
-        ({"options": {"outputAlbumName": "train"}}, "options.outputAlbumName"),
-        ({"options": {"type": "OTHER"}}, "options.type"),
-    ],
-)
-async def test_bad_online_jobs(ana: Any, model: str, change: Any, field: str) -> None:
-    error = await ana.refused(400, "POST", "/online-jobs", body(model, **change))
-    assert error["errors"][0]["field"] == field and field in error["message"]
-    assert (await ana.ok("GET", "/online-jobs"))["count"] == 0
+BAD_ONLINE_JOBS = [
+    ({"name": ""}, "name"),
+    ({"target": {"id": "nothing", "type": "CV_MODEL"}}, "target.id"),
+    ({"target": {"id": "x", "type": "MODEL"}}, "target.type"),
+    ({"options": {"inputBucketId": "elsewhere"}}, "options.inputBucketId"),
+    ({"options": {"inputImagesPath": "x" * 1000}}, "options.inputImagesPath"),
+    ({"options": {"outputAlbumName": ""}}, "options.outputAlbumName"),
+    ({"options": {"outputAlbumName": "train"}}, "options.outputAlbumName"),
+    ({"options": {"type": "OTHER"}}, "options.type"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "field", "value"),
-    [
-        ({"target": {"id": "nothing", "type": "CV_MODEL"}}, "target.id", "nothing"),
-        ({"target": {"id": "x", "type": "MODEL"}}, "target.type", "MODEL"),
-        ({"options": {"inputBucketId": "elsewhere"}}, "options.inputBucketId", "elsewhere"),
-    ],
-)
-async def test_an_unknown_target_is_named_with_its_value_and_the_fix(
-    ana: Any, model: str, change: Any, field: str, value: str
-) -> None:
-    error = await ana.refused(400, "POST", "/online-jobs", body(model, **change))
-    (entry,) = error["errors"]
-    assert (entry["field"], entry["value"]) == (field, value)
-    assert f"{field} is {value}: {entry['fix']}" in error["message"]
+async def test_bad_online_jobs(ana: Any, model: str) -> None:
+    for change, field in BAD_ONLINE_JOBS:
+        error = await ana.refused(400, "POST", "/online-jobs", body(model, **change))
+        assert error["errors"][0]["field"] == field and field in error["message"]
+        assert (await ana.ok("GET", "/online-jobs"))["count"] == 0
+
+
+UNKNOWN_TARGETS = [
+    ({"target": {"id": "nothing", "type": "CV_MODEL"}}, "target.id", "nothing"),
+    ({"target": {"id": "x", "type": "MODEL"}}, "target.type", "MODEL"),
+    ({"options": {"inputBucketId": "elsewhere"}}, "options.inputBucketId", "elsewhere"),
+]
+
+
+async def test_an_unknown_target_is_named_with_its_value_and_the_fix(ana: Any, model: str) -> None:
+    for change, field, value in UNKNOWN_TARGETS:
+        error = await ana.refused(400, "POST", "/online-jobs", body(model, **change))
+        (entry,) = error["errors"]
+        assert (entry["field"], entry["value"]) == (field, value)
+        assert f"{field} is {value}: {entry['fix']}" in error["message"]
 
 
 async def test_argo_away_is_told_later(ana: Any, model: str, until: Any, installation: Any) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from studio9_common.contracts.messages import JobFailed, JobRequested
 from studio9_common.contracts.predictions import prediction_id
 from studio9_common.contracts.reasons import reason
@@ -87,29 +85,27 @@ async def test_an_evaluation_has_a_summary(
     assert "test_one,ship,10,10,30,30" in exported.text.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"modelId": "nothing"}, "modelId"),
-        ({"input": "nothing"}, "input"),
-        ({"input": "empty"}, "input"),
-        ({"input": "plain", "evaluate": True}, "input"),
-        ({"name": None}, "name"),
-        ({"name": " "}, "name"),
-        ({"options": {"loi": []}}, "options.loi"),
-        ({"options": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "options.loi.0.label"),
-        ({"options": {"defaultVisualThreshold": 2}}, "options.defaultVisualThreshold"),
-        ({"options": {"iouThreshold": 0}}, "options.iouThreshold"),
-        ({"evaluate": "perhaps"}, "evaluate"),
-    ],
-)
-async def test_bad_predictions(
-    ana: Any, workers: Any, albums: dict[str, str], model: str, change: Any, field: str
-) -> None:
-    change = {key: albums.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
-    error = await ana.refused(400, "POST", "/cv-predictions", {**body(model, albums["test"]), **change})
-    assert error["errors"][0]["field"] == field and error["errors"][0]["fix"]
-    assert (await ana.ok("GET", "/cv-predictions"))["count"] == 0
+BAD_PREDICTIONS = [
+    ({"modelId": "nothing"}, "modelId"),
+    ({"input": "nothing"}, "input"),
+    ({"input": "empty"}, "input"),
+    ({"input": "plain", "evaluate": True}, "input"),
+    ({"name": None}, "name"),
+    ({"name": " "}, "name"),
+    ({"options": {"loi": []}}, "options.loi"),
+    ({"options": {"loi": [{"label": "whale", "threshold": 0.5}]}}, "options.loi.0.label"),
+    ({"options": {"defaultVisualThreshold": 2}}, "options.defaultVisualThreshold"),
+    ({"options": {"iouThreshold": 0}}, "options.iouThreshold"),
+    ({"evaluate": "perhaps"}, "evaluate"),
+]
+
+
+async def test_bad_predictions(ana: Any, workers: Any, albums: dict[str, str], model: str) -> None:
+    for change, field in BAD_PREDICTIONS:
+        change = {key: albums.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
+        error = await ana.refused(400, "POST", "/cv-predictions", {**body(model, albums["test"]), **change})
+        assert error["errors"][0]["field"] == field and error["errors"][0]["fix"]
+        assert (await ana.ok("GET", "/cv-predictions"))["count"] == 0
 
 
 async def test_a_model_that_is_not_ready_and_a_name_that_is_taken(

@@ -54,6 +54,7 @@ class ModelAnswer(Answer):
             status=version.status,
             modelType=kind,
             classes=version.labels,
+            featureExtractorModelId=seen.extractor,
             description=model.description,
             experimentId=version.experiment,
             inLibrary=model.in_library,
