@@ -45,6 +45,7 @@ class DeployedPlatform:
 
     orions = ("orion-1", "orion-2")
     workers = ("worker-1", "worker-2")
+    lease_s = LEASE_S
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment

@@ -67,6 +67,7 @@ class EmbeddedPlatform:
 
     orions = ("orion-1",)
     workers = ("worker-1", "worker-2")
+    lease_s: float = ORION["lease_s"]
 
     def __init__(self, folder: Path, ports: Ports, worker_settings: Mapping[str, Any]) -> None:
         self._folder, self._ports = folder, ports

@@ -1,6 +1,7 @@
 """Jobs through Orion, Aries, a worker with real tasks, and Pegasus: every way that a job can go."""
 
 import asyncio
+import time
 from typing import Any
 
 from studio9_common.contracts.job import Input, ObjectRef, Phase, State
@@ -12,9 +13,8 @@ STARTED = ["job.accepted", "job.queued", "job.started"]
 
 
 def life(asks: Requester, job: str) -> list[str]:
-    """What was heard of a job, without progress, which comes when it comes."""
-    keys = [key for key in asks.keys(job) if key != "job.progress"]
-    return [key for n, key in enumerate(keys) if n == 0 or keys[n - 1] != key]
+    """What was heard of a job, each once, as it may be sent again; without progress, which comes when it comes."""
+    return [key for key in dict.fromkeys(asks.keys(job)) if key != "job.progress"]
 
 
 async def test_a_training_from_request_to_clean(platform: Any, asks: Requester) -> None:
@@ -168,12 +168,16 @@ async def test_a_worker_that_comes_back_in_time_goes_on(platform: Any, asks: Req
     job = await asks.submit("train", parameters={"epochs": 3, "wait": True})
     running = await asks.working(job, epoch=2)
     name = running.attempts[-1].worker
+    began = time.monotonic()
     await platform.kill(name)
     await platform.start(name)
+    in_time = time.monotonic() - began < 0.8 * platform.lease_s  # a busy machine starts a process slowly
     platform.task(name, job).root.joinpath("go").touch()
     done = await asks.completed(job)
-    assert [attempt.outcome for attempt in done.attempts] == ["succeeded"]
-    assert done.result is not None and done.result.summary["resumed_from"] == 0
+    outcomes = [attempt.outcome for attempt in done.attempts]
+    assert outcomes == ["succeeded"] or (not in_time and outcomes == ["lost", "succeeded"])
+    if outcomes == ["succeeded"]:
+        assert done.result is not None and done.result.summary["resumed_from"] == 0
     assert await asks.losses(job, 3) == [1, 2, 3]
 
 
