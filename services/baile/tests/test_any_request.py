@@ -13,7 +13,7 @@ from schemathesis.core.transport import Response as Answer
 from studio9_common.service import HttpServer
 
 EXAMPLES = 1
-"""Of each route, and each way of making them: with what fits the document, and with what does not."""
+"""Of each route, by turns with what fits the document and with what does not."""
 
 
 @pytest.fixture
@@ -36,11 +36,12 @@ def answers(address: str, token: str, api: str) -> list[tuple[str, Answer]]:
     schema = schemathesis.openapi.from_url(f"{address}/{'v1' if api == 'v1' else 'v2.0'}/openapi.json")
     headers = {"Authorization": f"Bearer {token}"}
     found: list[tuple[str, Answer]] = []
-    for result in schema.get_all_operations():
+    for number, result in enumerate(schema.get_all_operations()):
         operation = result.ok()
         if operation.path.endswith(SKIPPED) or operation.path.startswith(OPERATING):
             continue
-        for mode in schemathesis.GenerationMode:
+        # In turns: whole runs of both ways are for whoever changes EXAMPLES.
+        for mode in list(schemathesis.GenerationMode)[number % 2 :: 2]:
 
             @settings(
                 max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
@@ -61,5 +62,5 @@ async def test_no_request_is_answered_with_a_500(served: str, ana: Any, api: str
     found = await asyncio.to_thread(answers, served, ana.token, api)
     bad = [f"{label}: {answer.status_code} {answer.text[:200]}" for label, answer in found if answer.status_code >= 500]
     # Aries' stand-in answers everything that it is asked; nothing here is away.
-    assert bad == [] and len(found) > 60
+    assert bad == [] and len(found) > 20
     print(f"schemathesis: {api}: {len({label for label, _ in found})} operations, {len(found)} requests")

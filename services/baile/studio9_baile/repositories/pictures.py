@@ -14,6 +14,7 @@ from studio9_baile.models.pictures import (
     PictureLabel,
     PredictedShape,
 )
+from studio9_baile.models.runs import Deployment, Experiment, Prediction
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
 from studio9_baile.repositories.paging import Page, like
 from studio9_baile.repositories.tallies import Tallies
@@ -40,6 +41,21 @@ class Albums(AssetRepository[Album]):
 
     row = Album
     missing = "Album not found"
+
+    async def in_use(self, album: str) -> bool:
+        """Whether an experiment, a prediction or a deployment uses an album. (Ids occur nowhere by chance.)"""
+        mark = f'"{album}"'
+        uses = [
+            exists().where(
+                Prediction.organisation == self.organisation, or_(Prediction.input == album, Prediction.output == album)
+            ),
+            exists().where(Deployment.organisation == self.organisation, Deployment.output == album),
+            exists().where(
+                Experiment.organisation == self.organisation,
+                or_(cast(Experiment.pipeline, Text).contains(mark), cast(Experiment.result, Text).contains(mark)),
+            ),
+        ]
+        return bool(await self._session.scalar(select(or_(*uses))))
 
 
 class Pictures(Repository[Picture]):

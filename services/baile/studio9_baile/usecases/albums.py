@@ -151,11 +151,7 @@ async def remove_album(work: Work, album: Album) -> None:
 
 async def in_use(work: Work, album: str) -> bool:
     """Whether an experiment, a prediction or a deployment uses an album."""
-    return (
-        await work.predictions.using_album(album)
-        or await work.experiments.using(album)
-        or await work.deployments.using_album(album)
-    )
+    return await work.albums.in_use(album)
 
 
 async def editable(work: Work, caller: Caller, identifier: str, *, while_filling: bool = False) -> Album:

@@ -19,6 +19,11 @@ def core_of(request: Request) -> Core:
     return core
 
 
+async def the_core(request: Request) -> Core:
+    """The same for routes: a dependency that is not async goes to a thread."""
+    return core_of(request)
+
+
 async def signed_in(request: Request) -> Caller:
     """Who makes the request. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -34,5 +39,5 @@ async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Cal
     return found
 
 
-TheCore = Annotated[Core, Depends(core_of)]
+TheCore = Annotated[Core, Depends(the_core)]
 TheCaller = Annotated[Caller, Depends(caller)]

@@ -51,7 +51,7 @@ def _cursor(identifier: str) -> str:
     return base64.urlsafe_b64encode(identifier.encode()).decode().rstrip("=")
 
 
-def slice_of(
+async def slice_of(
     cursor: Annotated[str, Query(max_length=200, description="`next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Slice:

@@ -11,8 +11,8 @@ from studio9_baile.usecases.listing import Shelf
 from studio9_common.errors import Unauthenticated
 
 
-def core_of(request: Request) -> Core:
-    """The core that the app was built with."""
+async def core_of(request: Request) -> Core:
+    """The core that the app was built with. (What is not async goes to a thread.)"""
     core: Core = request.app.state.core
     return core
 
@@ -41,7 +41,7 @@ async def downloader(request: Request) -> Caller:
     return found
 
 
-def page(
+async def page(
     number: Annotated[int, Query(alias="page", ge=1, le=1_000_000)] = 1,
     size: Annotated[int, Query(alias="page_size", ge=1, le=1_000)] = 30,
     order: Annotated[str, Query(max_length=500)] = "",
@@ -52,7 +52,7 @@ def page(
     return Page(number, size, fields, search)
 
 
-def shelf(
+async def shelf(
     scope: Annotated[Literal["all", "personal", "shared"], Query()] = "personal",
     project: Annotated[str | None, Query(alias="projectId", max_length=100)] = None,
     folder: Annotated[str | None, Query(alias="folderId", max_length=100)] = None,
