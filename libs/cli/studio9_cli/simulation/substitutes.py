@@ -142,5 +142,5 @@ def replaced(changes: list[Substitute]) -> Iterator[None]:
             setattr(target, name, value)
 
 
-def _same(value: Any) -> Any:
+def _same(value: Any, **_: Any) -> Any:
     return value
