@@ -80,6 +80,9 @@ class CloudObjects:
         if isinstance(data, bytes):
             return await self._put(key, data, await asyncio.to_thread(digest_bytes, data), sha256, headers)
         if isinstance(data, Path):
+            small = await asyncio.to_thread(_read_small, data)
+            if small is not None:
+                return await self._put(key, *small, sha256, headers)
             return await self._put_file(key, data, await asyncio.to_thread(digest_file, data), sha256, headers)
         with tempfile.TemporaryDirectory(prefix="studio9-put-") as folder:
             path = Path(folder) / "content"
@@ -270,3 +273,11 @@ def _unavailable(error: BaseError | FileNotFoundError) -> NoReturn:
     if NO_BUCKET in str(error):
         raise ObjectsUnavailable("the bucket does not exist; create it, or correct the setting") from error
     raise ObjectsUnavailable(f"the object storage did not do it: {str(error).splitlines()[0][:300]}") from error
+
+
+def _read_small(path: Path) -> tuple[bytes, Digest] | None:
+    """A file that goes up in one piece, read and hashed in one go; None for a larger one. Blocks."""
+    if path.stat().st_size > SINGLE_PUT:
+        return None
+    content = path.read_bytes()
+    return content, digest_bytes(content)
