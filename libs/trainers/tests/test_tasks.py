@@ -35,7 +35,7 @@ MOSAICS = {"mosaic": 1.0}
 
 
 def finished(process: "subprocess.Popen[str]", code: int = 0) -> str:
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == code, output
     assert "NETWORK" not in output
     return output
@@ -109,7 +109,7 @@ def killed(job: Job, start: Start, told: Told) -> TaskFolder:
     """The same training, killed in the middle of its second epoch."""
     folder = job("train", train=TRAIN, test=TEST, head=MOSAICS)
     process = start(folder)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not any(isinstance(event, Checkpoint) for event in told(folder)):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_another_training_is_refused(job: Job, start: Start, kil
 def test_told_to_stop_it_ends_at_the_next_batch(job: Job, start: Start, told: Told) -> None:
     folder = job("train", train=TRAIN, head={"epochs": 500})
     process = start(folder)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not any(isinstance(event, Progress) for event in told(folder)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -294,7 +294,7 @@ def test_under_the_shim_a_stop_ends_it_with_a_checkpoint_to_go_on_from(job: Job,
     binaries = Path(sys.executable).parent
     command = [str(binaries / "studio9-task"), str(folder.root)]
     launch(folder, command, Limits(poll_s=0.1), task_environment(folder, 1, binaries))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not any(isinstance(event, Checkpoint) for event in told(folder)):
         assert time.monotonic() < deadline
         assert task_state(folder).state == "running"

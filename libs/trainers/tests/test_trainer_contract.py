@@ -29,6 +29,7 @@ from studio9_trainers.events import (
 )
 from studio9_trainers.files import read_model
 from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.loops import loop
 from studio9_trainers.run import Run, open_run
 from studio9_trainers.trainer import get_trainer
 from studio9_trainers.truth import check_learnable
@@ -155,7 +156,7 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_weights(
         target=trained, args=(case, pictures, tmp_path / "killed"), kwargs={"on_event": kill}
     )
     child.start()
-    child.join(300)
+    child.join(600)
     assert child.exitcode == -signal.SIGKILL
     (left,) = (tmp_path / "killed" / "outputs").glob("checkpoints/*.pt")
     again = trained(case, pictures, tmp_path / "again", resume=left)
@@ -165,8 +166,10 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_weights(
 
 
 def test_told_to_stop_it_writes_where_it_is_and_goes_on_from_there(
-    case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path
+    case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "GRACE_S", 1e9)  # a busy machine may take seconds for a batch
+
     def stop(run: Run, event: TrainingEvent) -> None:
         if isinstance(event, BatchDone) and (event.epoch, event.batch) == (1, 2):
             run.stop.wanted = True
@@ -234,3 +237,18 @@ def test_computed_heads_need_a_feature_extractor(scans: Callable[[range], Pictur
     trainer = get_trainer("transfer", "classify", config=parameters, train=scans(range(20)), folder=tmp_path)
     with pytest.raises(UserError, match="feature extractor"):
         trainer.train()
+
+
+def test_a_loop_whose_batches_are_slow_writes_nothing_when_told_to_stop(
+    scans: Callable[[range], PictureSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "GRACE_S", 0.0)
+
+    def stop(run: Run, event: TrainingEvent) -> None:
+        if isinstance(event, BatchDone) and (event.epoch, event.batch) == (2, 1):
+            run.stop.wanted = True
+
+    with pytest.raises(Stopped):
+        trained(CASES["classifier"], scans(range(16)), tmp_path, on_event=stop)
+    left = [path.name for path in tmp_path.glob("outputs/checkpoints/*.pt")]
+    assert left == ["epoch-0001.pt"]  # the last boundary was durable already
