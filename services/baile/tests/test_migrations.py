@@ -1,0 +1,66 @@
+"""A database of an earlier schema, with data in it, is brought to this version's."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from studio9_baile.database import Database, engine_for
+from studio9_baile.migrations import upgrade
+
+POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
+NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_URL is not set")
+NOW = "'2026-11-21 10:00:00'"
+SEVENTH = (
+    f"INSERT INTO organisations (id, name, next_event, created_at) VALUES ('o', 'lab', 1, {NOW})",
+    *(
+        "INSERT INTO users (id, organisation, created_at, updated_at, username, email, password_hash, first_name,"
+        f" last_name, role, status) VALUES ('{name}', 'o', {NOW}, {NOW}, '{name}', '{name}@x', 'h', 'A', 'B', '{role}',"
+        " 'ACTIVE')"
+        for name, role in (("u1", "USER"), ("u2", "ADMIN"), ("u3", "ADMIN"))
+    ),
+    "INSERT INTO albums (id, organisation, created_at, owner, name, updated_at, status, type, label_mode, in_library)"
+    f" VALUES ('a', 'o', {NOW}, 'u1', 'a', {NOW}, 'ACTIVE', 'SOURCE', 'LOCALIZATION', true)",
+    *(
+        "INSERT INTO pictures (id, organisation, created_at, album, sha256, key, profile, content_type, size, width,"
+        f" height, filename) VALUES ('p{n}', 'o', {NOW}, 'a', 's', 'k', 'd', 'image/png', 1, 1, 1, 'f')"
+        for n in range(3)
+    ),
+    "INSERT INTO picture_labels (id, organisation, created_at, picture, album, predicted, label, count)"
+    f" VALUES ('l', 'o', {NOW}, 'p1', 'a', false, 'ship', 2)",
+)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
+async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'old.sqlite'}"
+        return
+    name = f"baile_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(POSTGRESQL)
+    await connection.execute(f"CREATE DATABASE {name}")
+    yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+async def test_what_the_seventh_schema_holds_is_there_in_the_newest(empty: str) -> None:
+    engine = engine_for(empty)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, "0007")
+        for statement in SEVENTH:
+            await connection.execute(text(statement))
+    await engine.dispose()
+    database = Database(empty)
+    await database.migrate()
+    async with database.read("o") as work:
+        users = {user.id: user.role.value for user in await work.users.all()}
+        assert users == {"u1": "editor", "u2": "owner", "u3": "admin"}, "who was there first has made the organisation"
+        assert await work.tallies.pictures("a") == 3 and await work.tallies.labelled("a", False) == 1
+        assert await work.tallies.labels("a", [False]) == [("ship", 2)]
+    await database.close()
