@@ -14,6 +14,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.port = 0
         self._mails: asyncio.Queue[Message] = asyncio.Queue()
+        self._open: set[asyncio.Task[None]] = set()
 
     async def next(self) -> tuple[str, str]:
         """Recipient and text of the next mail."""
@@ -26,6 +27,17 @@ class Mailbox:
         return self._mails.empty()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        task = asyncio.create_task(self._talk(reader, writer))
+        self._open.add(task)
+        await task
+
+    async def quiet(self) -> None:
+        """Waits for the connections that are open: none is left to the garbage collector."""
+        if self._open:
+            await asyncio.wait(self._open, timeout=30)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 here\r\n")
         while line := await reader.readline():
             word = line.split()[0].upper() if line.split() else b""
@@ -38,6 +50,8 @@ class Mailbox:
             if word == b"QUIT":
                 break
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -50,3 +64,4 @@ async def mailbox() -> AsyncIterator[Mailbox]:
         yield made
     finally:
         server.close()
+        await made.quiet()

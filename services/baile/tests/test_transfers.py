@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import boto3
@@ -132,7 +133,8 @@ async def test_files_of_a_dataset_come_and_go(ana: Any, s3: Any, until: Any, ins
     assert (sent.status_code, sent.json()["status"]) == (202, "EXPORTING"), sent.text
     process = await over(ana, until, f"/datasets/{dataset}")
     assert (process["status"], process["jobType"]) == ("COMPLETED", "DATASET_EXPORT"), process
-    assert s3.get_object(Bucket="harbour", Key="out/deep/b.txt")["Body"].read() == b"two"
+    with closing(s3.get_object(Bucket="harbour", Key="out/deep/b.txt")["Body"]) as sent_file:
+        assert sent_file.read() == b"two"
     assert (await ana.ok("GET", f"/datasets/{dataset}"))["status"] == "IDLE"
     assert installation.stand_ins.secrets == {}
 
