@@ -116,6 +116,11 @@ def search_folder(folder: Path):
     return TaskFolder(folder / "tuning" / "data")
 
 
+def test_a_loop_that_is_not_ours_runs_in_one_process(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(pages), "--processes", "2"]) == 64
+    assert "--processes: yolo" in capsys.readouterr().err
+
+
 def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path / "no.pt"), str(tmp_path)]) == 64
     assert "model is missing" in capsys.readouterr().err

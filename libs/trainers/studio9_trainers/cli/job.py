@@ -14,6 +14,7 @@ from studio9_task.request import TaskRequest
 from studio9_task.results import RESULT, TaskResult
 from studio9_trainers.cli.showing import Progress
 from studio9_trainers.data.collection import Sample
+from studio9_trainers.distributed.launch import run_distributed
 from studio9_trainers.errors import UserError
 from studio9_trainers.files import ModelFile, read_model
 
@@ -31,6 +32,7 @@ class Job:
     resume: Path | None = None
     seed: int = 0
     threads: int = 1
+    processes: int = 1
 
     def run(self) -> tuple[int, TaskResult | None]:
         """(exit code, result where there is one). The folder `out` holds all that the platform's task would."""
@@ -38,7 +40,7 @@ class Job:
         from studio9_trainers.task import run_task
 
         with Progress(folder.events):
-            code = run_task(folder)
+            code = run_task(folder) if self.processes == 1 else run_distributed(folder.root, self.processes)
         result = folder.outputs / "result.json"
         return code, RESULT.validate_json(result.read_bytes()) if code == 0 and result.is_file() else None
 

@@ -10,7 +10,8 @@ from studio9_trainers.cli.data import add_format, read_data
 from studio9_trainers.cli.job import Job, add_common
 from studio9_trainers.cli.showing import figures, table
 from studio9_trainers.data.collection import Sample
-from studio9_trainers.frameworks import catalogue
+from studio9_trainers.errors import Unsupported
+from studio9_trainers.frameworks import catalogue, frameworks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="CHECKPOINT", help="outputs/checkpoints/… of a run to go on from"
     )
+    parser.add_argument("--processes", type=int, default=1, help="that share each batch, on this machine (1)")
     parser.add_argument("--list", action="store_true", help="architectures and heads that there are")
 
 
@@ -39,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_OK
     data = read_data(options.data, options.format)
     framework, parameters = chosen(options, data.samples)
+    if options.processes > 1 and not all(one.loop == "own" for one in frameworks()[framework].capabilities()):
+        raise Unsupported(f"--processes: {framework} has a training loop of its own, which runs in one: leave it out.")
     inputs = {"train": [one for one in data.samples if one.record.split != "test"]}
     held: list[Sample] = [one for one in data.samples if one.record.split == "test"]
     if options.test is not None:
@@ -47,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         inputs["test"] = held
     job = Job(
         options.out, "train", framework, parameters, dict(inputs), options.begin, options.resume, options.seed,
-        options.threads,
+        options.threads, options.processes,
     )  # fmt: skip
     code, result = job.run()
     if isinstance(result, TrainResult):
