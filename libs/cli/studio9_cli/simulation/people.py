@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EVENTS = Queue("baile.jobs.v1", ("job.accepted", "job.completed", "job.failed", "job.cancelled"))
 LOADS = Queue("pegasus.loads.v1", ("job.completed",))
 ASK_AGAIN_S, LOOK_S, CANCEL_AGAIN_S, ANSWER_S = 20.0, 60.0, 240.0, 60.0
+LATE_SHARE = 0.3
+"""Outputs of which an old report comes last."""
 
 
 class Requester(Process):
@@ -161,6 +163,8 @@ class Warehouse(Process):
             await asyncio.sleep(self.rng.uniform(0.5, 10.0))
             self.loaded.setdefault(data.job, set()).add(manifest)
         await self._tell(data.job, "loaded", manifest, envelope.organisation)
+        if self.rng.random() < LATE_SHARE:  # what another loader had told before, and was held up on its way
+            await self._tell(data.job, "loading", manifest, envelope.organisation)
 
     async def _tell(self, job: str, state: Any, manifest: str, organisation: str) -> None:
         report = JobOutput(job=job, output="predictions", state=state, rows=1, manifest_sha256=manifest)
