@@ -138,7 +138,8 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         openapi_url="/v1/openapi.json",
     )
     app.state.core = core
-    app.include_router(v1_routes())
+    # As they are: including a router builds all of its routes anew for every app.
+    app.router.routes.extend(v1_routes().routes)
     salsa = v2_app(core)
     app.state.v2 = salsa
     for prefix in V2_PREFIXES:

@@ -1,5 +1,6 @@
 """The routes of `/v1`, and what its OpenAPI document says of all of them."""
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter
@@ -20,6 +21,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+@cache
 def v1_routes() -> APIRouter:
     """All of them, under `/v1`."""
     v1 = APIRouter(prefix="/v1", responses=PROBLEMS)
