@@ -1,5 +1,7 @@
 """Measures tiling: ours, and the codec alone on the same tiles."""
 
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -10,7 +12,6 @@ import numpy as np
 import pyvips
 import simplejpeg
 from answering import answer, one_core, repeated
-from sklearn.datasets import load_sample_images
 
 from studio9_task.tiles import TileSpec
 from studio9_trainers.tiling.files import Encoding, encoded
@@ -21,14 +22,21 @@ ENCODING = Encoding("jpeg", 90)
 
 
 def picture(folder: Path, side: int) -> Path:
-    """A baseline JPEG of quality 90, of two real photos side by side over and over; it is made once."""
+    """A baseline JPEG of quality 90; made once, in a process of its own, whose memory is not that of tiling."""
     path = folder / f"{side}.jpg"
     if not path.exists():
-        pair = np.concatenate(load_sample_images().images, axis=1)
-        sheet = np.tile(pair, (6, 2, 1))
-        large = pyvips.Image.new_from_array(sheet).replicate(-(-side // sheet.shape[1]), -(-side // sheet.shape[0]))
-        large.crop(0, 0, side, side).copy(interpretation="srgb").jpegsave(str(path), Q=90)
+        subprocess.run([sys.executable, __file__, str(path), str(side)], check=True)
     return path
+
+
+def make(path: Path, side: int) -> None:
+    """Two real photos side by side over and over."""
+    from sklearn.datasets import load_sample_images  # large, and the measuring process must stay small
+
+    pair = np.concatenate(load_sample_images().images, axis=1)
+    sheet = np.tile(pair, (6, 2, 1))
+    large = pyvips.Image.new_from_array(sheet).replicate(-(-side // sheet.shape[1]), -(-side // sheet.shape[0]))
+    large.crop(0, 0, side, side).copy(interpretation="srgb").jpegsave(str(path), Q=90)
 
 
 def ours(path: Path) -> int:
@@ -92,4 +100,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        make(Path(sys.argv[1]), int(sys.argv[2]))
+    else:
+        main()
