@@ -46,19 +46,8 @@ async def sign_up(core: Core, new: NewUser) -> User:
             if await system.user_named(name) is not None:
                 raise taken(name, new)
     async with core.database.write(organisation.id) as work:
-        user = User(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            updated_at=work.now,
-            username=new.username.lower(),
-            email=new.email.lower(),
-            password_hash=password_hash,
-            first_name=new.first_name,
-            last_name=new.last_name,
-            role=Role.editor,
-            status=UserStatus.INACTIVE if settings.confirm_email else UserStatus.ACTIVE,
-        )
+        status = UserStatus.INACTIVE if settings.confirm_email else UserStatus.ACTIVE
+        user = new.row(work.organisation, password_hash, Role.editor, work.now, status)
         work.users.add(user)
         await work.flush()
         work.audit(user.id, "signed_up", "USER", user.id)

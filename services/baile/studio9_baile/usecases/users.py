@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.identity import (
@@ -68,6 +68,29 @@ class NewUser:
                 raise BadInput("Name cannot be used", field=field, fix="use at most 150 characters, none of them NUL")
         check_rules(self.password)
 
+    def row(
+        self,
+        organisation: str,
+        password_hash: str,
+        role: Role,
+        now: datetime,
+        status: UserStatus = UserStatus.ACTIVE,
+    ) -> User:
+        """The user as stored."""
+        return User(
+            id=new_id(),
+            organisation=organisation,
+            created_at=now,
+            updated_at=now,
+            username=self.username.lower(),
+            email=self.email.lower(),
+            password_hash=password_hash,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            role=role,
+            status=status,
+        )
+
 
 async def create_bootstrap_token(core: Core) -> str:
     """A one-time token that makes an organisation with its first user; only its hash is kept."""
@@ -101,19 +124,7 @@ async def bootstrap(core: Core, token: str, organisation: str, new: NewUser) -> 
         made = Organisation(id=new_id(), name=organisation.strip(), next_event=1, created_at=work.now)
         work.add(made)
         await work.flush()
-        user = User(
-            id=new_id(),
-            organisation=made.id,
-            created_at=work.now,
-            updated_at=work.now,
-            username=new.username.lower(),
-            email=new.email.lower(),
-            password_hash=password_hash,
-            first_name=new.first_name,
-            last_name=new.last_name,
-            role=Role.owner,
-            status=UserStatus.ACTIVE,
-        )
+        user = new.row(made.id, password_hash, Role.owner, work.now)
         work.add(user)
     return user
 
@@ -172,19 +183,7 @@ async def create_user(core: Core, caller: Caller, new: NewUser, role: Role) -> U
             if await system.user_named(name) is not None:
                 raise taken(name, new)
     async with core.database.write(caller.organisation) as work:
-        user = User(
-            id=new_id(),
-            organisation=caller.organisation,
-            created_at=work.now,
-            updated_at=work.now,
-            username=new.username.lower(),
-            email=new.email.lower(),
-            password_hash=password_hash,
-            first_name=new.first_name,
-            last_name=new.last_name,
-            role=role,
-            status=UserStatus.ACTIVE,
-        )
+        user = new.row(caller.organisation, password_hash, role, work.now)
         work.users.add(user)
         await work.flush()
         await work.shares.claim(user.email, user.id)
