@@ -49,11 +49,13 @@ class Measuring:
 async def measuring(program: str) -> AsyncIterator[Measuring]:
     """Starts `libs/trainers/bench/<program>.py`, on one core and with one thread; it ends with the block.
 
-    Large blocks go back to the system when they are free: else the memory told is that of gaps between them."""
+    Large blocks go back to the system when they are free: else the memory told is that of gaps between them.
+    """
     python = await asyncio.to_thread(project.ensure_trainers)
     path = project.root() / "libs" / "trainers" / "bench" / f"{program}.py"
     process = await asyncio.create_subprocess_exec(
-        "/usr/bin/env", "OMP_NUM_THREADS=1", "VIPS_CONCURRENCY=1", "MALLOC_MMAP_THRESHOLD_=4194304", "YOLO_OFFLINE=1", "YOLO_AUTOINSTALL=false",
+        "/usr/bin/env", "OMP_NUM_THREADS=1", "VIPS_CONCURRENCY=1", "MALLOC_MMAP_THRESHOLD_=4194304",
+        "YOLO_OFFLINE=1", "YOLO_AUTOINSTALL=false",
         str(python), str(path),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
     )  # fmt: skip
