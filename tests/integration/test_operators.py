@@ -207,7 +207,7 @@ async def test_what_the_broker_itself_gave_up_is_replayed_over_http(
 
 async def test_one_job_is_followed_by_its_trace(embedded: EmbeddedPlatform, asks: Requester) -> None:
     """From the request through Orion, worker and Pegasus: every message and what each of them logs about the job."""
-    everything = Queue("test.everything.v1", ("job.#", "worker.run.#", "worker.result", "worker.telemetry"))
+    everything = Queue("test.everything.v1", ("job.#", "worker.run.#", "worker.result.#", "worker.telemetry.#"))
     await embedded._ports.bus.declare(everything)
     trace = new_trace()
     pictures = await asks.pictures("predict", "ab.png")

@@ -39,7 +39,9 @@ def test_a_worker_may_say_three_things_and_touch_its_own_queue(tmp_path: Path) -
     assert re.match(worker["read"], "worker.01.v1")
     assert not re.match(worker["read"], "orion.requests.v1")
     (topic,) = definitions["topic_permissions"]
+    assert re.match(topic["write"], "worker.beat.01")
     assert re.match(topic["write"], "worker.beat")
+    assert not re.match(topic["write"], "worker.beats")
     assert not re.match(topic["write"], "job.requested")
     assert not re.match(topic["write"], "worker.run.01")
     assert re.match(topic["read"], "config.changed")

@@ -17,8 +17,8 @@ from studio9_common.contracts.messages import (
 )
 
 REQUESTS = Queue("orion.requests.v1", (JobRequested.routing_key, JobCancel.routing_key, JobOutput.routing_key))
-RESULTS = Queue("orion.results.v1", (WorkerResult.routing_key,))
-TELEMETRY = Queue("orion.telemetry.v1", (WorkerTelemetry.routing_key,))
+RESULTS = Queue("orion.results.v1", (WorkerResult.binding(),))
+TELEMETRY = Queue("orion.telemetry.v1", (WorkerTelemetry.binding(),))
 CLEAN = Queue("orion.clean.v1", (JobClean.routing_key,))
 SCHEDULE = Queue(
     "orion.schedule.v1",
@@ -35,5 +35,5 @@ SCHEDULE = Queue(
 )
 """Wakes the scheduler; the tick is the fallback, so its messages may be lost."""
 
-BEATS = Queue("orion.beats.v1", (WorkerBeat.routing_key,), transient=True, message_ttl_s=20)
+BEATS = Queue("orion.beats.v1", (WorkerBeat.binding(),), transient=True, message_ttl_s=20)
 """The time to live is fixed, as a queue's arguments must be; a worker gives each beat that of its own lease."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from studio9_common.bus.port import Bus, Delivery, Outgoing
 from studio9_common.contracts.collections import WORKERS
-from studio9_common.contracts.envelope import SYSTEM, decode, encode
+from studio9_common.contracts.envelope import SYSTEM, encode
 from studio9_common.contracts.job import Job, Phase
 from studio9_common.contracts.messages import (
     AttemptBeat,
@@ -21,13 +21,13 @@ from studio9_common.contracts.messages import (
     WorkerLease,
     WorkerResult,
 )
-from studio9_common.errors import BadInput
 from studio9_common.times import format_time
 from studio9_orion.beats import Beats
 from studio9_orion.core import decide, lease_for
 from studio9_orion.core.events import Beat, ResultReceived
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.machines import Machines
+from studio9_orion.reports import report_of
 from studio9_orion.shell import Shell, Told
 from studio9_orion.store import put_many
 from studio9_orion.traces import job_trace, traceparent_of
@@ -69,13 +69,7 @@ class Supervisor:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
         loop = asyncio.get_running_loop()
         until = loop.time() + BEATS_EVERY_S
-        beats = []
-        for delivery in deliveries:
-            data = decode(delivery.body).data
-            if not isinstance(data, WorkerBeat):
-                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
-            beats.append(data)
-        await self.take_beats(beats)
+        await self.take_beats([report_of(delivery, WorkerBeat) for delivery in deliveries])
         for delivery in deliveries:
             await delivery.ack()
         await asyncio.sleep(until - loop.time())
@@ -119,13 +113,8 @@ class Supervisor:
 
     async def handle_results(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
-        told: list[Told] = []
-        for delivery in deliveries:
-            data = decode(delivery.body).data
-            if not isinstance(data, WorkerResult):
-                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
-            told.append((data.job, _result(data)))
-        await self._shell.apply(told)
+        results = [report_of(delivery, WorkerResult) for delivery in deliveries]
+        await self._shell.apply([(data.job, _result(data)) for data in results])
 
     def _lease(self, beat: WorkerBeat, jobs: dict[str, Job]) -> Outgoing:
         lease_s = self._shell.policy.lease_s

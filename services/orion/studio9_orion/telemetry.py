@@ -6,10 +6,9 @@ from typing import Any
 
 from studio9_common.bus.port import Delivery
 from studio9_common.contracts.collections import TELEMETRY
-from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.messages import WorkerTelemetry
-from studio9_common.errors import BadInput
 from studio9_orion.jobs import Jobs
+from studio9_orion.reports import report_of
 from studio9_orion.store import Store, put_many
 
 REMEMBERED = 10_000
@@ -24,13 +23,7 @@ class Telemetry:
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
-        batches = []
-        for delivery in deliveries:
-            data = decode(delivery.body).data
-            if not isinstance(data, WorkerTelemetry):
-                raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
-            batches.append(data)
-        await self.take(batches)
+        await self.take([report_of(delivery, WorkerTelemetry) for delivery in deliveries])
 
     async def take(self, batches: Sequence[WorkerTelemetry]) -> None:
         """Stores what belongs to a known job under that job's organisation; the rest is dropped."""

@@ -58,7 +58,10 @@ def router(shell: Shell, bus: Bus) -> APIRouter:
     @routes.get("")
     async def workers(_: PlatformOperator) -> dict[str, Any]:
         """Every worker, the one that was heard last first. `state`: ready, draining, drained, away."""
-        items = [shown(item.id, item.body) async for item in find(store, WORKERS.name, Where(), sort=("-last_seen",))]
+        items = [
+            shown(item.id, item.body)
+            async for item in find(store, WORKERS.name, Where(), sort=("-last_seen",), fresh=True)
+        ]
         return {"items": items}
 
     @routes.get("/{id}")

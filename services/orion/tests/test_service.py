@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from studio9_common.bus.port import Queue
 from studio9_common.contracts.collections import BEATS, RESULTS, SWEEPS, TELEMETRY, WORKERS
-from studio9_common.contracts.envelope import decode
+from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import TERMINAL, Job, ObjectRef, Phase, Requirements, Spec, State
 from studio9_common.contracts.messages import (
     AttemptBeat,
@@ -363,3 +364,29 @@ async def test_a_prediction_waits_for_the_warehouse(world: Any, orion: Any, work
     await world.send(JobOutput(job=wanted.job, output="predictions", state="loaded", rows=7))
     job = await until(world, wanted.job, lambda job: job.phase is Phase.clean)
     assert job.outputs["predictions"].rows == 7
+
+
+async def test_a_worker_speaks_for_itself_alone(world: Any, orion: Any, worker: Any) -> None:
+    """A result that somebody else sends in its name becomes a dead letter, and the job goes on."""
+    one = worker("w1")
+    await one.start()
+    await orion()
+    wanted = request()
+    await world.send(wanted)
+    await until(world, wanted.job, lambda job: job.phase is Phase.running)
+    run = one.runs[0]
+    result = WorkerResult(
+        worker="w1", job=run.job, organisation="acme", attempt=1, fence=run.fence, outcome="failed",
+        reason=reason("task_failed"),
+    )  # fmt: skip
+    forged = encode(result, source="worker", organisation="acme")
+    await world.bus.publish(replace(forged, routing_key="worker.result.w2"))
+
+    async def given_up() -> bool:
+        return any("w2 sent" in one.reason and "the name of w1" in one.reason for one in await world.bus.dead_letters())
+
+    await eventually(given_up)
+    assert (await world.job(wanted.job)).phase is Phase.running
+    await one.result(run)
+    job = await until(world, wanted.job, lambda job: job.phase is Phase.clean)
+    assert job.state is State.completed

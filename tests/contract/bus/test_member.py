@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from studio9_common.bus.connect import open_bus
+from studio9_common.bus.headers import ROUTING_KEY
 from studio9_common.bus.port import Bus, Outgoing, Queue
 from studio9_common.bus.rabbitmq import BusForbidden
-from studio9_common.bus.rabbitmq.topology import DEAD_QUEUE, delay_queue
+from studio9_common.bus.rabbitmq.topology import DEAD_QUEUE, EXCHANGE, delay_queue
 from studio9_common.bus.rabbitmq.users import password_hash
 from studio9_common.ids import new_id
 from studio9_orion.joining.broker import BrokerUsers
@@ -65,7 +66,7 @@ async def member(place: Place) -> AsyncIterator[Bus]:
 
 
 OWN = Queue("worker.gpu-1.v1", ("worker.run.gpu-1", "worker.lease.gpu-1"), expires_s=60)
-BEATS = Queue("orion.beats.v1", ("worker.beat",))
+BEATS = Queue("orion.beats.v1", ("worker.beat.#",))
 
 
 def message(key: str, body: bytes = b"{}") -> Outgoing:
@@ -75,7 +76,7 @@ def message(key: str, body: bytes = b"{}") -> Outgoing:
 async def test_a_member_takes_its_commands_and_beats(place: Place, member: Bus) -> None:
     await place.admin.declare(BEATS)
     await member.declare(OWN, Queue("worker.gpu-1.config.x.v1", ("config.changed",), expires_s=60, transient=True))
-    await member.publish(message("worker.beat"))
+    await member.publish(message("worker.beat.gpu-1"))
     assert await place.admin.depth(BEATS.name) == 1
     await place.admin.publish(message("worker.run.gpu-1", b"run"))
     async with member.consume(OWN.name) as consumer:
@@ -90,7 +91,18 @@ async def test_a_member_takes_its_commands_and_beats(place: Place, member: Bus) 
 
 
 @pytest.mark.parametrize(
-    "key", ["job.requested", "worker.run.gpu-2", "worker.run.gpu-1", "config.changed", "job.completed"]
+    "key",
+    [
+        "job.requested",
+        "worker.run.gpu-2",
+        "worker.run.gpu-1",
+        "config.changed",
+        "job.completed",
+        "worker.beat",
+        "worker.beat.gpu-2",
+        "worker.result.gpu-10",
+        "worker.result.gpu-1.gpu-2",
+    ],
 )
 async def test_it_says_nothing_but_what_a_worker_says(place: Place, member: Bus, key: str) -> None:
     await place.admin.declare(Queue("orion.all.v1", ("#",)))
@@ -117,6 +129,20 @@ async def test_it_hears_nothing_but_its_own(place: Place, member: Bus) -> None:
         with pytest.raises(BusForbidden):
             await member.delete(queue)
     assert await place.admin.depth(other.name) == 1
+
+
+async def test_its_name_is_what_the_broker_checked_not_what_a_header_says(place: Place, member: Bus) -> None:
+    await place.admin.declare(BEATS)
+    publisher = member._publisher  # type: ignore[attr-defined]  # what no port offers, a hostile machine does
+    forged = {ROUTING_KEY: "worker.beat.gpu-2"}
+    await publisher.send(EXCHANGE, "worker.beat.gpu-1", b"forged", new_id(), forged)
+    async with place.admin.consume(BEATS.name) as consumer:
+        (delivery,) = await consumer.get(timeout_s=30)
+        assert delivery.routing_key == "worker.beat.gpu-1"
+        await delivery.retry(0.1, reason="once more")
+        (again,) = await consumer.get(timeout_s=30)
+        assert (again.routing_key, again.failures) == ("worker.beat.gpu-1", 1)
+        await again.ack()
 
 
 async def test_no_way_around_leads_into_another_queue(place: Place, member: Bus) -> None:

@@ -1,7 +1,8 @@
 """Every message on the bus: its type (`studio9.job.requested.v1`), routing key and typed data.
 
 Consumers ignore unknown fields; a breaking change is a new type beside the old one for a release. At most 64 KiB.
-A message to one worker has the worker's id as the last word of its routing key.
+A message to one worker, or from one, ends its routing key with the worker's id: the broker lets a machine that joined
+speak in no other name.
 """
 
 from collections.abc import Mapping
@@ -282,13 +283,26 @@ class Slot(BaseModel):
     job: Id | None = None
 
 
-class WorkerBeat(Message):
+class WorkerReport(Message):
+    """Base of what one worker says."""
+
+    worker: Id
+
+    def route(self) -> str:
+        return f"{self.routing_key}.{self.worker}"
+
+    @classmethod
+    def binding(cls) -> str:
+        """Whatever worker says it, those of an earlier version too, which left their name out."""
+        return f"{cls.routing_key}.#"
+
+
+class WorkerBeat(WorkerReport):
     """Every 5 s: the worker's slots and attempts. `announcement` (its catalogue) comes with the first beats."""
 
     type = "studio9.worker.beat.v1"
     routing_key = "worker.beat"
     transient = True
-    worker: Id
     instance: Id
     sequence: int
     slots: tuple[Slot, ...]
@@ -314,12 +328,11 @@ class TelemetryItem(BaseModel):
     message: str | None = None
 
 
-class WorkerTelemetry(Message):
+class WorkerTelemetry(WorkerReport):
     """A batch of progress, metrics and log lines of one attempt; (job, fence, sequence) is its id."""
 
     type = "studio9.worker.telemetry.v1"
     routing_key = "worker.telemetry"
-    worker: Id
     job: Id
     organisation: Id
     fence: int
@@ -327,12 +340,11 @@ class WorkerTelemetry(Message):
     items: tuple[TelemetryItem, ...]
 
 
-class WorkerResult(Message):
+class WorkerResult(WorkerReport):
     """How an attempt ended; sent until a lease says `confirmed`. `refused`: it never started (no_slot, stale fence)."""
 
     type = "studio9.worker.result.v1"
     routing_key = "worker.result"
-    worker: Id
     job: Id
     organisation: Id
     attempt: int

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from studio9_common.bus.rabbitmq.topology import EXCHANGE
 
 PASSWORD_HASHING = "rabbit_password_hashing_sha256"
-WORKER_MAY_PUBLISH = r"^worker\.(beat|telemetry|result)$"
-"""All that a worker may say on the topic exchange."""
+_SAYS = r"worker\.(beat|telemetry|result)"
+WORKER_MAY_PUBLISH = rf"^{_SAYS}(\.|$)"
+"""All that the platform's own workers, which share one user, may say on the topic exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ def password_hash(password: str, salt: bytes) -> str:
 
 
 def member_permissions(worker: str) -> Permissions:
-    """Those of one worker: its own queues, what may be bound to them, what it may say."""
+    """Those of one worker: its own queues, what may be bound to them, what it may say, in its own name."""
     own = rf"worker\.{re.escape(worker)}\."
     return Permissions(
         configure=f"^{own}",
         write=rf"^({EXCHANGE}$|{own})",
         read=rf"^({EXCHANGE}$|{own})",
-        topic_write=WORKER_MAY_PUBLISH,
+        topic_write=rf"^{_SAYS}\.{re.escape(worker)}$",
         topic_read=rf"^(worker\.(run|cancel|drain|lease)\.{re.escape(worker)}|config\.changed)$",
     )

@@ -6,6 +6,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from studio9_common.bus.headers import ROUTING_KEY
+from studio9_common.bus.rabbitmq.topology import EXCHANGE
 
 
 def text_headers(message: DeliveredMessage) -> dict[str, str]:
@@ -17,8 +18,10 @@ def text_headers(message: DeliveredMessage) -> dict[str, str]:
 
 
 def routing_key_of(message: DeliveredMessage, headers: Mapping[str, str]) -> str:
-    """The key of the first publish, also after a way through the ladder."""
-    return headers.get(ROUTING_KEY) or message.routing_key or ""
+    """The key of the first publish, also after a way through the ladder. What comes from the topic exchange itself says
+    it to the broker, whatever its headers hold: a user's permissions are about that key."""
+    own = message.routing_key or ""
+    return own if message.exchange == EXCHANGE else headers.get(ROUTING_KEY) or own
 
 
 def deaths(message: DeliveredMessage) -> list[dict[str, Any]]:
