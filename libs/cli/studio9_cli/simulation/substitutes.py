@@ -21,10 +21,10 @@ import studio9_orion.dispatcher
 import studio9_orion.engine
 import studio9_orion.jobs
 import studio9_orion.rendering
+import studio9_orion.reports
 import studio9_orion.scheduler.loop
 import studio9_orion.store
 import studio9_orion.supervisor
-import studio9_orion.telemetry
 import studio9_worker.beats
 import studio9_worker.checkpoints
 import studio9_worker.context
@@ -96,12 +96,11 @@ def substitutes(
 
     encoding = (studio9_orion.rendering, studio9_orion.supervisor, studio9_worker.context)
     decoding = (
-        studio9_orion.supervisor,
+        studio9_orion.reports,
         studio9_orion.dispatcher,
         studio9_orion.cleaner,
         studio9_orion.scheduler.loop,
         studio9_orion.engine,
-        studio9_orion.telemetry,
         studio9_worker.inbox,
     )
     return [
