@@ -13,6 +13,7 @@ from studio9_common.contracts.job import TERMINAL, Job, Phase
 from studio9_common.logs import logger
 from studio9_common.times import format_time, parse_time
 from studio9_orion.cleaner import Cleaner
+from studio9_orion.joining.members import forget_removed
 from studio9_orion.shell import Shell
 from studio9_orion.store import get, put_many
 
@@ -51,6 +52,7 @@ class OrphanSweeper:
             if job.phase is Phase.clean and _may_have_left(job):
                 removed.add(await self._cleaner.remove_objects(job), "left behind by a job that has ended")
         cursor = await self._release_checkpoints(now, removed)
+        await forget_removed(self._shell.jobs.store, _before(now, LOOK_BACK_S))
         await self._record(now, cursor, removed)
         for prefix, count in removed.objects.items():
             self._log.info("orphans_removed", prefix=prefix, objects=count, why=removed.why[prefix])

@@ -16,6 +16,7 @@ from studio9_common.errors import Conflict, NotFound
 from studio9_common.times import format_time
 from studio9_orion.access import PlatformOperator
 from studio9_orion.jobs import OPEN_STATES
+from studio9_orion.joining.members import removed_among
 from studio9_orion.machines import Machines
 from studio9_orion.shell import Shell
 from studio9_orion.store import find, get
@@ -58,11 +59,10 @@ def router(shell: Shell, bus: Bus) -> APIRouter:
     @routes.get("")
     async def workers(_: PlatformOperator) -> dict[str, Any]:
         """Every worker, the one that was heard last first. `state`: ready, draining, drained, away."""
-        items = [
-            shown(item.id, item.body)
-            async for item in find(store, WORKERS.name, Where(), sort=("-last_seen",), fresh=True)
-        ]
-        return {"items": items}
+        hits = find(store, WORKERS.name, Where(), sort=("-last_seen",), fresh=True)
+        found = [shown(item.id, item.body) async for item in hits]
+        gone = await removed_among(store, [one["id"] for one in found])
+        return {"items": [one for one in found if one["id"] not in gone]}
 
     @routes.get("/{id}")
     async def one(_: PlatformOperator, id: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from studio9_common.bus.rabbitmq.users import password_hash
+from studio9_common.contracts.collections import WORKERS
 from studio9_common.contracts.joining import JoinRequest
+from studio9_common.contracts.messages import WorkerBeat
 from studio9_common.errors import Conflict, Studio9Error, Unavailable
 from studio9_common.tokens import Caller
 from studio9_orion.app import OrionService, build
@@ -199,3 +201,21 @@ async def test_of_two_machines_with_one_token_one_is_admitted(world: Any) -> Non
     outcomes = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(one, Member) for one in outcomes) == 1
     assert sum(isinstance(one, (JoinRefused, Conflict)) for one in outcomes) == 1
+
+
+async def test_a_last_beat_brings_no_removed_worker_back(world: Any) -> None:
+    orion: OrionService = build(
+        world.settings, bus=world.bus, store=world.store, objects=world.objects, keys=world.keys, clock=world.clock
+    )
+    members = Members(world.store, world.clock, Broker())  # type: ignore[arg-type]
+    _, token = await members.invite("gpu-3", labels=(), valid_s=3600, by="ana")
+    await members.redeem(asking(token))
+    await members.remove("gpu-3", "ana")
+    beats = [WorkerBeat(worker=name, instance="i", sequence=1, slots=()) for name in ("gpu-3", "gpu-4")]
+    await orion.supervisor.take_beats(beats)
+    headers = {"Authorization": f"Bearer {world.keys.sign(Caller('operator', 'system'), 'orion')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
+        listed = (await http.get("/v1/workers", headers=headers)).json()["items"]
+    assert [one["id"] for one in listed] == ["gpu-4"]
+    await orion.orphans.sweep()
+    assert [one is None for one in await world.store.get_many(WORKERS.name, ["gpu-3", "gpu-4"])] == [True, False]

@@ -37,6 +37,7 @@ ALLOWED = {
     "orion/jobs.py": "deadlines, queues and outboxes are worked off for all; those who ask come by the routes",
     "orion/logs.py::last_lines": "of one job, which its caller has been shown to own",
     "orion/joining/members.py::all": "workers belong to the installation",
+    "orion/joining/members.py::forget_removed": "workers belong to the installation",
     "orion/machines.py::history": "machines belong to the installation",
     "orion/metrics.py": "figures of the installation",
     "orion/scheduler/": "shares are dealt among all",

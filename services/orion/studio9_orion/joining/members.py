@@ -1,5 +1,6 @@
 """The members in the store: each change is a compare-and-set, written before anything outside is done for it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from studio9_common.contracts.collections import MEMBERS, WORKERS
@@ -28,6 +29,19 @@ class NoBroker(Conflict):
     administrator of the broker. Run it with deploy/compose, or set STUDIO9_ORION_BROKER_MANAGEMENT_URL."""
 
     code = "no_broker"
+
+
+async def removed_among(store: Store, workers: Sequence[str]) -> frozenset[str]:
+    """Those of these workers that were removed, in real time: a beat that was still on its way shows them once more."""
+    found = await store.get_many(MEMBERS.name, workers) if workers else []
+    return frozenset(one.id for one in found if one is not None and one.body["state"] == "removed")
+
+
+async def forget_removed(store: Store, since: str) -> None:
+    """Deletes the documents that the last beats of workers removed since then have made again."""
+    where = Where(equals={"state": "removed"}, at_least={"updated_at": since})
+    found = [item.id async for item in find(store, MEMBERS.name, where)]
+    await delete_many(store, WORKERS.name, sorted(await removed_among(store, found)))
 
 
 class Members:
