@@ -6,7 +6,7 @@ fails half-way because another one came between.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from studio9_baile.models.base import json_text
 from studio9_baile.repositories.system import SystemWork
 from studio9_baile.repositories.work import Work
 from studio9_common.errors import BadInput, Conflict, Unavailable
+from studio9_common.logs import logger
 from studio9_common.times import Clock, SystemClock
 
-CLOSE_LIMIT_S = 5.0
+CLOSE_LIMIT_S = 20.0
 """How long a transaction may go on after a stop."""
 
 
@@ -172,8 +173,10 @@ class Database:
         self._closed = True
         pool = self._engine.pool
         assert isinstance(pool, QueuePool)
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 while self._open or pool.checkedout():  # noqa: ASYNC110 - a pool tells nobody when it changes
                     await asyncio.sleep(0.005)
+        except TimeoutError:
+            logger("baile").warning("transactions_cut_off", open=self._open, connections=pool.checkedout())
         await self._engine.dispose()

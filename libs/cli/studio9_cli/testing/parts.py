@@ -8,15 +8,19 @@ from typing import Literal
 TRAINERS = ("libs/trainers", "libs/task")
 # Baile's unit tests take as long as all the others together: they are a part of their own.
 BAILE = "services/baile"
-# Suites under tests/, in the order they run; the last ones only when everything is asked for.
-SUITES = ("deploy", "histories", "contract", "integration", "simulation", "containers", "e2e", "chaos")
+# Suites under tests/, those that want the machine for themselves last; the extra ones when everything is asked for.
+SUITES = ("simulation", "contract", "integration", "deploy", "histories", "containers", "e2e", "chaos")
 EXTRA = ("bench",)
+# Two parts run at a time: the long ones begin first, so that both lanes end at about the same time.
+LONG = ("baile", "simulation", "contract", "integration")
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
-ALONE = frozenset({"simulation", "containers", "e2e", "chaos", "bench"})
+ALONE = frozenset({"containers", "e2e", "chaos", "bench"})
+# In virtual time: it takes what the others leave of the machine.
+YIELDING = frozenset({"simulation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,11 @@ class Part:
     paths: tuple[str, ...]
     servers: tuple[str, ...] = ()
     alone: bool = False
+    yielding: bool = False
 
 
 def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
-    """The parts of a whole run, those that need no server first; suites that are not there are left out."""
+    """The parts of a whole run, the long ones first; suites that are not there are left out."""
     beside = sorted(
         str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
     )
@@ -46,7 +51,7 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
     if not unit:
         suites = SUITES + (EXTRA if everything else ())
         parts += [_suite(name) for name in suites if any((root / "tests" / name).rglob("test_*.py"))]
-    return [part for part in parts if part.paths]
+    return sorted((part for part in parts if part.paths), key=lambda part: part.name not in LONG)
 
 
 def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
@@ -74,7 +79,8 @@ def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
 
 
 def _suite(name: str) -> Part:
-    return Part(name, "platform", (f"tests/{name}",), servers=_needs(name), alone=name in ALONE)
+    paths = (f"tests/{name}",)
+    return Part(name, "platform", paths, servers=_needs(name), alone=name in ALONE, yielding=name in YIELDING)
 
 
 def _needs(name: str) -> tuple[str, ...]:

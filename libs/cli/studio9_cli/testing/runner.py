@@ -73,6 +73,7 @@ class Runner:
         python = str(project.environment_python(part.environment))
         status = self._wait(
             [
+                *(["nice", "-n", "10"] if part.yielding else []),
                 python,
                 "-P",
                 "-m",
