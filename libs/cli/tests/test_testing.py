@@ -52,7 +52,7 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["baile", "contract", "trainers", "unit", "deploy", "e2e", "chaos"]
+    assert list(plan) == ["trainers", "baile", "contract", "unit", "deploy", "e2e", "chaos"]
     assert plan["baile"].paths == ("services/baile/tests",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
@@ -62,7 +62,7 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "bench"
     alone = parts.planned(repository, unit=True, everything=False)
-    assert [(part.name, part.servers) for part in alone] == [("baile", ()), ("trainers", ()), ("unit", ())]
+    assert [(part.name, part.servers) for part in alone] == [("trainers", ()), ("baile", ()), ("unit", ())]
 
 
 def test_named_paths_go_to_their_environment(repository: Path) -> None:
