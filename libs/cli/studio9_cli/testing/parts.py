@@ -11,8 +11,8 @@ BAILE = "services/baile"
 # Suites under tests/, those that want the machine for themselves last; the extra ones when everything is asked for.
 SUITES = ("simulation", "contract", "integration", "deploy", "histories", "containers", "e2e", "chaos")
 EXTRA = ("bench",)
-# Two parts run at a time: the long ones begin first, so that both lanes end at about the same time, and the trainers' at
-# once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs.
+# Two parts run at a time: the long ones begin first, so that both lanes end at about the same time. The trainers' comes
+# at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs.
 LONG = ("trainers", "baile", "simulation", "contract", "integration")
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry")
