@@ -93,8 +93,11 @@ class Supervisor:
             self._beginning.add(one)
         jobs |= (await self._shell.apply([one for one in moving if one not in later])).jobs
         answers = [self._lease(beat, jobs) for beat in newest.values()]
-        progress = list(self._changed_progress(current, jobs, time))
-        await self._bus.publish_many(answers + progress)
+        changed = list(self._changed_progress(current, jobs, time))
+        outcomes = await self._bus.publish_many(answers + [message for _, _, message in changed])
+        for (key, said, _), failure in zip(changed, outcomes[len(answers) :], strict=True):
+            if failure is None:  # else the next beat says it again
+                self._remember(key, said)
         self.heard += len(beats)
         self._on_workers([seen(beat, time) for beat in newest.values()])
         await self._machines.note(newest.values(), now)
@@ -131,7 +134,7 @@ class Supervisor:
 
     def _changed_progress(
         self, current: Iterable[tuple[str, AttemptBeat]], jobs: dict[str, Job], time: str
-    ) -> Iterable[Outgoing]:
+    ) -> Iterable[tuple[tuple[str, int], object, Outgoing]]:
         for worker, beat in current:
             job = jobs.get(beat.job)
             attempt = next((one for one in job.attempts if one.fence == beat.fence), None) if job else None
@@ -139,10 +142,6 @@ class Supervisor:
             key = (beat.job, beat.fence)
             if job is None or attempt is None or attempt.worker != worker or self._progress.get(key) == told:
                 continue
-            self._progress[key] = told
-            self._progress.move_to_end(key)
-            while len(self._progress) > REMEMBERED:
-                self._progress.popitem(last=False)
             message = JobProgress(
                 job=job.id,
                 kind=job.spec.kind,
@@ -158,7 +157,7 @@ class Supervisor:
                 metrics_step=beat.metrics_step,
             )
             identifier = f"progress:{job.id}:{beat.fence}:{beat.sequence}"
-            yield encode(
+            outgoing = encode(
                 message,
                 source="orion",
                 organisation=job.organisation,
@@ -166,6 +165,13 @@ class Supervisor:
                 traceparent=traceparent_of(job_trace(job)),
                 now=self._shell.clock.now(),
             )
+            yield key, told, outgoing
+
+    def _remember(self, key: tuple[str, int], told: object) -> None:
+        self._progress[key] = told
+        self._progress.move_to_end(key)
+        while len(self._progress) > REMEMBERED:
+            self._progress.popitem(last=False)
 
 
 def _known(jobs: dict[str, Job], attempt: AttemptBeat) -> bool:

@@ -313,3 +313,30 @@ async def test_a_failed_jobs_checkpoint_is_kept_for_a_retry_and_then_let_go(worl
         days += 0.25
         await orion.orphans.sweep()
     assert Policy().keep_checkpoints_s / 86_400 <= days < 8
+
+
+class OnceFull(FullDisk):
+    """A bus that takes none of the first messages that are published together."""
+
+    def __init__(self, bus: Any) -> None:
+        super().__init__(bus)
+        self.full = True
+
+    async def publish_many(self, messages: Any) -> Any:
+        if self.full:
+            self.full = False
+            return [BusUnavailable() for _ in messages]
+        return await self._bus.publish_many(messages)
+
+
+async def test_progress_that_the_broker_did_not_take_is_told_with_the_next_beat(world: Any) -> None:
+    await world.bus.declare(Queue("worker.w1.v1", ("worker.*.w1",)))
+    events, bus = await world.listen("progress", "job.progress"), OnceFull(world.bus)
+    orion = world.orion(bus=bus)
+    id = await running(orion, beat=False)
+    bus.full = True
+    told = []
+    for sequence in range(1, 4):
+        await heard(orion, id, sequence=sequence)
+        told.append(len(await world.take(events)))
+    assert told == [0, 1, 0], "as soon as the broker takes it, and no more while nothing changes"
