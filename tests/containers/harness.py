@@ -36,7 +36,7 @@ from studio9_worker.runners.sealing import Room
 from studio9_worker.settings import WorkerSettings
 
 WORKER = "w1"
-QUEUES = tuple(Queue(f"test.{name}.v1", (f"worker.{name}",)) for name in ("beat", "result", "telemetry"))
+QUEUES = tuple(Queue(f"test.{name}.v1", (f"worker.{name}.#",)) for name in ("beat", "result", "telemetry"))
 PROGRAMS = Path(__file__).parent / "programs"
 USER = (10001, 10001)
 MIB = 1 << 20

@@ -35,7 +35,7 @@ from studio9_worker.settings import WorkerSettings
 
 WORKER = "w1"
 ORGANISATION = "acme"
-QUEUES = tuple(Queue(f"test.{name}.v1", (f"worker.{name}",)) for name in ("beat", "result", "telemetry"))
+QUEUES = tuple(Queue(f"test.{name}.v1", (f"worker.{name}.#",)) for name in ("beat", "result", "telemetry"))
 PROGRAM = shlex.join((sys.executable, str(Path(__file__).parent / "task_program.py")))
 
 

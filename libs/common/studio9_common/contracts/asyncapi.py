@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from studio9_common.contracts.messages import MESSAGES, Message, WorkerCommand
+from studio9_common.contracts.messages import MESSAGES, Message, WorkerCommand, WorkerReport
 
 _DEFINITIONS = "#/components/schemas/{model}"
 
@@ -43,7 +43,7 @@ def document() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
     for kind in kinds:
-        address = kind.routing_key + (".{worker}" if issubclass(kind, WorkerCommand) else "")
+        address = kind.routing_key + (".{worker}" if issubclass(kind, WorkerCommand | WorkerReport) else "")
         messages[kind.__name__] = {
             "name": kind.type,
             "summary": " ".join((kind.__doc__ or "").split()),

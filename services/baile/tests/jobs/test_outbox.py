@@ -62,6 +62,7 @@ async def test_killed_between_confirm_and_write_it_is_only_repeated(
     async with core.database.read(process.organisation) as work:
         assert [row.times for row in await work.outbox.all()] == [0]
     await installation.bus.close()
+    await core.database.close()  # as the end of its process does
     await installation.start()
     await installation.bus.declare(orion.queue)
     first, second = await orion.hear(), await orion.hear()
