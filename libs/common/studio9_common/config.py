@@ -24,6 +24,7 @@ from studio9_common.contracts.messages import ConfigChanged
 from studio9_common.errors import NotFound, Studio9Error
 from studio9_common.ids import new_id
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 REREAD_S = 60.0
 QUEUE_LIFE_S = 600
@@ -121,8 +122,7 @@ class LiveConfig:
     async def stop(self) -> None:
         await self._subscriber.stop()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
             self._task = None
 
     async def _reread_forever(self) -> None:

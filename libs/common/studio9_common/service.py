@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 COLLECTING = (20_000, 20, 20)
 """Python's thresholds of garbage collection, by generation."""
@@ -99,9 +100,7 @@ async def run_service(service: Service, host: str, port: int, *, metrics_port: i
             starting.result()
             await waiting
     finally:
-        for task in (starting, waiting):
-            task.cancel()
-        await asyncio.wait([starting, waiting])
+        await end(starting, waiting)
         await service.stop()
         await server.stop()
         if inside is not None:

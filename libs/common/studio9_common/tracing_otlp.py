@@ -5,7 +5,6 @@ duty: they are sent in batches, and those that a slow or absent collector does n
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 from studio9_common.tracing import Span, Tracer
 
 EVERY_S = 2.0
@@ -76,9 +76,7 @@ async def open_tracer(url: str, service: str, installation: str) -> AsyncIterato
     try:
         yield Tracer(exporter)
     finally:
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sending
+        await end(sending)
         await exporter.flush()
         await exporter.close()
 

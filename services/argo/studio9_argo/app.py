@@ -21,6 +21,7 @@ from studio9_common.http.app import create_app
 from studio9_common.logs import logger
 from studio9_common.metrics import Metrics
 from studio9_common.metrics_bus import MeasuredBus
+from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
 
@@ -78,8 +79,7 @@ class Argo:
         """Stops the background work; the store and the bus are closed by whoever opened them."""
         self._ready = False
         if self._rotation is not None:
-            self._rotation.cancel()
-            await asyncio.wait([self._rotation])
+            await end(self._rotation)
             self._rotation = None
         await self.outbox.stop()
 

@@ -11,6 +11,7 @@ from studio9_common.contracts.envelope import encode
 from studio9_common.documents.port import DocumentMissing, Documents, VersionConflict, Where
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 from studio9_common.times import Clock, format_time
 
 GRACE_S = 5.0
@@ -42,9 +43,7 @@ class Outbox:
 
     async def stop(self) -> None:
         """What is not announced yet stays in the entries for the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks = []
 
     async def _publish_all(self) -> None:

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 
 from studio9_baile.settings import BaileSettings
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 TIMEOUT_S = 15.0
 PAUSES_S = (1.0, 10.0, 60.0)
@@ -63,7 +64,4 @@ class Mailer:
 
     async def close(self) -> None:
         """Ends what is still to be tried again."""
-        for task in list(self._sending):
-            task.cancel()
-        if self._sending:
-            await asyncio.wait(self._sending)
+        await end(*self._sending)

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 Item = TypeVar("Item")
 
@@ -51,8 +52,7 @@ class Gatherer(Generic[Item]):
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
         if self._items:
             try:
                 async with asyncio.timeout(3):

@@ -1,12 +1,12 @@
 """Calls something again and again. It decides nothing: what is due stands in the store."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 
 class Ticker:
@@ -37,9 +37,7 @@ class Ticker:
         """Breaks off; what was half done is done by the next sweep, here or elsewhere."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
 
     async def _run(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from studio9_common.objects.port import Objects
 from studio9_common.streams.embedded import EmbeddedStreams
 from studio9_common.streams.folder import FolderWatch
 from studio9_common.streams.port import Streams
+from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
 from studio9_taurus.batches import Batches
@@ -122,10 +123,7 @@ class Taurus:
 
     async def stop(self) -> None:
         """Messages in hand come again later; batches go on where they are stored."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end(*self._tasks)
         self._tasks.clear()
         await self._subscriber.stop()
         await self._config.stop()

@@ -6,6 +6,7 @@ from typing import Literal
 
 from studio9_common.contracts.messages import WorkerCancel, WorkerDrain, WorkerLease, WorkerResult, WorkerRun
 from studio9_common.contracts.reasons import reason
+from studio9_common.tasks import end
 from studio9_worker.admission import Verdict, judge
 from studio9_worker.context import Context
 from studio9_worker.lease import AttemptKey, Leases, answered, given_up, granted, released
@@ -189,11 +190,7 @@ class Agent:
 
     async def close(self) -> None:
         """Leaves every attempt as it is, to be found again."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end(*self._tasks.values())
 
     async def _answer(
         self, to: WorkerRun | WorkerCancel, organisation: str, outcome: Literal["refused", "cancelled"]

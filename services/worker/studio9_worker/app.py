@@ -20,6 +20,7 @@ from studio9_common.logs import logger
 from studio9_common.metrics import Metrics
 from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
+from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
 from studio9_worker.agent import Agent
@@ -164,10 +165,7 @@ class WorkerService:
             await self.agent.close()
         if self._config is not None:
             await self._config.stop()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end(*self._tasks)
         if self.agent is not None:
             await self.agent.context.state.close()
         if isinstance(self._runner, ContainerRunner):

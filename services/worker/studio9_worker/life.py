@@ -14,6 +14,7 @@ from studio9_common.contracts.messages import AttemptBeat, WorkerResult
 from studio9_common.contracts.reasons import reason
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
+from studio9_common.tasks import end
 from studio9_common.tracing import trace_id_of
 from studio9_task.exits import TaskState
 from studio9_task.tail import EventReader
@@ -136,8 +137,7 @@ class AttemptLife:
             await asyncio.wait([pump], timeout=DRAIN_S)
             await self._clean()
         finally:
-            pump.cancel()
-            await asyncio.wait([pump])
+            await end(pump)
             if not pump.cancelled() and (error := pump.exception()) is not None:
                 self._log.error("telemetry_stopped", exc_info=error)
 
@@ -179,7 +179,7 @@ class AttemptLife:
     async def _begin(self) -> Ending | None:
         """Stages and starts; the ending if that did not come to a task."""
         settings, spec = self._context.settings_for(self.record.organisation), self.record.run.spec
-        if spec.image is not None and not self._context.runner.isolated:
+        if spec.untrusted and not self._context.runner.isolated:
             return Ending("failed", reason("isolation_required"))
         threads = threads_for(spec.requirements.cpus, settings.threads, self._context.busy.now())
         self._context.busy.promise(self.record.key, threads)
@@ -208,8 +208,7 @@ class AttemptLife:
             self._followed = True
             return state
         finally:
-            uploads.cancel()
-            await asyncio.wait([uploads])
+            await end(uploads)
 
     async def _read_events(self) -> None:
         epoch, found = self.told.epoch, READ_AT_ONCE
@@ -245,7 +244,8 @@ class AttemptLife:
             except Studio9Error as error:
                 self._log.warning("result_not_sent", reason=str(error))
             try:
-                await asyncio.wait_for(self._confirmed.wait(), self._context.settings.result_resend_s)
+                async with asyncio.timeout(self._context.settings.result_resend_s):
+                    await self._confirmed.wait()
             except TimeoutError:
                 continue
 
@@ -286,9 +286,7 @@ class AttemptLife:
             if task.done():
                 task.result()
         finally:
-            stopping.cancel()
-            task.cancel()
-            await asyncio.wait([task])
+            await end(stopping, task)
 
     def _bare(self, ending: Ending) -> WorkerResult:
         record = self.record

@@ -33,7 +33,8 @@ class TelemetryPump:
     async def run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), EVERY_S)
+                async with asyncio.timeout(EVERY_S):
+                    await self._ended.wait()
             last = self._ended.is_set()
             batch = await self._batches.next()
             if batch is not None and batch.items:

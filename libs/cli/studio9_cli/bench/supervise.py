@@ -20,6 +20,7 @@ from studio9_common.contracts.messages import AttemptBeat, JobRequested, Slot, W
 from studio9_common.documents.port import Where
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
+from studio9_common.tasks import end
 from studio9_common.times import SystemClock, format_time
 
 NEEDS = ("rabbitmq", "elasticsearch")
@@ -91,9 +92,7 @@ class Workers:
         self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._beat_all())]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def running(self) -> int:
         """Attempts that were begun."""

@@ -18,6 +18,7 @@ from studio9_common.contracts.messages import JobCancel, JobEnded, JobEvent, Job
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
 from studio9_common.objects.local import LocalObjects
+from studio9_common.tasks import end
 
 QUEUE = Queue("chaos.jobs.v1", ("job.accepted", "job.completed", "job.failed", "job.cancelled"))
 PROBE = "probe"
@@ -67,9 +68,7 @@ class Asker:
         self.begin(self._look())
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._subscriber.stop()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,7 @@ from studio9_common.bus.port import (
     QueueGone,
 )
 from studio9_common.errors import Unavailable
+from studio9_common.tasks import end
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
 OnDeadLetter = Callable[[Delivery, str], Awaitable[None]]
@@ -116,8 +117,7 @@ class Subscriber:
             return
         if not self._idle:
             await asyncio.wait([task], timeout=self._stop_limit_s)
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
         self.healthy = False
 
     async def _run(self) -> None:

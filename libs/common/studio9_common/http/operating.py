@@ -8,7 +8,6 @@ Baile's own listener is the public one: its metrics get a port of their own (`ST
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 
 from studio9_common.health import Liveness, Readiness
 from studio9_common.metrics import CONTENT_TYPE, Metrics
+from studio9_common.tasks import end
 
 LAG_EVERY_S = 0.5
 
@@ -81,9 +81,7 @@ async def loop_lag(metrics: Metrics) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        measuring.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await measuring
+        await end(measuring)
 
 
 def _scrape(metrics: Metrics) -> Any:

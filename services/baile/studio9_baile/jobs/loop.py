@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from studio9_baile.bell import Bell
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 
 FIRST_S, LAST_S = 0.2, 10.0
 STOP_LIMIT_S = 5.0
@@ -51,8 +52,7 @@ class Loop:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT_S):
                 await self._resting.wait()
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
     async def _run(self) -> None:
         failed = 0

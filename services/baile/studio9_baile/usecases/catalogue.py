@@ -11,6 +11,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.contracts.collections import WORKERS
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
+from studio9_common.tasks import end
 from studio9_common.times import Clock, format_time, parse_time
 from studio9_task.catalogue import Catalogue, union
 from studio9_task.problems import describe
@@ -53,8 +54,7 @@ class CatalogueKeeper:
     async def close(self) -> None:
         """Ends what goes on behind."""
         if self._behind is not None:
-            self._behind.cancel()
-            await asyncio.wait([self._behind])
+            await end(self._behind)
 
     async def _read(self) -> None:
         self._read_at = self._clock.monotonic()

@@ -11,6 +11,7 @@ from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.job import Job, Phase
 from studio9_common.contracts.messages import JobEnded, JobQueued
 from studio9_common.contracts.waiting import POOL, SNAPSHOT
+from studio9_common.tasks import end
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core import decide
 from studio9_orion.core.events import Assigned
@@ -78,8 +79,7 @@ class Scheduler:
     async def stop(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end(task)
 
     # --- what wakes it ---------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
 from studio9_common.objects.port import Objects
 from studio9_common.objects.s3 import s3_objects
 from studio9_common.objects.s3_url import Location
+from studio9_common.tasks import end
 from studio9_worker.joining.identity import Identity, load, save
 from studio9_worker.joining.keys import LentKeys
 from studio9_worker.joining.orion import OrionForMembers
@@ -112,6 +113,6 @@ async def membership(identity: Identity, settings: WorkerSettings) -> AsyncItera
         yield MemberTokens(orion), objects
     finally:
         if renewing is not None:
-            renewing.cancel()
+            await end(renewing)
         await objects.close()
         await orion.close()

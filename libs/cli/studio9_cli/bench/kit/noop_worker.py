@@ -19,6 +19,7 @@ from studio9_common.bus.subscriber import Subscriber
 from studio9_common.ids import new_id
 from studio9_common.logs import configure_logs, logger
 from studio9_common.service import collect_rarely
+from studio9_common.tasks import end
 from studio9_common.times import SystemClock, format_time
 from studio9_task.exits import ExitRecord, TaskState
 from studio9_task.layout import TaskFolder
@@ -114,7 +115,7 @@ async def main(slots: int, marks: TextIO) -> None:
     await inbox.start()
     beats = asyncio.create_task(Beats(agent, lambda: inbox.healthy, generation=1, instance=new_id()).run())
     await stopped.wait()
-    beats.cancel()
+    await end(beats)
     await inbox.stop()
     await agent.close()
     await state.close()

@@ -71,7 +71,8 @@ class RabbitConsumer:
         self._buffer.clear()
         if self._acks is not None and self.lost is None:
             with contextlib.suppress(Exception):
-                await self._acks.flush()
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await self._acks.flush()
         if self._wrapper is not None:
             await close_channel(self._wrapper)
 

@@ -22,6 +22,8 @@ from studio9_common.ids import created_at, is_id
 READER_LOCK = "studio9.dead.reader"
 """An exclusive queue without messages: whoever has it reads the dead letters. Its connection's end frees it."""
 LOCK_PATIENCE_S = 10.0
+READING_S = 300.0
+"""To look through all of them; each message has a time limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class DeadLetters:
         async with self._mine:
             await self._lock()
             try:
-                async with self._link.channel(topology.DEAD_QUEUE) as channel:
+                async with self._link.channel(topology.DEAD_QUEUE, READING_S) as channel:
                     yield channel
             finally:
                 await self._unlock()

@@ -12,9 +12,12 @@ from aiormq.channel import Channel
 
 from studio9_common.bus.port import BusUnavailable
 from studio9_common.bus.rabbitmq.failures import translate, translated
+from studio9_common.tasks import end
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
+COMMANDS_TIMEOUT_S = 30.0
+"""For a few commands together: a quorum queue without a leader answers none, on a connection that is well."""
 HEARTBEAT_S = 10
 BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 5.0
@@ -63,9 +66,9 @@ class Link:
         return await asyncio.shield(self._attempt)
 
     @contextlib.asynccontextmanager
-    async def channel(self, subject: str) -> AsyncIterator[Channel]:
+    async def channel(self, subject: str, within_s: float = COMMANDS_TIMEOUT_S) -> AsyncIterator[Channel]:
         """A channel of its own for a few commands, since an error closes it. Raises the bus's errors."""
-        async with channel_of(await self.connection(), subject) as channel:
+        async with channel_of(await self.connection(), subject, within_s) as channel:
             yield channel
 
     async def repair(self) -> None:
@@ -79,15 +82,12 @@ class Link:
         """Ends the connection; the next call makes a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(2):
-                    await connection.close()
+            await _close(connection)
 
     async def close(self) -> None:
         self._closed = True
         if self._attempt is not None and not self._attempt.done():
-            self._attempt.cancel()
-            await asyncio.wait([self._attempt])
+            await end(self._attempt)
         await self.drop()
 
     async def _connect(self) -> AbstractConnection:
@@ -102,15 +102,15 @@ class Link:
                     heartbeat=HEARTBEAT_S,
                     connection_class=_Connection,
                 )
-                await self._prepare(connection)
+                async with asyncio.timeout(COMMANDS_TIMEOUT_S):
+                    await self._prepare(connection)
         except BaseException as error:
             self._failures += 1
             backoff_s = min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))
             self._not_before = time.monotonic() + backoff_s * random.uniform(0.5, 1.0)
             self._last = translate(error, "the broker").message
             if connection is not None:
-                with contextlib.suppress(Exception):
-                    await connection.close()
+                await _close(connection)
             raise
         self._failures = 0
         self._connection = connection
@@ -127,13 +127,16 @@ async def open_channel(connection: AbstractConnection, *, confirms: bool) -> tup
 
 
 @contextlib.asynccontextmanager
-async def channel_of(connection: AbstractConnection, subject: str) -> AsyncIterator[Channel]:
+async def channel_of(
+    connection: AbstractConnection, subject: str, within_s: float = COMMANDS_TIMEOUT_S
+) -> AsyncIterator[Channel]:
     """A channel for a few commands about `subject`. Raises the bus's errors."""
     with translated(subject):
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             wrapper, channel = await open_channel(connection, confirms=False)
         try:
-            yield channel
+            async with asyncio.timeout(within_s):
+                yield channel
         finally:
             await close_channel(wrapper)
 
@@ -143,6 +146,12 @@ async def close_channel(wrapper: AbstractChannel) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(2):
             await wrapper.close()
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(2):
+            await connection.close()
 
 
 def _alive(connection: AbstractConnection) -> bool:
