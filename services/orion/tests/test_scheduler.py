@@ -92,16 +92,16 @@ def test_a_job_that_must_wait_blocks_no_other() -> None:
 
 def test_requirements() -> None:
     small = Place("w1", "gpu", gpu_memory_gib=8, labels=frozenset({"eu"}))
-    assert fits(Requirements(gpus=1, gpu_memory_gib=8, labels=("eu",)), None, small)
-    assert fits(Requirements(), None, small), "a job without a GPU may use a slot that has one"
+    assert fits(Requirements(gpus=1, gpu_memory_gib=8, labels=("eu",)), False, small)
+    assert fits(Requirements(), False, small), "a job without a GPU may use a slot that has one"
     for needs in (
         Requirements(gpus=1, gpu_memory_gib=9),
         Requirements(gpus=2),
         Requirements(labels=("us",)),
     ):
-        assert not fits(needs, None, small)
-    assert not fits(Requirements(), "sha256:1", small)
-    assert fits(Requirements(), "sha256:1", replace(small, isolated=True))
+        assert not fits(needs, False, small)
+    assert not fits(Requirements(), True, small)
+    assert fits(Requirements(), True, replace(small, isolated=True))
 
 
 def test_several_gpus_are_those_of_one_worker() -> None:
@@ -113,15 +113,15 @@ def test_several_gpus_are_those_of_one_worker() -> None:
     assert [(one.job, one.worker) for one in plan.assignments] == [("a", "w2")]
     assert plan.places[2].free == 1
     uneven = replace(together, total=2, free=2, slots_gib=(80.0, 8.0), free_gib=(80.0, 8.0))
-    assert not fits(pair, None, uneven)
-    assert fits(replace(pair, gpus=1), None, uneven)
+    assert not fits(pair, False, uneven)
+    assert fits(replace(pair, gpus=1), False, uneven)
 
 
 def test_memory_that_others_use_is_not_free() -> None:
     needs = Requirements(gpus=1, gpu_memory_gib=20)
     used = Place("w", "gpu", total=2, free=2, gpu_memory_gib=24, slots_gib=(24.0, 24.0), free_gib=(12.0, 3.0))
-    assert fits(needs, None, used)
-    assert not fits_now(needs, None, used)
+    assert fits(needs, False, used)
+    assert not fits_now(needs, False, used)
     assert not plan_of([candidate("a", needs=needs)], [used]).assignments
     small = candidate("b", needs=replace(needs, gpu_memory_gib=10))
     plan = plan_of([small, replace(small, job="c")], [used])

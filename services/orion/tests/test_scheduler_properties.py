@@ -223,7 +223,7 @@ class Cluster(RuleBasedStateMachine):
             full = self.limit is not None and running[one.organisation] >= self.limit
             if one.project and self.project_limit is not None:
                 full = full or projects[one.organisation, one.project] >= self.project_limit
-            assert full or not any(fits_now(one.needs, one.image, place) for place in places)
+            assert full or not any(fits_now(one.needs, one.untrusted, place) for place in places)
 
     def _early(self) -> set[str]:
         now = format_time(self.now)

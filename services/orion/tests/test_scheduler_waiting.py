@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from studio9_common.contracts.job import Requirements, Spec
+from studio9_common.contracts.job import Input, ObjectRef, Requirements, Spec
 from studio9_common.contracts.waiting import why_waiting
 from studio9_common.ids import new_id
 from studio9_orion.providers.port import Place
@@ -56,6 +56,23 @@ def test_the_places(life: Any) -> None:
     assert why(FULL, replace(FULL, worker="v")) == "needs 1×24 GB GPU; next; all 2 fitting slots are taken"
     used = replace(FULL, free=1, slots_gib=(24.0,), free_gib=(7.5,))
     assert why(used) == "needs 1×24 GB GPU; next; at most 7.5 GB are really free on 1 fitting GPU"
+
+
+def test_code_of_ones_own_waits_for_a_worker_with_containers(life: Any) -> None:
+    code = Input(name="code", kind="file", ref=ObjectRef(key="acme/code/1.zip", sha256="0" * 64, size=1))
+    life.request(spec=Spec(kind="train", framework="custom", inputs=(code,)))
+    mine = candidate(life.job)
+    wanted = "needs 1 slot in a container"
+    assert why_waiting(life.job, taken([mine], [Place("w")])) == f"{wanted}; no worker has a slot like that"
+    held = Place("w", free=0, isolated=True)
+    assert why_waiting(life.job, taken([mine], [held])) == f"{wanted}; next; the only fitting slot is taken"
+    assert not plan_for(mine, Place("w"))
+    assert plan_for(mine, Place("w", isolated=True)) == ["w"]
+
+
+def plan_for(wanted: Candidate, place: Place) -> list[str]:
+    """The workers that a pass gives it."""
+    return [one.worker for one in schedule(Queues([wanted]), [place], Shares()).assignments]
 
 
 def test_several_gpus(life: Any) -> None:

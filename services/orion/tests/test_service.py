@@ -11,7 +11,7 @@ import pytest
 from studio9_common.bus.port import Queue
 from studio9_common.contracts.collections import BEATS, RESULTS, SWEEPS, TELEMETRY, WORKERS
 from studio9_common.contracts.envelope import decode, encode
-from studio9_common.contracts.job import TERMINAL, Job, ObjectRef, Phase, Requirements, Spec, State
+from studio9_common.contracts.job import TERMINAL, Input, Job, ObjectRef, Phase, Requirements, Spec, State
 from studio9_common.contracts.messages import (
     AttemptBeat,
     JobCancel,
@@ -49,6 +49,7 @@ class FakeWorker:
         self.phase: Any = "running"
         self.beats = 0
         self.extra: dict[str, Any] = {}
+        self.runners: tuple[str, ...] = ("process",)
         self.on_run: Callable[[WorkerRun], Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,7 +74,7 @@ class FakeWorker:
         announcement = {"trainers": ["yolo"]} if self.beats == 1 else None
         await self.world.send(
             WorkerBeat(worker=self.name, instance="i1", sequence=self.beats, slots=slots, attempts=attempts,
-                       announcement=announcement),
+                       announcement=announcement, runners=self.runners),
             "system",
         )  # fmt: skip
 
@@ -390,3 +391,23 @@ async def test_a_worker_speaks_for_itself_alone(world: Any, orion: Any, worker: 
     await one.result(run)
     job = await until(world, wanted.job, lambda job: job.phase is Phase.clean)
     assert job.state is State.completed
+
+
+async def test_code_of_ones_own_goes_to_a_worker_with_containers(world: Any, orion: Any, worker: Any) -> None:
+    """One that runs child processes never gets it, however free it is."""
+    plain, sealed = worker("w1", slots=4), worker("w2")
+    sealed.runners = ("container",)
+    await plain.start()
+    await orion()
+    code = Input(name="code", kind="file", ref=ObjectRef(key="acme/code/1.zip", sha256="0" * 64, size=1))
+    own = request(spec=Spec(kind="train", framework="custom", inputs=(code,)))
+    usual = request()
+    await world.send(own)
+    await until(world, own.job, lambda job: job.phase is Phase.queued)
+    await world.send(usual)
+    await until(world, usual.job, lambda job: job.phase is Phase.running)
+    assert (await world.store.get_jobs([own.job]))[0][0].phase is Phase.queued
+    await sealed.start()
+    job = await until(world, own.job, lambda job: job.phase is Phase.running)
+    assert job.attempts[0].worker == "w2"
+    assert [run.job for run in plain.runs] == [usual.job]

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from studio9_common.contracts.job import Input
+
 
 async def test_a_task_succeeds_and_leaves_nothing(platform: Any) -> None:
     await platform.start_worker()
@@ -99,6 +101,13 @@ async def test_an_image_needs_a_container(platform: Any) -> None:
     await platform.start_worker()
     result = await platform.result(await platform.run("succeed", image="sha256:" + "0" * 64))
     assert (result.outcome, result.reason.code) == ("failed", "isolation_required")
+
+
+async def test_code_of_the_users_own_needs_a_container(platform: Any) -> None:
+    await platform.start_worker()
+    code = Input(name="code", kind="file", ref=await platform.put("acme/code/1.zip", b"PK"))
+    result = await platform.result(await platform.run("succeed", framework="custom", inputs=(code,)))
+    assert (result.outcome, result.reason.code, result.reason.class_) == ("failed", "isolation_required", "policy")
 
 
 async def test_progress_metrics_and_checkpoints_arrive_while_it_runs(platform: Any) -> None:

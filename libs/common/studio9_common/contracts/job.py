@@ -17,6 +17,8 @@ from studio9_common.contracts.unknown import put_back, shape, unknown
 SCHEMA = 1
 MAX_EVENTS = 200
 """Life-cycle events kept in a job; a repeated refusal raises the count of the last one instead of adding one."""
+CODE: Final = "code"
+"""The input that holds code of the user's own."""
 
 
 class State(StrEnum):
@@ -108,6 +110,11 @@ class Spec:
     queue_timeout_s: float | None = None
     provenance: Provenance = Provenance()
     child_failure: Literal["go_on", "fail"] = "go_on"
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether it may run in a container only: it brings an image or code of the user's own."""
+        return self.image is not None or any(one.name.partition("/")[0] == CODE for one in self.inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class PlaceTaken(TypedDict):
 
 class Snapshot(TypedDict):
     """What a pass left. `order` holds the jobs that are served next, each with its index in `shapes` (GPUs, GiB of
-    each, labels, whether it runs an image) and in `organisations`. Limits are [running, limit]."""
+    each, labels, whether only a container will do) and in `organisations`. Limits are [running, limit]."""
 
     places: list[PlaceTaken]
     waiting: int
@@ -59,10 +59,10 @@ def why_waiting(job: Job, taken: Mapping[str, Any] | None) -> str:
 def _queued(job: Job, taken: Mapping[str, Any] | None) -> str:
     if taken is None or "shapes" not in taken:
         return "has just arrived"
-    needs, image = job.spec.requirements, job.spec.image is not None
-    wanted = f"needs {_wanted(needs, image)}"
+    needs, untrusted = job.spec.requirements, job.spec.untrusted
+    wanted = f"needs {_wanted(needs, untrusted)}"
     places: list[PlaceTaken] = taken["places"]
-    fitting = [place for place in places if _fits(place, needs.gpus, needs.gpu_memory_gib, needs.labels, image)]
+    fitting = [place for place in places if _fits(place, needs.gpus, needs.gpu_memory_gib, needs.labels, untrusted)]
     if not places:
         return f"{wanted}; no worker is there"
     if not fitting:
@@ -74,8 +74,8 @@ def _queued(job: Job, taken: Mapping[str, Any] | None) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _fits(place: PlaceTaken, gpus: int, memory_gib: float, labels: Sequence[str], image: bool) -> bool:
-    if not set(labels) <= set(place["labels"]) or (image and not place["isolated"]):
+def _fits(place: PlaceTaken, gpus: int, memory_gib: float, labels: Sequence[str], untrusted: bool) -> bool:
+    if not set(labels) <= set(place["labels"]) or (untrusted and not place["isolated"]):
         return False
     memory = place["memory_gib"]
     return not gpus or (place["kind"] == "gpu" and len(memory) >= gpus and memory[gpus - 1] >= memory_gib)
@@ -133,10 +133,10 @@ def _ahead(job: Job, taken: Mapping[str, Any], fitting: Sequence[PlaceTaken], fu
     return f"more than {listed} jobs ahead" if taken["waiting"] > listed else "has just arrived"
 
 
-def _wanted(needs: Requirements, image: bool) -> str:
+def _wanted(needs: Requirements, untrusted: bool) -> str:
     wanted = "1 slot"
     if needs.gpus:
         wanted = f"{needs.gpus}×{needs.gpu_memory_gib:g} GB GPU" if needs.gpu_memory_gib else f"{needs.gpus} GPU"
     if needs.labels:
         wanted += f" labelled {', '.join(needs.labels)}"
-    return wanted + (" that runs images" if image else "")
+    return wanted + (" in a container" if untrusted else "")

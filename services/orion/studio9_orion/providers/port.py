@@ -51,7 +51,7 @@ class Place:
     """Slots of one kind on one worker; a job takes one for each of its GPUs. Memory is GiB.
 
     `gpu_memory_gib` is what the largest of its GPUs has. `slots_gib` tells it of each slot and `free_gib` what is
-    really free on each free one, the most first; empty: `gpu_memory_gib` everywhere. `isolated`: runs images.
+    really free on each free one, the most first; empty: `gpu_memory_gib` everywhere. `isolated`: runs containers.
     """
 
     worker: str
@@ -76,9 +76,10 @@ class Place:
         return self.free_gib or (self.gpu_memory_gib,) * self.free
 
 
-def fits(needs: Requirements, image: str | None, place: Place) -> bool:
-    """Whether a job could run there if all slots were free. A job without a GPU may use a slot that has one."""
-    if not set(needs.labels) <= place.labels or (image is not None and not place.isolated):
+def fits(needs: Requirements, untrusted: bool, place: Place) -> bool:
+    """Whether a job could run there if all slots were free. A job without a GPU may use a slot that has one; one
+    that is untrusted needs containers."""
+    if not set(needs.labels) <= place.labels or (untrusted and not place.isolated):
         return False
     if needs.gpus:
         memory = place.memory
@@ -86,12 +87,14 @@ def fits(needs: Requirements, image: str | None, place: Place) -> bool:
     return place.total > 0
 
 
-def fits_now(needs: Requirements, image: str | None, place: Place) -> bool:
+def fits_now(needs: Requirements, untrusted: bool, place: Place) -> bool:
     """Whether a job could begin there at once."""
     free = place.free_memory
     count = max(needs.gpus, 1)
     return (
-        fits(needs, image, place) and len(free) >= count and (not needs.gpus or free[count - 1] >= needs.gpu_memory_gib)
+        fits(needs, untrusted, place)
+        and len(free) >= count
+        and (not needs.gpus or free[count - 1] >= needs.gpu_memory_gib)
     )
 
 

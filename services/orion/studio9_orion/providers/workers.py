@@ -27,10 +27,12 @@ class WorkersProvider:
 
     async def estimate(self, spec: Spec) -> Estimate:
         """Free, and at once where a fitting slot is free now."""
-        places = [place for place in await self.capacity() if fits(spec.requirements, spec.image, place)]
+        places = [place for place in await self.capacity() if fits(spec.requirements, spec.untrusted, place)]
         if not places:
             return Estimate(None, None, possible=False, why="no worker has a slot like that")
-        return Estimate(None, 0.0 if any(fits_now(spec.requirements, spec.image, place) for place in places) else None)
+        return Estimate(
+            None, 0.0 if any(fits_now(spec.requirements, spec.untrusted, place) for place in places) else None
+        )
 
     async def submit(self, orders: Sequence[Order]) -> list[Studio9Error | None]:
         return await self._publish(orders)

@@ -10,7 +10,7 @@ CLASSES: tuple[str, ...] = ("gpu-training", "cpu")
 """Named queues, the first served first; any other name comes after them."""
 
 Shape = tuple[Requirements, bool]
-"""What a job needs of a place, and whether it runs an image."""
+"""What a job needs of a place, and whether it needs a container."""
 Order = tuple[int, str, str]
 """A job's place within its organisation: priority (negated), time, id."""
 Share = tuple[str, str]
@@ -29,7 +29,7 @@ class Candidate:
     queued_at: str
     not_before: str | None
     needs: Requirements
-    image: str | None = None
+    untrusted: bool = False
 
     @property
     def order(self) -> Order:
@@ -38,7 +38,7 @@ class Candidate:
 
     @property
     def shape(self) -> Shape:
-        return self.needs, self.image is not None
+        return self.needs, self.untrusted
 
 
 def candidate(job: Job) -> Candidate:
@@ -52,7 +52,7 @@ def candidate(job: Job) -> Candidate:
         queued_at=job.queued_at or job.created_at,
         not_before=job.not_before,
         needs=job.spec.requirements,
-        image=job.spec.image,
+        untrusted=job.spec.untrusted,
     )
 
 

@@ -45,7 +45,7 @@ class Rooms:
 
     def keep(self, shape: Shape) -> int | None:
         """Keeps free what is free on the place that is nearest to having room for this shape; its index."""
-        could = [index for index, place in enumerate(self.places) if fits(shape[0], _image(shape), place)]
+        could = [index for index, place in enumerate(self.places) if fits(*shape, place)]
         if not could:
             return None
         index = min(could, key=lambda one: (-len(self._free[one]), self.places[one].worker))
@@ -63,7 +63,7 @@ class Rooms:
     def _heap(self, shape: Shape) -> list[tuple[Key, int]]:
         made = []
         for index, place in enumerate(self.places):
-            if self._free[index] and index not in self._kept and fits(shape[0], _image(shape), place):
+            if self._free[index] and index not in self._kept and fits(*shape, place):
                 key = self._key(shape[0], index)
                 if key is not None:
                     made.append((key, index))
@@ -83,7 +83,3 @@ class Rooms:
         first = bisect_left(free, needs.gpu_memory_gib) if needs.gpus else 0
         del free[first : first + slots_of(needs)]
         self.left -= slots_of(needs)
-
-
-def _image(shape: Shape) -> str | None:
-    return "image" if shape[1] else None
