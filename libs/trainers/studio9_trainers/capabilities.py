@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from studio9_task.parameters import ExportFormat
+
 Task = Literal["classify", "detect", "reconstruct", "segment", "pose", "obb"]
 """What a model finds: a label of the picture, upright boxes, the picture itself, masks, keypoints, turned boxes."""
 
@@ -10,25 +12,29 @@ TASKS: tuple[Task, ...] = ("classify", "detect", "reconstruct", "segment", "pose
 TASK_OF_CONSUMER: dict[str, Task] = {"classifier": "classify", "detector": "detect", "decoder": "reconstruct"}
 """The catalogue's consumers, and the task that a model with such a head does."""
 
-ExportFormat = Literal["onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"]
+WEIGHTS: tuple[ExportFormat, ...] = ("safetensors",)
+"""What every model can be written as, as soon as it can be loaded."""
+COMPUTED: tuple[ExportFormat, ...] = ("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt")
+"""What a model can be written as that can be taken apart (studio9_trainers.export)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """One row of the table. `loop`: whose training loop it is; `resume`: to what point, and how exactly.
 
-    `evaluate`: whether figures are ours (COCO's rules, one confusion matrix) or the framework's own.
+    `evaluate`: whether figures are ours (COCO's rules, one confusion matrix) or the framework's own; none where models
+    can't be loaded again. The catalogue's kinds are made from this, and what is not in it is refused.
     """
 
     framework: str
     task: Task
     loop: Literal["own", "framework"]
     licence: str
-    evaluate: Literal["ours", "framework"] = "ours"
+    evaluate: Literal["ours", "framework", "none"] = "ours"
     predict: bool = True
     resume: Literal["exact", "none"] = "exact"
     resume_inside_epochs: bool = False
-    export: tuple[ExportFormat, ...] = ()
+    export: tuple[ExportFormat, ...] = WEIGHTS
     distributed: bool = False
     sandbox_only: bool = False
     note: str = ""

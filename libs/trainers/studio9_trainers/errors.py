@@ -65,5 +65,11 @@ class Unsupported(UserError):
     code = "unsupported"
 
 
+class CantExport(Unsupported):
+    """The model can't be written so: use a format that the catalogue offers for its framework and task."""
+
+    code = "cant_export"
+
+
 class Stopped(Exception):
     """The task was told to stop; the last checkpoint is where a later attempt goes on."""

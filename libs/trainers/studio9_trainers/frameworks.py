@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 
 from studio9_task.catalogue import Architecture, Catalogue, Head, TaskInput, TaskKind, union
-from studio9_trainers.capabilities import Capabilities, Task
+from studio9_task.parameters import ExportFormat
+from studio9_trainers.capabilities import TASK_OF_CONSUMER, Capabilities, Task
 
 if TYPE_CHECKING:
     from studio9_trainers.trainer import Order, Trainer
@@ -29,15 +30,23 @@ OWN_TASKS = (
 class Framework:
     """What an entry point names: data for the catalogue, and where the trainer is once it is needed.
 
-    `capabilities` may look at what is installed, but imports nothing heavy.
+    `capabilities` may look at what is installed, but imports nothing heavy. What it does not tell is not offered.
     """
 
     name: str
     architectures: tuple[Architecture, ...]
     heads: tuple[Head, ...]
-    tasks: tuple[TaskKind, ...]
     capabilities: Callable[[], tuple[Capabilities, ...]]
     trainer: Callable[[Task, Order], Trainer]
+
+    def catalogue(self, version: str) -> Catalogue:
+        """What it offers here: the heads of the tasks that it can do, what they fit on, and the kinds that run."""
+        known = self.capabilities()
+        tasks = {one.task for one in known}
+        heads = tuple(one for one in self.heads if TASK_OF_CONSUMER[one.consumer] in tasks)
+        used = {key for one in heads for key in one.architectures}
+        architectures = tuple(one for one in self.architectures if one.id in used)
+        return Catalogue(version=version, architectures=architectures, heads=heads, tasks=kinds(self.name, known))
 
 
 def frameworks() -> dict[str, Framework]:
@@ -49,43 +58,47 @@ def frameworks() -> dict[str, Framework]:
 def catalogue() -> Catalogue:
     """What this environment can do; imports no framework."""
     own = version("studio9-trainers")
-    known = [
-        Catalogue(version=own, architectures=one.architectures, heads=one.heads, tasks=one.tasks)
-        for one in frameworks().values()
-    ]
-    return union([*known, Catalogue(version=own, tasks=OWN_TASKS)])
+    return union([*(one.catalogue(own) for one in frameworks().values()), Catalogue(version=own, tasks=OWN_TASKS)])
 
 
-def usual_tasks(framework: str) -> tuple[TaskKind, ...]:
-    """The kinds train, evaluate and predict, with the inputs that every framework takes."""
-    return (
-        TaskKind(
-            kind="train",
-            framework=framework,
-            inputs=(
-                TaskInput(name="train", holds="pictures"),
-                TaskInput(name="val", holds="pictures", required=False),
-                TaskInput(name="test", holds="pictures", required=False),
-                TaskInput(name="model", holds="model", required=False),
-                TaskInput(name="checkpoint", holds="checkpoint", required=False),
-            ),
-        ),
-        TaskKind(
-            kind="evaluate",
-            framework=framework,
-            inputs=(TaskInput(name="model", holds="model"), TaskInput(name="test", holds="pictures")),
-        ),
-        TaskKind(
-            kind="predict",
-            framework=framework,
-            inputs=(TaskInput(name="model", holds="model"), TaskInput(name="predict", holds="pictures")),
-        ),
-        TaskKind(
-            kind="export",
-            framework=framework,
-            inputs=(
-                TaskInput(name="model", holds="model"),
-                TaskInput(name="test", holds="pictures", required=False),
-            ),
-        ),
+TRAINED = TaskInput(name="model", holds="model")
+INPUTS: dict[str, tuple[TaskInput, ...]] = {
+    "train": (
+        TaskInput(name="train", holds="pictures"),
+        TaskInput(name="val", holds="pictures", required=False),
+        TaskInput(name="test", holds="pictures", required=False),
+        TaskInput(name="model", holds="model", required=False),
+        TaskInput(name="checkpoint", holds="checkpoint", required=False),
+    ),
+    "evaluate": (TRAINED, TaskInput(name="test", holds="pictures")),
+    "predict": (TRAINED, TaskInput(name="predict", holds="pictures")),
+    "export": (TRAINED, TaskInput(name="test", holds="pictures", required=False)),
+}
+"""The inputs of the kinds that need a framework."""
+
+
+def kinds(framework: str, capabilities: Iterable[Capabilities]) -> tuple[TaskKind, ...]:
+    """The kinds that a framework can run, each for at least one of its tasks."""
+    known = tuple(capabilities)
+    runs = {
+        "train": bool(known),
+        "evaluate": any(one.evaluate != "none" for one in known),
+        "predict": any(one.predict for one in known),
+        "export": any(one.export for one in known),
+    }
+    said = {"export": "; ".join(f"{one.task}: {', '.join(one.export)}" for one in known if one.export)}
+    return tuple(
+        TaskKind(kind=kind, framework=framework, inputs=inputs, description=said.get(kind))
+        for kind, inputs in INPUTS.items()
+        if runs[kind]
+    )
+
+
+def exporting(format: ExportFormat) -> tuple[str, ...]:
+    """The pairs of framework and task whose models can be written in a format, as `yolo to detect`."""
+    return tuple(
+        f"{one.framework} to {one.task}"
+        for framework in frameworks().values()
+        for one in framework.capabilities()
+        if format in one.export
     )

@@ -30,7 +30,7 @@ def _cells(one: Capabilities) -> tuple[str, ...]:
         one.framework,
         one.task,
         "in a sandbox" if one.sandbox_only else "yes",
-        {"ours": "yes", "framework": "its own figures"}[one.evaluate],
+        {"ours": "yes", "framework": "its own figures", "none": "no"}[one.evaluate],
         "yes" if one.predict else "no",
         ", ".join(one.export) or "no",
         resume,

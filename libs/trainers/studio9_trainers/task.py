@@ -19,7 +19,7 @@ from studio9_task.report import EventWriter
 from studio9_task.request import TaskRequest, read_request
 from studio9_task.results import AnyResult, summary
 from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
-from studio9_trainers.frameworks import catalogue
+from studio9_trainers.frameworks import catalogue, frameworks, kinds
 from studio9_trainers.run import Run
 
 KINDS = ("train", "evaluate", "predict", "export", "augment", "analyse")
@@ -83,6 +83,10 @@ def _do(run: Run) -> None:
 def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult]:
     if request.kind not in KINDS:
         raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(KINDS)}.")
+    if (framework := frameworks().get(request.framework)) is not None:
+        runs = [one.kind for one in kinds(framework.name, framework.capabilities())]
+        if request.kind not in runs:
+            raise Unsupported(f"kind = {request.kind!r}: {framework.name} can {', '.join(runs) or 'nothing'} here.")
     # Imported here, and this one alone: each pulls in libraries that take seconds, or would call home.
     module = import_module(f"studio9_trainers.kinds.{request.kind}")
     return getattr(module, request.kind)

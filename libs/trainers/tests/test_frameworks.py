@@ -1,16 +1,22 @@
 """What the frameworks offer: documented as it is, small enough to be announced, and free of strict licences."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio9_task.catalogue import Catalogue
+from studio9_task.exits import EXIT_USER
+from studio9_task.layout import TaskFolder
 from studio9_trainers.capabilities import TASK_OF_CONSUMER
 from studio9_trainers.errors import Untrusted
 from studio9_trainers.frameworks import catalogue, frameworks
 from studio9_trainers.table import rows, table
+from studio9_trainers.task import run_task
 from studio9_trainers.trainer import get_trainer
 from studio9_trainers.yolo.zoo import fitting, model_files
 
@@ -31,6 +37,33 @@ def test_each_head_of_the_catalogue_has_a_trainer() -> None:
         assert TASK_OF_CONSUMER[head.consumer] in offered
         ids = {one.id for one in known[head.framework].architectures}
         assert set(head.architectures) <= ids
+
+
+def test_the_catalogue_offers_the_kinds_that_run_and_no_others() -> None:
+    offered = {(one.framework, one.kind) for one in catalogue().tasks}
+    for name, framework in frameworks().items():
+        known = framework.capabilities()
+        assert ((name, "export") in offered) is any(one.export for one in known), name
+        assert ((name, "predict") in offered) is any(one.predict for one in known), name
+        assert ((name, "evaluate") in offered) is any(one.evaluate != "none" for one in known), name
+    assert ("custom", "train") in offered and ("custom", "export") not in offered
+    said = {one.framework: one.description for one in catalogue().tasks if one.kind == "export"}
+    assert "detect: safetensors, onnx" in said["yolo"]
+
+
+def test_what_is_not_installed_is_not_offered() -> None:
+    bare = replace(frameworks()["rtdetr"], capabilities=lambda: ())
+    assert bare.catalogue("1") == Catalogue(version="1")
+
+
+def test_a_kind_that_a_framework_cannot_run_is_refused(job: Callable[..., TaskFolder]) -> None:
+    folder = job("export", test=range(1))
+    request = json.loads(folder.request.read_text()) | {"framework": "custom"}
+    folder.request.write_text(json.dumps(request))
+    assert run_task(folder) == EXIT_USER
+    told = json.loads(folder.events.read_text().splitlines()[-1])
+    assert told["code"] == "unsupported"
+    assert "custom can train, evaluate, predict here" in told["message"]
 
 
 def test_the_form_finds_salsas_own_names() -> None:

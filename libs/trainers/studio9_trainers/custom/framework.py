@@ -4,7 +4,7 @@ from typing import Any
 
 from studio9_task.catalogue import Architecture, Head, StringParameter
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.frameworks import Framework, usual_tasks
+from studio9_trainers.frameworks import Framework
 from studio9_trainers.offered import common_parameters, loop_parameters
 from studio9_trainers.trainer import Order, Trainer
 
@@ -19,7 +19,13 @@ TASKS: tuple[Task, ...] = ("classify", "detect")
 def capability(task: Task) -> Capabilities:
     """What it can do for one task."""
     return Capabilities(
-        framework=NAME, task=task, loop="own", licence="the user's", resume_inside_epochs=True, sandbox_only=True
+        framework=NAME,
+        task=task,
+        loop="own",
+        licence="the user's",
+        export=(),
+        resume_inside_epochs=True,
+        sandbox_only=True,
     )
 
 
@@ -55,7 +61,6 @@ FRAMEWORK = Framework(
         )
         for key, consumer in HEADS.items()
     ),
-    tasks=usual_tasks(NAME),
     capabilities=_capabilities,
     trainer=_trainer,
 )

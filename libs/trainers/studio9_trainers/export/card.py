@@ -6,6 +6,7 @@ from pathlib import Path
 
 from studio9_task.outputs import Written, write_bytes
 from studio9_task.results import Evaluation, ExportedFormat
+from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile
 
 
@@ -21,14 +22,25 @@ class Provenance:
 
 
 def write_card(
-    path: Path, model: ModelFile, known: Provenance, sha256: str, formats: Sequence[ExportedFormat]
+    path: Path,
+    model: ModelFile,
+    known: Provenance,
+    sha256: str,
+    formats: Sequence[ExportedFormat],
+    taken: Exportable | None = None,
 ) -> Written:
     """Write it as Markdown."""
-    return write_bytes(path, card(model, known, sha256, formats).encode())
+    return write_bytes(path, card(model, known, sha256, formats, taken).encode())
 
 
-def card(model: ModelFile, known: Provenance, sha256: str, formats: Sequence[ExportedFormat]) -> str:
-    """Its text."""
+def card(
+    model: ModelFile,
+    known: Provenance,
+    sha256: str,
+    formats: Sequence[ExportedFormat],
+    taken: Exportable | None = None,
+) -> str:
+    """Its text. `taken`: the model taken apart, where files that compute were made of it."""
     limits = model.thresholds
     lines = [
         f"# {known.name}",
@@ -41,6 +53,7 @@ def card(model: ModelFile, known: Provenance, sha256: str, formats: Sequence[Exp
         f"- Parents: {', '.join(known.parents) or 'none'}",
         f"- Model file's sha256: {sha256}",
         "",
+        *(_use(taken) if taken is not None else []),
         "## Labels",
         "",
         "| index | label | threshold |",
@@ -66,6 +79,19 @@ def card(model: ModelFile, known: Provenance, sha256: str, formats: Sequence[Exp
     if known.effective:
         lines += ["## Settings", "", *(f"- {name}: {value}" for name, value in sorted(known.effective.items())), ""]
     return "\n".join(lines)
+
+
+def _use(taken: Exportable) -> list[str]:
+    """How a program that has only the file uses it."""
+    return [
+        "## Use",
+        "",
+        f"- `{taken.input_name}`: float32, batch x 3 x height x width, red, green, blue; {taken.pixels}",
+        "- Pictures are read upright (turned as their EXIF orientation says), as 8 bits, with white behind what is "
+        "transparent",
+        *(f"- `{name}`: {meaning}" for name, meaning in zip(taken.outputs, taken.meanings, strict=True)),
+        "",
+    ]
 
 
 def _figures(figures: Sequence[Evaluation]) -> list[str]:

@@ -27,8 +27,9 @@ Finish = Callable[[Outputs, Sequence[tuple[int, ...]], float, float, int], list[
 class Exportable:
     """A model taken apart. The module maps (batch, 3, height, width) in single precision to `outputs`.
 
-    `prepare`: a picture as (3, height, width). `split`: outputs as (boxes: batch, place, 4 corners in the input's
-    pixels, or none; scores: batch, place, label), which is what is compared. `finish`: none for classifiers.
+    `meanings`: what each output holds, in words. `prepare`: a picture as (3, height, width). `split`: outputs as
+    (boxes: batch, place, 4 corners in the input's pixels, or none; scores: batch, place, label), which is what is
+    compared. `finish`: none for classifiers.
     """
 
     task: Task
@@ -36,6 +37,7 @@ class Exportable:
     thresholds: Thresholds
     module: torch.nn.Module
     outputs: tuple[str, ...]
+    meanings: tuple[str, ...]
     side: int
     prepare: Callable[[Pixels], Array]
     split: Callable[[Outputs], tuple[Array | None, Array]]

@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 from studio9_task.outputs import Written, new_file
 from studio9_task.parameters import ExportFormat
 from studio9_task.results import ExportedFile, ExportedFormat
+from studio9_trainers.capabilities import WEIGHTS
 from studio9_trainers.data.dataset import Picture, PictureSet
 from studio9_trainers.data.decode import Pixels, decode
-from studio9_trainers.errors import BadInput, Unsupported
+from studio9_trainers.errors import BadInput, CantExport
 from studio9_trainers.evaluation.figures import evaluate, judged
 from studio9_trainers.export.card import Provenance, write_card
 from studio9_trainers.export.exportable import CanExport, Exportable, ExportedDetector, Runner, TorchRunner
@@ -22,6 +23,7 @@ from studio9_trainers.export.parity import LEAST_PICTURES, Parity, compare
 from studio9_trainers.export.tensorrt_file import write_tensorrt
 from studio9_trainers.export.torchscript_file import TorchScriptRunner, write_torchscript
 from studio9_trainers.files import FACTS, ModelFile
+from studio9_trainers.frameworks import exporting
 from studio9_trainers.models import Model
 
 COMPARED = 100
@@ -45,23 +47,43 @@ class Exporter:
     done: Callable[[Written], None] = lambda written: None
 
     def export(self, formats: Sequence[ExportFormat], known: Provenance, sha256: str) -> list[ExportedFormat]:
-        """Write all formats and the card, `card.md`. Raises Unsupported for a format that can't be made here."""
-        if not isinstance(self.model, CanExport):
-            raise Unsupported(
-                f"{self.file.framework} models to {self.file.task} can't be exported yet: safetensors and formats need "
-                f"a model that can be taken apart."
+        """Write all formats and the card, `card.md`.
+
+        Raises CantExport for formats that models of this framework and task can't be written in, naming those that
+        can, and Unsupported for one that can't be made on this machine.
+        """
+        if refused := [one for one in dict.fromkeys(formats) if self._pair not in exporting(one)]:
+            raise CantExport(
+                " ".join(f"formats: {self._pair} can't be written as {one}; {_can(one)}." for one in refused)
             )
-        taken = self.model.exportable()
-        pixels = [decode(one.path) for one in self._some(COMPARED)]
-        source = self.folder / "model.onnx"
-        onnx = write_onnx(taken, source) if set(formats) - {"safetensors", "torchscript"} else None
-        found = [self._one(name, taken, pixels, source, onnx) for name in dict.fromkeys(formats)]
-        if "onnx" not in formats:
-            source.unlink(missing_ok=True)
+        computed = set(formats) - {*WEIGHTS}
+        found = [self._weights()] if computed != set(formats) else []
+        taken = None
+        if computed:
+            if not isinstance(self.model, CanExport):
+                raise CantExport
+            taken = self.model.exportable()
+            found += self._computed([one for one in dict.fromkeys(formats) if one in computed], taken)
         for one in found:
             for file in one.files:
                 self.done(Written(self.folder / file.path, file.size, file.sha256))
-        self.done(write_card(self.folder / "card.md", self.file, known, sha256, found))
+        self.done(write_card(self.folder / "card.md", self.file, known, sha256, found, taken))
+        return found
+
+    @property
+    def _pair(self) -> str:
+        return f"{self.file.framework} to {self.file.task}"
+
+    def _weights(self) -> ExportedFormat:
+        return self._told("safetensors", [write_safetensors(self.folder / "model.safetensors", self.file)], None)
+
+    def _computed(self, formats: Sequence[ExportFormat], taken: Exportable) -> list[ExportedFormat]:
+        pixels = [decode(one.path) for one in self._some(COMPARED)]
+        source = self.folder / "model.onnx"
+        onnx = write_onnx(taken, source) if set(formats) - {"torchscript"} else None
+        found = [self._one(name, taken, pixels, source, onnx) for name in formats]
+        if "onnx" not in formats:
+            source.unlink(missing_ok=True)
         return found
 
     def _one(
@@ -69,8 +91,6 @@ class Exporter:
     ) -> ExportedFormat:
         folder, reference = self.folder, TorchRunner(taken.module)
         match name:
-            case "safetensors":
-                return self._told(name, [write_safetensors(folder / "model.safetensors", self.file)], None)
             case "torchscript":
                 made = [write_torchscript(taken, folder / "model.torchscript")]
                 return self._told(name, made, self._compared(taken, reference, TorchScriptRunner(made[0].path), pixels))
@@ -86,7 +106,7 @@ class Exporter:
                 if not pixels:
                     raise BadInput("int8: give pictures, for ranges are taken from them (input `test`).")
                 made = [write_int8(taken, source, folder / "model-int8.onnx", pixels)]
-            case "tensorrt":
+            case _:
                 return self._told(name, [write_tensorrt(source, folder / "model.engine", taken.side)], None)
         small = OnnxRunner(made[0].path)
         told = self._told(name, made, self._compared(taken, reference, small, pixels))
@@ -145,3 +165,9 @@ def write_safetensors(path: Path, file: ModelFile) -> Written:
     with new_file(path) as new:
         save_file({name: value.contiguous() for name, value in file.state.items()}, str(new.path), facts)
     return new.written
+
+
+def _can(name: ExportFormat) -> str:
+    """Whose models can be written in a format, in words."""
+    pairs = exporting(name)
+    return f"those of {', '.join(pairs)} can" if pairs else "here no model can"

@@ -5,7 +5,7 @@ from typing import Any
 
 from studio9_task.catalogue import Architecture, Head, IntParameter
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.frameworks import Framework, usual_tasks
+from studio9_trainers.frameworks import Framework
 from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
 
@@ -71,7 +71,6 @@ FRAMEWORK = Framework(
             **_OWN,
         ),
     ),
-    tasks=usual_tasks(NAME),
     capabilities=_capabilities,
     trainer=_trainer,
 )

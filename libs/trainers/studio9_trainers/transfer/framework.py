@@ -1,7 +1,7 @@
 """Transfer learning's entry point; importing this imports neither torch nor timm."""
 
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.frameworks import Framework, usual_tasks
+from studio9_trainers.frameworks import Framework
 from studio9_trainers.trainer import Order, Trainer
 from studio9_trainers.transfer.offered import LICENCE, NAME, architectures, heads
 
@@ -27,7 +27,6 @@ FRAMEWORK = Framework(
     name=NAME,
     architectures=architectures(),
     heads=heads(),
-    tasks=usual_tasks(NAME),
     capabilities=_capabilities,
     trainer=_trainer,
 )

@@ -14,6 +14,11 @@ from studio9_trainers.export.exportable import Array, Exportable, Outputs
 from studio9_trainers.files import ModelFile
 from studio9_trainers.yolo.letterbox import letterbox, unscaled
 
+MEANING = (
+    "batch x (4 + labels) x places: centre and size of a box in pixels of the input, then a score for each label; "
+    "boxes that overlap another of their label by more than the IoU are to be dropped, the weaker first"
+)
+
 
 class Bare(torch.nn.Module):
     """The package's model with one output: (batch, 4 + labels, places), boxes as centre and size in pixels."""
@@ -62,9 +67,10 @@ def exportable(model: Any, file: ModelFile) -> Exportable:
         thresholds=file.thresholds,
         module=Bare(model),
         outputs=("predictions",),
+        meanings=(MEANING,),
         side=file.input_size,
         prepare=prepare,
         split=split,
         finish=finish,
-        pixels=file.pixels,
+        pixels=f"{file.pixels}; scaled bilinearly",
     )

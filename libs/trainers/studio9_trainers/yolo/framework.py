@@ -4,8 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import Architecture, FloatParameter, Head, ParameterDefinition
-from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.frameworks import Framework, usual_tasks
+from studio9_trainers.capabilities import COMPUTED, WEIGHTS, Capabilities, Task
+from studio9_trainers.frameworks import Framework
 from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
 from studio9_trainers.yolo.zoo import fitting, model_files, shown
@@ -41,7 +41,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 task="detect",
                 loop="framework",
                 licence=LICENCE,
-                export=("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt"),
+                export=(*WEIGHTS, *COMPUTED),
                 note=f"{len(detecting)} architectures",
             )
         )
@@ -104,7 +104,6 @@ FRAMEWORK = Framework(
             **_OWN,
         ),
     ),
-    tasks=usual_tasks(NAME),
     capabilities=_capabilities,
     trainer=_trainer,
 )
