@@ -13,7 +13,6 @@ from studio9_baile.models.jobs import Process, ResultState
 from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
-from studio9_baile.usecases.augmenting import PICTURES
 from studio9_baile.usecases.revisions import revise
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.ids import new_id
@@ -23,16 +22,21 @@ from studio9_task.problems import describe
 CURSOR = "augmented"
 
 
-async def fill_augmented(core: Core, scope: Scope, manifest: AttemptManifest, lease_s: float) -> None:
-    """Fills the album from where the process' cursor stands. Raises BadResult, Unavailable, Superseded."""
-    named = output(manifest, "manifest")
+async def fill_augmented(
+    core: Core, scope: Scope, manifest: AttemptManifest, lease_s: float, *, artifact: str, album: str
+) -> None:
+    """Fills the album with the pictures that an output of this name lists, from where the process' cursor stands.
+    Raises BadResult, Unavailable, Superseded."""
+    named = output(manifest, artifact)
     path = await fetch(core, scope.organisation, named.key, named.sha256, f"{scope.id}.augmented.jsonl")
     files = {file.name: file for file in manifest.files}
-    while await _chunk(core, scope, path, files, lease_s):
+    while await _chunk(core, scope, album, path, files, lease_s):
         pass
 
 
-async def _chunk(core: Core, scope: Scope, path: Path, files: Mapping[str, ManifestFile], lease_s: float) -> bool:
+async def _chunk(
+    core: Core, scope: Scope, target: str, path: Path, files: Mapping[str, ManifestFile], lease_s: float
+) -> bool:
     async with core.database.read(scope.organisation) as work:
         start = _position(await work.processes.get(scope.id))
     lines = await asyncio.to_thread(take_lines, path, start, CHUNK)
@@ -48,10 +52,10 @@ async def _chunk(core: Core, scope: Scope, path: Path, files: Mapping[str, Manif
             raise Superseded
         if _position(process) != start:
             return True
-        album = await work.albums.find(process.context["outputs"][PICTURES])
+        album = await work.albums.find(target)
         if album is not None:
             await _write(core, work, album, process.id, records, files)
-        process.cursor = {CURSOR: start + sum(map(len, lines))}
+        process.cursor = {**(process.cursor or {}), CURSOR: start + sum(map(len, lines))}
         process.fill_after = work.now.fromtimestamp(work.now.timestamp() + lease_s, work.now.tzinfo)
     return True
 

@@ -3,16 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
+from studio9_baile.core import Core
 from studio9_baile.jobs.news import Ended
-from studio9_baile.jobs.summaries import augmentation_times, evaluation_times, prediction_times, summary, train_times
+from studio9_baile.jobs.summaries import (
+    augmentation_summary,
+    augmentation_times,
+    evaluation_times,
+    prediction_times,
+    summary,
+    train_times,
+)
 from studio9_baile.jobs.telling import tell
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.models.learned import ModelVersion, VersionStatus
 from studio9_baile.models.pictures import AlbumStatus
-from studio9_baile.models.runs import ExperimentStatus, PredictionStatus
+from studio9_baile.models.runs import Experiment, ExperimentStatus, PredictionStatus
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.notifying import notify_ended
+from studio9_baile.usecases.pipeline import STEPS
+from studio9_baile.usecases.steps import TRAINING, begin
 from studio9_common.contracts.job import ObjectRef, State
 from studio9_task.results import AugmentResult, EvaluateResult, PredictResult, TrainResult
 
@@ -37,15 +47,16 @@ def close(work: Work, process: Process, status: ProcessStatus, cause: str | None
 
 
 async def trained(
-    work: Work, process: Process, ended: Ended, result: TrainResult, artifact: ObjectRef, profile: str
+    core: Core, work: Work, process: Process, ended: Ended, result: TrainResult, artifact: ObjectRef
 ) -> None:
-    """A training has succeeded: its model version has weights, labels and figures, its experiment a result."""
+    """A training has succeeded: its model version has weights, labels and figures, its experiment a result. A step that
+    waits for it begins, unless somebody wants it all to end."""
     version = await work.versions.find(process.context["model_version"])
     if version is not None:
         version.status, version.updated_at = VersionStatus.ACTIVE, work.now
         version.labels = list(result.labels)
         version.figures = _figures(result)
-        version.artifact_key, version.artifact_profile = artifact.key, profile
+        version.artifact_key, version.artifact_profile = artifact.key, core.objects.profile
         version.artifact_sha256, version.artifact_size = artifact.sha256, artifact.size
         changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
     experiment = await work.experiments.find(process.target_id)
@@ -58,10 +69,29 @@ async def trained(
             step["testSummary"] = summary(result.test)
             step["evaluationTimeSpentSummary"] = evaluation_times(result.timings, ended)
         step["trainTimeSpentSummary"] = train_times(result.timings, ended)
-        experiment.result = {"step1": step}
-        experiment.status = ExperimentStatus.COMPLETED
+        if result.augmentation:
+            step["augmentationSummary"] = augmentation_summary(result)
+        experiment.result = _with_step(experiment, process, step)
+        await _go_on(core, work, process, experiment, version)
         changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
     await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+def _with_step(experiment: Experiment, process: Process, step: dict[str, Any]) -> dict[str, Any]:
+    return {**(experiment.result or {}), process.context.get("step", STEPS[0]): step}
+
+
+async def _go_on(
+    core: Core, work: Work, process: Process, experiment: Experiment, trained: ModelVersion | None
+) -> None:
+    """What becomes of an experiment at the end of a step."""
+    waiting = process.context.get("then")
+    if waiting is None:
+        experiment.status = ExperimentStatus.COMPLETED
+    elif process.cancel_requested_at is not None or trained is None:
+        experiment.status = ExperimentStatus.CANCELLED
+    else:
+        await begin(core, work, experiment, TRAINING.validate_python(waiting), trained)
 
 
 def _figures(result: TrainResult) -> dict[str, Any]:
@@ -78,6 +108,8 @@ def _references(context: Mapping[str, Any]) -> dict[str, Any]:
     found = {"cvModelId": context["model"], "output": outputs["train"]}
     if "test" in outputs:
         found["testOutput"] = outputs["test"]
+    if "sample" in context:
+        found["augmentedSampleAlbum"] = context["sample"]
     return found
 
 
@@ -120,8 +152,9 @@ async def streamed(work: Work, process: Process) -> None:
 
 
 async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
-    """The output albums get this status."""
-    for identifier in process.context["outputs"].values():
+    """The albums that the job fills get this status."""
+    sample = process.context.get("sample")
+    for identifier in (*process.context["outputs"].values(), *((sample,) if sample else ())):
         album = await work.albums.find(identifier)
         if album is not None and album.status is AlbumStatus.SAVING:
             album.status = status
@@ -137,7 +170,7 @@ async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
         experiment = await work.experiments.find(process.target_id)
         if experiment is not None:
             experiment.status = ExperimentStatus.CANCELLED if cancelled else ExperimentStatus.ERROR
-            experiment.result = {"step1": _references(process.context)}
+            experiment.result = _with_step(experiment, process, _references(process.context))
             changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
     elif process.target == Kind.CV_PREDICTION:
         prediction = await work.predictions.find(process.target_id)

@@ -15,6 +15,7 @@ from studio9_baile.jobs.results import BadResult, Result, fetch, output, predict
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.augmenting import PICTURES
 from studio9_baile.usecases.changes import Kind
 from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
@@ -63,9 +64,12 @@ class Finisher:
         manifest = await read_manifest(self._core, scope.organisation, ended.manifest)
         result = await read_result(self._core, manifest)
         if isinstance(result, AugmentResult):
-            await fill_augmented(self._core, scope, manifest, LEASE_S)
+            album = process.context["outputs"][PICTURES]
+            await fill_augmented(self._core, scope, manifest, LEASE_S, artifact="manifest", album=album)
         else:
             await self._fill(scope, process, manifest)
+            if sample := process.context.get("sample"):
+                await fill_augmented(self._core, scope, manifest, LEASE_S, artifact="augmented", album=sample)
         artifact = await self._weights(process, manifest) if isinstance(result, TrainResult) else None
         async with self._core.database.write(scope.organisation) as work:
             process = await work.processes.get(scope.id, lock=True)
@@ -92,7 +96,7 @@ class Finisher:
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")
-            await trained(work, process, ended, result, artifact, self._core.objects.profile)
+            await trained(self._core, work, process, ended, result, artifact)
         else:
             await predicted(work, process, ended, result)
 

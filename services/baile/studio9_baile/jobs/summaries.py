@@ -3,7 +3,7 @@
 from typing import Any
 
 from studio9_baile.jobs.news import Ended
-from studio9_task.results import Evaluation, Timings
+from studio9_task.results import Evaluation, Timings, TrainResult
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -81,6 +81,17 @@ def augmentation_times(timings: Timings, ended: Ended) -> dict[str, Any]:
         **_job(ended),
         "pipelineDetails": _details((timings.augmentation_s, "augment")),
     }
+
+
+def augmentation_summary(result: TrainResult) -> list[dict[str, Any]]:
+    """How many copies came of each augmentation, which is shown as the form posts it."""
+    return [
+        {
+            "augmentation": one.augmentation.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "count": one.count,
+        }
+        for one in result.augmentation
+    ]
 
 
 def _job(ended: Ended) -> dict[str, int]:

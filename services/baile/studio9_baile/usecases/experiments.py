@@ -5,50 +5,46 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
-from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType
+from studio9_baile.models.learned import ModelVersion
+from studio9_baile.models.pictures import Album, AlbumStatus
 from studio9_baile.models.runs import Experiment, ExperimentStatus
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
-from studio9_baile.usecases.albums import NewAlbum, add_album, remove_album
-from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
+from studio9_baile.usecases.albums import remove_album
+from studio9_baile.usecases.asking import ask_cancel
 from studio9_baile.usecases.assets import check_name, name_of
-from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
-from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
-from studio9_baile.usecases.pipeline import STEP, TYPE, LabelOfInterest, Plan, Step, plan
+from studio9_baile.usecases.changes import Kind, changed, forget_place
+from studio9_baile.usecases.datasets import write_version
+from studio9_baile.usecases.pipeline import TYPE, Plan, Step, plan
 from studio9_baile.usecases.predictions import weights
-from studio9_common.contracts.job import Input, Provenance, Requirements, Spec
+from studio9_baile.usecases.steps import begin, prepare
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
-from studio9_task.layout import MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewExperiment:
-    """An experiment to be started; `pipeline` is kept as it was posted."""
+    """An experiment to be started with one step or two; `pipeline` is kept as it was posted."""
 
     name: str | None
     description: str | None
-    step: Step
+    steps: Sequence[Step]
     pipeline: dict[str, Any]
 
 
 async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> Experiment:
-    """Starts a training: its manifests are written first, then all its assets, its process and its request in one
-    transaction. Raises BadInput, Conflict, NotFound; then nothing is left but unnamed manifests."""
+    """Starts a training: the manifests of all steps are written first, then all assets of the first step, its process
+    and its request in one transaction. Raises BadInput, Conflict, NotFound; then nothing is left but unnamed
+    manifests."""
     name = name_of(Kind.EXPERIMENT, new.name)
     description = text(new.description, "description")
-    catalogue = await core.catalogue.current()
-    extractor = await _extractor(core, caller, new.step)
-    planned = plan(new.step, catalogue, None if extractor is None else extractor.architecture)
+    extractor = await _extractor(core, caller, new.steps[0])
+    plans = await _plans(core, new.steps, extractor)
     async with core.database.read(caller.organisation) as work:
         await check_name(work, Kind.EXPERIMENT, caller.user, name)
-        albums = {"train": await _usable(work, caller, new.step.input, f"{STEP}.input", planned)}
-        if new.step.test_input is not None:
-            albums["test"] = await _usable(work, caller, new.step.test_input, f"{STEP}.testInput", planned)
-        await _check_labels(work, albums["train"], new.step.labels)
-    version = await write_version(core, caller, "train", albums)
+        albums = [await _albums(work, caller, step, planned) for step, planned in zip(new.steps, plans, strict=True)]
+    versions = [await write_version(core, caller, "train", one) for one in albums]
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.EXPERIMENT, caller.user, name)
         experiment = work.experiments.add(
@@ -66,16 +62,41 @@ async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> E
                 result=None,
             )
         )
-        await _start(core, work, caller, experiment, planned, version, albums, extractor)
+        first, *rest = (
+            prepare(core, work, caller, step.name, planned, version, inputs)
+            for step, planned, version, inputs in zip(new.steps, plans, versions, albums, strict=True)
+        )
+        await work.flush()
+        await begin(core, work, experiment, first, extractor, rest[0] if rest else None)
         changed(work, Kind.EXPERIMENT, experiment.id, "created", by=caller, status=experiment.status)
     return experiment
+
+
+async def _plans(core: Core, steps: Sequence[Step], extractor: ModelVersion | None) -> list[Plan]:
+    """What each step trains; a later one trains on the architecture of the one before."""
+    catalogue = await core.catalogue.current()
+    found: list[Plan] = []
+    architecture = None if extractor is None else extractor.architecture
+    for step in steps:
+        found.append(plan(step, catalogue, architecture))
+        architecture = found[-1].architecture.id
+    return found
+
+
+async def _albums(work: Work, caller: Caller, step: Step, planned: Plan) -> dict[str, Album]:
+    """The albums of a step by input."""
+    found = {"train": await _usable(work, caller, step.input, f"{step.place}.input", planned)}
+    if step.test_input is not None:
+        found["test"] = await _usable(work, caller, step.test_input, f"{step.place}.testInput", planned)
+    await _check_labels(work, found["train"], step)
+    return found
 
 
 async def _extractor(core: Core, caller: Caller, step: Step) -> ModelVersion | None:
     """The model that a training begins with, where the step names one and no architecture. Raises BadInput."""
     if step.architecture is not None or step.feature_extractor is None:
         return None
-    field = f"{STEP}.featureExtractorModelId"
+    field = f"{step.place}.featureExtractorModelId"
     async with core.database.read(caller.organisation) as work:
         model = await work.models.find(step.feature_extractor)
         if model is None:
@@ -117,119 +138,18 @@ async def _usable(work: Work, caller: Caller, identifier: str, field: str, plann
     return album
 
 
-async def _check_labels(work: Work, album: Album, labels: Sequence[LabelOfInterest]) -> None:
+async def _check_labels(work: Work, album: Album, step: Step) -> None:
+    if not step.labels:
+        return
     known = {label for label, _ in await work.labels.counts(album.id, [False])}
-    for number, one in enumerate(labels):
+    for number, one in enumerate(step.labels):
         if one.label not in known:
             raise BadInput(
                 f"Label of interest {one.label!r} has no box in the album",
-                field=f"{STEP}.trainParams.loi.{number}.label",
+                field=f"{step.place}.trainParams.loi.{number}.label",
                 value=one.label,
                 fix=f"use one of {', '.join(sorted(known)[:20])}",
             )
-
-
-async def _start(
-    core: Core,
-    work: Work,
-    caller: Caller,
-    experiment: Experiment,
-    planned: Plan,
-    version: NewVersion,
-    albums: dict[str, Album],
-    extractor: ModelVersion | None,
-) -> None:
-    job = new_job()
-    add_version(work, caller, version, core.objects.profile, job)
-    model = work.models.add(
-        Model(
-            id=new_id(),
-            organisation=caller.organisation,
-            created_at=work.now,
-            updated_at=work.now,
-            owner=caller.user,
-            name=await work.models.free_name(caller.user, f"{experiment.name} Model"),
-            description=None,
-            in_library=False,
-        )
-    )
-    await work.flush()
-    model_version = work.versions.add(_version(work, model, experiment, planned, version, job))
-    outputs = {
-        name: add_album(work, caller.user, await _output(work, caller, model, album, name, job))
-        for name, album in albums.items()
-    }
-    made_from(work, Kind.MODEL_VERSION, model_version.id, Kind.DATASET_VERSION, version.id, "trained_on", job)
-    for name, output in outputs.items():
-        made_from(work, Kind.ALBUM, output.id, Kind.ALBUM, albums[name].id, name, job)
-        made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, model_version.id, "predicted_by", job)
-        changed(work, Kind.ALBUM, output.id, "created", status=output.status)
-    changed(work, Kind.CV_MODEL, model.id, "created", status=model_version.status)
-    begin: tuple[Input, ...] = ()
-    if extractor is not None:
-        model_version.feature_extractor = extractor.id
-        begin = (Input(name=MODEL, kind="file", ref=weights(extractor)),)
-        made_from(work, Kind.MODEL_VERSION, model_version.id, Kind.MODEL_VERSION, extractor.id, "begun_with", job)
-    spec = Spec(
-        kind="train",
-        framework=planned.head.framework,
-        parameters=planned.parameters.model_dump(mode="json", exclude_none=True),
-        inputs=(*begin, *version.inputs),
-        requirements=Requirements(gpus=core.settings.train_gpus),
-        provenance=Provenance(model_id=model.id, model_version=model_version.id, dataset_version=version.id),
-    )
-    data = {
-        "model": model.id,
-        "model_version": model_version.id,
-        "outputs": {name: output.id for name, output in outputs.items()},
-        "dataset_version": version.id,
-    }
-    wanted = Wanted(
-        id=job,
-        owner=caller.user,
-        spec=spec,
-        job_type="CV_MODEL_TRAIN",
-        target=Kind.EXPERIMENT,
-        target_id=experiment.id,
-        data=data,
-    )
-    ask(work, wanted, core.limits)
-
-
-def _version(
-    work: Work, model: Model, experiment: Experiment, planned: Plan, version: NewVersion, job: str
-) -> ModelVersion:
-    tl_type = {"classifier": "CLASSIFICATION", "detector": "LOCALIZATION", "decoder": "AUTOENCODER"}
-    return ModelVersion(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
-        updated_at=work.now,
-        model=model.id,
-        number=1,
-        status=VersionStatus.TRAINING,
-        stage=Stage.candidate,
-        framework=planned.head.framework,
-        architecture=planned.architecture.id,
-        head=planned.head.id,
-        tl_type=tl_type[planned.head.consumer],
-        parameters=planned.parameters.model_dump(mode="json", exclude_none=True),
-        dataset_version=version.id,
-        experiment=experiment.id,
-        job=job,
-    )
-
-
-async def _output(work: Work, caller: Caller, model: Model, album: Album, name: str, job: str) -> NewAlbum:
-    wanted = f"{model.name} {album.name} {'OUT' if name == 'train' else 'TEST OUT'}"
-    return NewAlbum(
-        name=await work.albums.free_name(caller.user, wanted[:250]),
-        label_mode=album.label_mode,
-        type=AlbumType.TRAINRESULTS,
-        status=AlbumStatus.SAVING,
-        in_library=False,
-        job=job,
-    )
 
 
 async def delete_experiment(core: Core, caller: Caller, identifier: str) -> None:

@@ -7,16 +7,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio9_baile.models.pictures import LabelMode
+from studio9_baile.usecases.augmenting import read_steps
 from studio9_baile.usecases.shapes import LONGEST_LABEL
 from studio9_common.errors import BadInput
 from studio9_task.catalogue import Architecture, Catalogue, Head
-from studio9_task.parameters import Rates, Size, Thresholds, TrainParameters
+from studio9_task.parameters import Rates, Size, Thresholds, TrainAugmentation, TrainParameters
 from studio9_task.problems import Problem, shown
 from studio9_task.validate import validate_pair, validate_parameters
 
 TYPE = "CVTLTrain"
-STEP = "pipeline.step1"
-"""Where a request has what is judged here; refusals name its fields as they were sent."""
+STEPS = ("step1", "step2")
+"""The second, where there is one, begins with what the first has trained."""
 CONSUMERS = {"CLASSIFICATION": "classifier", "LOCALIZATION": "detector", "AUTOENCODER": "decoder"}
 """The catalogue's word for what each of Salsa's types of model needs."""
 HEAD_FIELDS = {"CLASSIFICATION": "classifierType", "LOCALIZATION": "detectorType", "AUTOENCODER": "decoderType"}
@@ -35,9 +36,19 @@ class LabelOfInterest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of a pipeline as the form posts it."""
+class Copies:
+    """Augmented copies to train on as the form posts them; `sample`: an album shows some of them."""
 
+    augmentations: Sequence[Mapping[str, Any]]
+    bloat_factor: int = 1
+    sample: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a pipeline as the form posts it. `name` is one of STEPS."""
+
+    name: str = STEPS[0]
     architecture: str | None = None
     architecture_parameters: Mapping[str, Any]
     feature_extractor: str | None = None
@@ -47,7 +58,7 @@ class Step:
     head_parameters: Mapping[str, Any]
     input: str
     test_input: str | None = None
-    augmentations: int = 0
+    copies: Copies | None = None
     width: int | None = None
     height: int | None = None
     labels: Sequence[LabelOfInterest] = ()
@@ -55,6 +66,11 @@ class Step:
     iou: float | None = None
     backbone_rate: float | None = None
     head_rate: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a request has it; refusals name its fields as they were sent."""
+        return f"pipeline.{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +90,26 @@ def plan(step: Step, catalogue: Catalogue, extractor: str | None = None) -> Plan
     if begun:
         step = replace(step, architecture=extractor)
     if step.architecture is None:
-        raise BadInput("Pipeline parameter: [architecture] not found", field=f"{STEP}.architecture", fix="choose one")
-    if step.augmentations:
-        raise _not_yet("augmentationOptions", "Automated augmentation", "leave it out")
+        raise BadInput(
+            "Pipeline parameter: [architecture] not found", field=f"{step.place}.architecture", fix="choose one"
+        )
     architecture, head = _pair(step, catalogue)
     if begun and not _begins_with_models(catalogue, head.framework):
-        raise _not_yet(
-            "featureExtractorModelId", f"Training on an existing model with {head.framework}", "give an architecture"
+        raise BadInput(
+            f"Training on an existing model with {head.framework} is not offered yet",
+            field=f"{step.place}.featureExtractorModelId",
+            fix="give an architecture",
+        )
+    if not begun and not head.neural:
+        raise BadInput(
+            f"{head.id} learns on the features of a trained model alone",
+            field=f"{step.place}.modelType.{HEAD_FIELDS[step.tl_type]}",
+            value=head.id,
+            fix="choose a feature extractor, or make it the second step",
         )
     problems = validate_parameters(
-        architecture.parameters, step.architecture_parameters, f"{STEP}.featureExtractorParams."
-    ) + validate_parameters(head.parameters, step.head_parameters, f"{STEP}.params.")
+        architecture.parameters, step.architecture_parameters, f"{step.place}.featureExtractorParams."
+    ) + validate_parameters(head.parameters, step.head_parameters, f"{step.place}.params.")
     if problems:
         raise refusal(problems)
     try:
@@ -95,14 +120,17 @@ def plan(step: Step, catalogue: Catalogue, extractor: str | None = None) -> Plan
             head_parameters=_given(step.head_parameters),
             input_size=_size(step),
             rates=_rates(step),
-            thresholds=thresholds(step.threshold, step.iou, step.labels, f"{STEP}.trainParams."),
+            thresholds=thresholds(step.threshold, step.iou, step.labels, f"{step.place}.trainParams."),
             # With an architecture the backbone is trained, whatever the flag says: the form always sends it.
             tune_feature_extractor=step.tune if begun else True,
+            augmentation=_copies(step),
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput("Pipeline parameters are invalid", field=f"{STEP}.{where}", fix=str(first["msg"])) from None
+        raise BadInput(
+            "Pipeline parameters are invalid", field=f"{step.place}.{where}", fix=str(first["msg"])
+        ) from None
     return Plan(architecture=architecture, head=head, parameters=parameters, label_mode=LABEL_MODES.get(step.tl_type))
 
 
@@ -117,16 +145,19 @@ def _begins_with_models(catalogue: Catalogue, framework: str) -> bool:
 def _pair(step: Step, catalogue: Catalogue) -> tuple[Architecture, Head]:
     if not catalogue.heads:
         raise BadInput(
-            "Nothing can be trained yet: no worker has told what it can do", field=STEP, fix="start a worker"
+            "Nothing can be trained yet: no worker has told what it can do", field=step.place, fix="start a worker"
         )
     assert step.architecture is not None
     wanted = CONSUMERS[step.tl_type]
     offered = sorted({one.consumer for one in catalogue.heads})
-    where = {"architecture": f"{STEP}.architecture", "head": f"{STEP}.modelType.{HEAD_FIELDS[step.tl_type]}"}
+    where = {
+        "architecture": f"{step.place}.architecture",
+        "head": f"{step.place}.modelType.{HEAD_FIELDS[step.tl_type]}",
+    }
     if wanted not in offered:
         raise BadInput(
             f"No {wanted} can be trained here",
-            field=f"{STEP}.modelType.tlType",
+            field=f"{step.place}.modelType.tlType",
             value=step.tl_type,
             fix=f"train a {' or a '.join(offered)}, or add a worker whose trainers bring a {wanted}",
         )
@@ -188,18 +219,24 @@ def refusal(problems: Sequence[Problem]) -> BadInput:
     return BadInput(f"Pipeline parameters are invalid{rest}", field=first.field, value=first.value, fix=first.fix)
 
 
-def _not_yet(field: str, what: str, fix: str) -> BadInput:
-    return BadInput(f"{what} is not offered yet", field=f"{STEP}.{field}", fix=fix)
-
-
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _copies(step: Step) -> TrainAugmentation | None:
+    if step.copies is None or not step.copies.augmentations:
+        return None
+    given = step.copies
+    read = read_steps(given.augmentations, given.bloat_factor, True, f"{step.place}.augmentationOptions.")
+    return TrainAugmentation(
+        augmentations=read.augmentations, bloat_factor=read.bloat_factor, prepare_sample=given.sample
+    )
 
 
 def _size(step: Step) -> Size | None:
     if step.width is None or step.height is None:
         return None
-    where = f"{STEP}.trainParams.inputSize"
+    where = f"{step.place}.trainParams.inputSize"
     for name, value in (("width", step.width), ("height", step.height)):
         if value not in SIZES:
             nearest = min(SIZES[-1], max(SIZES[0], -(-value // SIZES.step) * SIZES.step))
@@ -229,7 +266,10 @@ def _rates(step: Step) -> Rates:
             continue
         if not 0 < value <= 1:
             raise BadInput(
-                "Learning rate is out of range", field=f"{STEP}.trainParams.{field}", value=value, fix="0 < value ≤ 1"
+                "Learning rate is out of range",
+                field=f"{step.place}.trainParams.{field}",
+                value=value,
+                fix="0 < value ≤ 1",
             )
         given[name] = value
     return Rates(**given)

@@ -37,14 +37,10 @@ async def create(body: NewExperimentBody, core: TheCore, caller: TheCaller) -> E
     except ValidationError as error:
         problems = [{**one, "loc": ("pipeline", *one["loc"])} for one in error.errors(include_url=False)]
         raise RequestValidationError(problems) from None
-    if pipeline.step2 is not None:
-        raise BadInput(
-            "Two-step training is not offered yet", field="pipeline.step2", fix="leave it out and train one step"
-        )
     new = NewExperiment(
         name=body.name,
         description=body.description,
-        step=pipeline.step1.step(),
+        steps=pipeline.steps(),
         pipeline=without_nulls(body.pipeline),
     )
     return ExperimentAnswer.of(await experiments.create_experiment(core, caller, new))

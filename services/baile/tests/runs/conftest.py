@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -108,9 +108,18 @@ class Workers:
             await self.publish(message, request.organisation)
         return message
 
-    async def complete(self, request: Envelope, *, without: tuple[str, ...] = (), **data: Any) -> JobEnded:
+    async def complete(
+        self,
+        request: Envelope,
+        *,
+        without: tuple[str, ...] = (),
+        more: tuple[tuple[str, str, bytes], ...] = (),
+        result: Mapping[str, Any] | None = None,
+        **data: Any,
+    ) -> JobEnded:
         """The job completes: its task found every box, and one that is not there on the first picture of each input.
-        Pictures named in `without` could not be decoded."""
+        Pictures named in `without` could not be decoded; `more` are further outputs (artifact, name, content), `result`
+        is what the task's result has besides."""
         asked = request.data
         assert isinstance(asked, JobRequested)
         prefix = f"{request.organisation}/jobs/{asked.job}/1/outputs"
@@ -121,17 +130,23 @@ class Workers:
             for number, record in enumerate(records)
             if record.filename not in without
         ]
-        outputs = {
-            "predictions": ("predictions.jsonl", "".join(f"{line}\n" for line in reversed(lines)).encode()),
-            "result": ("result.json", json.dumps(result_of(asked.spec.kind, inputs)).encode()),
-        }
+        outputs = [
+            ("predictions", "predictions.jsonl", "".join(f"{line}\n" for line in reversed(lines)).encode()),
+            ("result", "result.json", json.dumps(result_of(asked.spec.kind, inputs) | dict(result or {})).encode()),
+            *more,
+        ]
         if asked.spec.kind == "train":
-            outputs["model"] = ("model.pt", f"weights of {asked.job}".encode())
+            outputs.append(("model", "model.pt", f"weights of {asked.job}".encode()))
         files = []
-        for artifact, (name, content) in outputs.items():
+        for artifact, name, content in outputs:
             info = await self._installation.objects.put(f"{prefix}/{name}", content)
             assert info.sha256 is not None
-            files.append(ManifestFile(name=name, key=info.key, sha256=info.sha256, size=info.size, artifact=artifact))
+            media = "image/png" if artifact == "picture" else "application/octet-stream"
+            files.append(
+                ManifestFile(
+                    name=name, key=info.key, sha256=info.sha256, size=info.size, artifact=artifact, media_type=media
+                )
+            )
         manifest = AttemptManifest(
             organisation=request.organisation, job=asked.job, attempt=1, fence=1, kind=asked.spec.kind,
             commit="abc1234", image_digest="sha256:feed",

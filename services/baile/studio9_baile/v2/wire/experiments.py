@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from studio9_baile.models.runs import Experiment, ExperimentStatus
-from studio9_baile.usecases.pipeline import HEAD_FIELDS, LabelOfInterest, Step
+from studio9_baile.usecases.pipeline import HEAD_FIELDS, STEPS, Copies, LabelOfInterest, Step
 from studio9_baile.v2.wire.base import Answer, Body, Moment, Number, Whole
 from studio9_baile.v2.wire.results import ExperimentResult
 
@@ -92,9 +92,16 @@ class ModelTypeBody(Body):
 
 
 class AugmentationBody(Body):
-    augmentations: list[dict[str, Any]] = Field(default_factory=list)
-    bloatFactor: Whole = Field(default=1, ge=1)
-    prepareSampleAlbum: bool = False
+    augmentations: list[dict[str, Any]] | None = Field(default=None, max_length=100)
+    bloatFactor: Whole | None = None
+    prepareSampleAlbum: bool | None = None
+
+    def copies(self) -> Copies:
+        return Copies(
+            augmentations=self.augmentations or (),
+            bloat_factor=1 if self.bloatFactor is None else self.bloatFactor,
+            sample=bool(self.prepareSampleAlbum),
+        )
 
 
 class StepBody(Body):
@@ -111,9 +118,10 @@ class StepBody(Body):
     augmentationOptions: AugmentationBody | None = None
     trainParams: TrainParamsBody | None = None
 
-    def step(self) -> Step:
+    def step(self, name: str = STEPS[0]) -> Step:
         train = self.trainParams or TrainParamsBody()
         return Step(
+            name=name,
             architecture=self.architecture,
             architecture_parameters=self.featureExtractorParams or {},
             feature_extractor=self.featureExtractorModelId,
@@ -123,7 +131,7 @@ class StepBody(Body):
             head_parameters=self.params or {},
             input=self.input,
             test_input=self.testInput,
-            augmentations=len(self.augmentationOptions.augmentations) if self.augmentationOptions else 0,
+            copies=self.augmentationOptions.copies() if self.augmentationOptions else None,
             width=train.inputSize.width if train.inputSize else None,
             height=train.inputSize.height if train.inputSize else None,
             labels=[one.of_interest() for one in train.loi or ()],
@@ -143,6 +151,18 @@ class NewExperimentBody(Body):
     pipeline: dict[str, Any]
 
 
+class SecondStepBody(StepBody):
+    """What trains on the model of the first step: it names no extractor of its own."""
+
+    architecture: None = None
+    featureExtractorParams: dict[str, Any] | None = Field(default=None, max_length=0)
+    featureExtractorModelId: None = None
+
+
 class PipelineBody(Body):
     step1: StepBody
-    step2: dict[str, Any] | None = None
+    step2: SecondStepBody | None = None
+
+    def steps(self) -> list[Step]:
+        found = [self.step1.step()]
+        return found if self.step2 is None else [*found, self.step2.step(STEPS[1])]

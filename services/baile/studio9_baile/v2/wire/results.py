@@ -1,5 +1,7 @@
 """Summaries of results, as experiments and predictions show them."""
 
+from typing import Any
+
 from studio9_baile.v2.wire.base import Answer
 
 
@@ -59,12 +61,21 @@ class AugmentationTimes(Answer):
     pipelineDetails: list[Detail]
 
 
+class StepCount(Answer):
+    """How many copies came of one augmentation, which is as it was posted, with its defaults."""
+
+    augmentation: dict[str, Any]
+    count: int
+
+
 class StepResult(Answer):
     cvModelId: str
     output: str | None = None
     testOutput: str | None = None
+    augmentedSampleAlbum: str | None = None
     summary: Summary | None = None
     testSummary: Summary | None = None
+    augmentationSummary: list[StepCount] | None = None
     trainTimeSpentSummary: TrainTimes | None = None
     evaluationTimeSpentSummary: EvaluationTimes | None = None
     probabilityPredictionTableId: str | None = None
@@ -73,3 +84,4 @@ class StepResult(Answer):
 
 class ExperimentResult(Answer):
     step1: StepResult
+    step2: StepResult | None = None
