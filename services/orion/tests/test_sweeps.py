@@ -12,7 +12,7 @@ from studio9_common.contracts.job import ObjectRef, Phase, Spec, State
 from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerLease
 from studio9_common.contracts.reasons import reason
 from studio9_common.ids import new_id
-from studio9_common.times import format_time
+from studio9_common.times import parse_time
 from studio9_orion.app import OrionService
 from studio9_orion.core.events import Assigned, Beat, CancelRequested, Requested, ResultReceived
 from studio9_orion.core.policy import Policy
@@ -93,10 +93,12 @@ async def test_an_orion_whose_broker_takes_no_messages_cannot_hear(world: Any) -
 
 async def test_a_silent_worker_is_lost_within_lease_and_tick(world: Any, orion: OrionService) -> None:
     silent, fine = await running(orion), await running(orion)
+    began, lease_s = world.clock.now(), world.settings.lease_s
     await sweep_every_5s(world, orion, 30, fine)
     assert [(await world.job(id)).phase for id in (silent, fine)] == [Phase.queued, Phase.running]
     lost = next(event for event in (await world.job(silent)).events if event.type == "lost")
-    assert lost.time <= format_time(world.clock.now())
+    waited_s = (parse_time(lost.time) - began).total_seconds()
+    assert lease_s <= waited_s <= lease_s + 5, "the lease, and the time between two sweeps"
 
 
 async def test_a_running_job_whose_beat_was_never_stored_is_found_by_its_own_deadline(

@@ -1,7 +1,10 @@
 """GPUs as slots. This machine's own are looked at, if it has any."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from studio9_common.contracts.job import Requirements
 from studio9_common.metrics import Metrics
@@ -33,8 +36,11 @@ def test_a_beat_tells_what_the_driver_tells() -> None:
     assert {name for name in told if name.startswith("gpu_1")} == {"gpu_1_memory_gib", "gpu_1_memory_free_gib"}
 
 
+@pytest.mark.skipif(not Path("/dev/nvidiactl").exists(), reason="this machine has no GPU of NVIDIA's")
 def test_the_gpus_of_this_machine() -> None:
-    for gpu in gpus():
+    found = gpus()
+    assert found
+    for gpu in found:
         assert gpu.uuid.startswith(("GPU-", "MIG-"))
         assert 0 <= gpu.free_gib <= gpu.memory_gib
 
