@@ -21,8 +21,14 @@ MARK = "kraken"
 """In every name and label of the organisation that is not to be seen."""
 # What Baile's own work behind the requests writes, whoever asks.
 MOVING = {"outbox", "events", "processes", "config_writes", "tallies", "sign_ins", "idempotency_keys", "audit"}
+BUCKET = {"s3Bucket": {"AWSS3BucketId": "local"}, "path": "x"}
+STEPS = [{"augmentationType": "MIRRORING", "flipAxes": [0], "bloatFactor": 1}]
 PLAIN_BODIES: dict[str, Any] = {
     "POST /albums/{album_id}/copy": {"name": "stolen"},
+    "POST /albums/{album_id}/augment": {"outputName": "stolen", "augmentations": STEPS},
+    "PUT /albums/{album_id}/pictures": {"pictureMetaList": [{"filepath": "x", "filename": "x"}]},
+    "POST /datasets/{dataset_id}/import": {"from": BUCKET},
+    "POST /datasets/{dataset_id}/export": {"to": BUCKET},
     "POST /projects/{project_id}/folders": {"path": "a"},
     "PUT /v1/users/{user_id}/role": {"role": "viewer"},
     "PUT /projects/{project_id}/{kind}/{asset_id}": {},
@@ -47,7 +53,10 @@ class Seed:
 
 @pytest.fixture
 async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: Any, until: Any) -> Seed:
-    """One of everything, all of it with the mark in its name."""
+    """One of everything, all of it with the mark in its name. Its webhook leads to nobody on this machine."""
+    await installation.stop()
+    await installation.start(webhooks_private=True)
+    ana.http = installation.http()
     album = (await ana.ok("POST", "/albums", {"name": f"{MARK} album", "labelMode": "LOCALIZATION"}))["id"]
     picture = await ana.upload(album, f"{MARK} one", png())
     area = {"top": 1, "left": 1, "width": 9, "height": 9}
@@ -64,7 +73,8 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
 
     await until(done)
     process = (await ana.ok("GET", f"/experiments/{run}/process"))["id"]
-    model = (await ana.ok("GET", f"/experiments/{run}"))["result"]["step1"]["cvModelId"]
+    step = (await ana.ok("GET", f"/experiments/{run}"))["result"]["step1"]
+    model = step["cvModelId"]
     await ana.ok("POST", f"/cv-models/{model}/save", {"name": f"{MARK} model"})
     check = {"modelId": model, "name": f"{MARK} check", "input": album, "outputAlbumName": f"{MARK} out"}
     prediction = (await ana.ok("POST", "/cv-predictions", check))["id"]
@@ -80,6 +90,12 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
     share = await ana.ok(
         "POST", "/shares", {"name": MARK, "assetType": "ALBUM", "assetId": album, "recipientEmail": "x@kraken.test"}
     )
+    notes = (await ana.ok("POST", "/datasets", {"name": f"{MARK} notes"}))["id"]
+    await ana.ok("POST", f"/datasets/{notes}/files", files={"file": ("b.txt", MARK.encode(), "text/plain")})
+    asked = {"name": f"{MARK} ask", "description": None, "target": {"id": model, "type": "CV_MODEL"}}
+    api = (await ana.ok("POST", "/online-apis", asked))["id"]
+    webhook = (await ana.ok("POST", "/v1/webhooks", {"url": f"http://127.0.0.1:9/{MARK}"}))["id"]
+    (notification, *_) = (await ana.ok("GET", "/v1/notifications"))["items"]
     dataset = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
     token = await ana.ok("POST", "/v1/tokens", {"name": MARK, "scopes": ["read"]})
     versions = await ana.ok("GET", f"/v1/models/{model}/versions")
@@ -87,12 +103,13 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
     ids = {
         "album_id": album, "picture_id": picture["id"], "model_id": model, "process_id": process,
         "session_id": process, "project_id": project, "folder_id": folder, "user_id": user, "share_id": share["id"],
-        "token_id": token["id"],
+        "token_id": token["id"], "name": "b.txt", "webhook_id": webhook, "notification_id": notification["id"],
     }  # fmt: skip
     segments = {
         "experiments": run, "cv-predictions": prediction, "online-jobs": deployment, "albums": album,
         "cv-models": model, "models": versions["items"][0]["id"], "dataset-versions": dataset["id"],
-        "jobs": process, "processes": process, "projects": album, "online-apis": model,
+        "jobs": process, "processes": process, "projects": album, "online-apis": api, "api-call": api,
+        "datasets": notes, "tables": step["probabilityPredictionTableId"],
     }  # fmt: skip
     urls = [picture["filepath"], dataset["manifests"][0]["url"]]
     return Seed(ids, segments, urls)
@@ -197,7 +214,7 @@ def unknown(ids: tuple[str, ...], target: str, body: Any) -> tuple[str, Any, tup
 def options(target: str, body: Any, method: str) -> dict[str, Any]:
     if method == "GET":
         return {}
-    if re.search(r"/(uploadPicture|uploadLabels|files)(\?|$)", target):
+    if re.search(r"/(uploadPicture|uploadLabels|files|predict)(\?|$)", target):
         return {"files": {"file": ("x.png", b"x", "image/png")}, "data": {"filename": "x"}}
     return {"json": body}
 
@@ -251,6 +268,22 @@ async def test_no_role_of_another_organisation_learns_or_changes_anything(
     assert len(paths) > 90 and tried > 1_000
     counts = await intruders["owner"].ok("GET", "/me/stats?scope=all")
     assert all(value == 0 for value in counts.values())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_owner_is_answered_otherwise(installation: Any, ana: Any, seed: Seed) -> None:
+    """Each of the same requests reaches something of the seed: else the matrix could find no leak there."""
+    blind = []
+    for method, path in sorted(routes(installation), key=lambda one: (one[0] == "DELETE", -one[1].count("/"))):
+        if "{" not in path:
+            continue
+        target, body, ids = next(aimed(seed, method, path))
+        other, changed, fresh = unknown(ids, target, body)
+        reference = await ana.send(method, other, **options(other, changed, method))
+        answer = await ana.send(method, target, **options(target, body, method))
+        if told(answer, ids) == told(reference, fresh):
+            blind.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+    assert blind == [], "\n".join(blind)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
