@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,8 @@ def waiting_for() -> str:
 
 def _frames(task: asyncio.Task[object]) -> str:
     # A stack of frames stops at the outermost coroutine; the chain of awaits goes on to what it waits for.
-    lines, waited = [], task.get_coro()
+    lines: list[str] = []
+    waited: Any = task.get_coro()
     while waited is not None:
         frame = getattr(waited, "cr_frame", None) or getattr(waited, "ag_frame", None)
         if frame is not None:

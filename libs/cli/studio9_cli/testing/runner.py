@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from studio9_cli import project
@@ -129,6 +130,10 @@ class Runner:
         try:
             return process.popen.wait(max(1.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
+            # The log then says where it was.
+            process.popen.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                process.popen.wait(5)
             return None
         finally:
             self._processes.stop(process)
