@@ -14,8 +14,10 @@ TASK_OF_CONSUMER: dict[str, Task] = {"classifier": "classify", "detector": "dete
 
 WEIGHTS: tuple[ExportFormat, ...] = ("safetensors",)
 """What every model can be written as, as soon as it can be loaded."""
-COMPUTED: tuple[ExportFormat, ...] = ("onnx", "openvino", "torchscript", "fp16", "int8", "tensorrt")
+COMPUTED: tuple[ExportFormat, ...] = (*WEIGHTS, "onnx", "openvino", "torchscript", "fp16")
 """What a model can be written as that can be taken apart (studio9_trainers.export)."""
+SMALLER: tuple[ExportFormat, ...] = (*COMPUTED, "int8", "tensorrt")
+"""The same where its convolutions bear eight bits, and engines for GPUs are made of it."""
 
 
 @dataclass(frozen=True, slots=True)

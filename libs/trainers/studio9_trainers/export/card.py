@@ -69,7 +69,7 @@ def card(
         "",
         "## Files",
         "",
-        "| format | file | sha256 | compared | scores differ | boxes differ | mAP drop | accepted |",
+        "| format | file | sha256 | compared | scores differ | boxes differ | mAP or accuracy drop | accepted |",
         "|---|---|---|---|---|---|---|---|",
         *(_row(one) for one in formats),
         "",

@@ -29,7 +29,8 @@ class Exportable:
 
     `meanings`: what each output holds, in words. `prepare`: a picture as (3, height, width). `split`: outputs as
     (boxes: batch, place, 4 corners in the input's pixels, or none; scores: batch, place, label), which is what is
-    compared. `finish`: none for classifiers.
+    compared. `finish`: none for classifiers. `fixed`: it takes squares of `side` alone. `ordered`: whether a box keeps
+    its place among the outputs whatever computes them; queries that are chosen by their scores may change places.
     """
 
     task: Task
@@ -43,6 +44,8 @@ class Exportable:
     split: Callable[[Outputs], tuple[Array | None, Array]]
     finish: Finish | None = None
     pixels: str = ""
+    fixed: bool = False
+    ordered: bool = True
     input_name: str = "pixels"
 
     def example(self, batch: int = 1) -> torch.Tensor:

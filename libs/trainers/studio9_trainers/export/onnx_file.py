@@ -1,4 +1,4 @@
-"""ONNX: the portable format. Batch, height and width may vary."""
+"""ONNX: the portable format. The batch may vary, and height and width unless the model takes one square alone."""
 
 import warnings
 from pathlib import Path
@@ -18,7 +18,8 @@ OPSET = 17
 
 def write_onnx(model: Exportable, path: Path) -> Written:
     """Write and check it."""
-    axes = {model.input_name: {0: "batch", 2: "height", 3: "width"}} | {name: {0: "batch"} for name in model.outputs}
+    sizes = {0: "batch"} if model.fixed else {0: "batch", 2: "height", 3: "width"}
+    axes = {model.input_name: sizes} | {name: {0: "batch"} for name in model.outputs}
     with new_file(path) as new:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the tracer, about constants; the comparison judges what it made
@@ -46,6 +47,7 @@ def note(made: Any, model: Exportable) -> None:
         "task": model.task,
         "input_size": str(model.side),
         "pixels": model.pixels,
+        "outputs": "\n".join(f"{name}: {told}" for name, told in zip(model.outputs, model.meanings, strict=True)),
         "confidence": str(model.thresholds.confidence),
         "iou": str(model.thresholds.iou),
     }

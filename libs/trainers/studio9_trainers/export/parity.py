@@ -7,7 +7,7 @@ import numpy as np
 
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
-from studio9_trainers.export.exportable import Exportable, Outputs, Runner
+from studio9_trainers.export.exportable import Array, Exportable, Outputs, Runner
 
 MOST_SCORE, MOST_BOX = 1e-4, 0.1
 """The largest difference of a score, and of a box's side in pixels of the input."""
@@ -40,10 +40,15 @@ def compare(model: Exportable, one: Runner, other: Runner, pictures: Sequence[Pi
         inputs = np.ascontiguousarray(model.prepare(pixels))[None]
         ours, theirs = one(inputs), other(inputs)
         (our_boxes, our_scores), (their_boxes, their_scores) = model.split(ours), model.split(theirs)
-        score = max(score, float(np.abs(our_scores - their_scores).max(initial=0)))
         if our_boxes is not None and their_boxes is not None:
+            if not model.ordered:
+                places = paired(our_boxes[0], our_scores[0], their_boxes[0], their_scores[0])
+                their_boxes, their_scores = their_boxes[:, places], their_scores[:, places]
             shown = np.maximum(our_scores, their_scores).max(axis=-1) >= LEAST_SCORE
+            if not model.ordered:  # the weakest of them need not be the same
+                our_scores, their_scores = our_scores[shown], their_scores[shown]
             box = max(box, float(np.abs(our_boxes - their_boxes)[shown].max(initial=0)))
+        score = max(score, float(np.abs(our_scores - their_scores).max(initial=0)))
         if model.finish is None:
             same = same and bool((our_scores.argmax(axis=-1) == their_scores.argmax(axis=-1)).all())
             detections += 1
@@ -52,6 +57,18 @@ def compare(model: Exportable, one: Runner, other: Runner, pictures: Sequence[Pi
         same = same and _within(mine, theirs_found, limit) and _within(theirs_found, mine, limit)
         detections += len(mine.above(limit))
     return Parity(len(pictures), score, box, same, detections)
+
+
+def paired(boxes: Array, scores: Array, other_boxes: Array, other_scores: Array) -> list[int]:
+    """For each place of one the nearest of the other, the strongest first, each for itself."""
+    left = np.ones(len(other_boxes), dtype=bool)
+    found = [0] * len(boxes)
+    for at in np.argsort(-scores.max(axis=-1), kind="stable"):
+        far = np.abs(other_boxes - boxes[at]).max(axis=-1) / MOST_BOX
+        far = far + np.abs(other_scores - scores[at]).max(axis=-1) / MOST_SCORE
+        found[at] = int(np.where(left, far, np.inf).argmin())
+        left[found[at]] = False
+    return found
 
 
 def equal(one: Detections, other: Detections, within: float = 1.0) -> bool:

@@ -83,7 +83,7 @@ class SquareDetector(ABC):
         """Detections of a batch of squares (uint8), in each picture's own pixels."""
         raw = self.raw(pixels.to(self.device).float() / 255, max_boxes)
         return [
-            _detections(*one, placed, shape, confidence, iou, max_boxes)
+            detections(*one, placed, shape, confidence, iou, max_boxes)
             for one, placed, shape in zip(raw, places, shapes, strict=True)
         ]
 
@@ -137,7 +137,7 @@ class DetectionLoop(Loop):
             )
 
 
-def _detections(
+def detections(
     corners: torch.Tensor,
     confidences: torch.Tensor,
     labels: torch.Tensor,
@@ -147,6 +147,7 @@ def _detections(
     iou: float,
     max_boxes: int,
 ) -> Detections:
+    """Of one picture's raw boxes those that count, without overlaps, in its own pixels and cut to it."""
     strong = confidences >= confidence
     corners, confidences, labels = corners[strong].float(), confidences[strong].float(), labels[strong]
     kept = batched_nms(corners, confidences, labels, iou)[:max_boxes]

@@ -13,6 +13,10 @@ PAD = (114, 114, 114)
 """The grey of the border."""
 
 
+SCALED = "scaled bilinearly, below 0.6 of its size first by the mean of each area"
+"""How a picture gets into its square, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variation:
     """How training pictures vary: mirrored so often, scaled and shifted by at most so much."""
@@ -59,6 +63,12 @@ def place(shape: tuple[int, ...], side: int, variation: Variation, random: np.ra
     if mirrored:
         return Placed(np.array([[-ratio, 0, side - left], [0, ratio, top]]))
     return Placed(np.array([[ratio, 0, left], [0, ratio, top]]))
+
+
+def square_input(pixels: Pixels, side: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """A picture, unvaried, as a network takes it: (3, side, side), from 0 to 1."""
+    square = squared(pixels, side, place(pixels.shape, side, Variation(), None))
+    return np.ascontiguousarray(square.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
 
 
 def squared(pixels: Pixels, side: int, placed: Placed) -> Pixels:

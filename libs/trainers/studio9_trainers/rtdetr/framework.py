@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import Architecture, Head, IntParameter
-from studio9_trainers.capabilities import Capabilities, Task
+from studio9_trainers.capabilities import COMPUTED, Capabilities, Task
 from studio9_trainers.frameworks import Framework
 from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
@@ -17,7 +17,9 @@ ARCHITECTURES = {
     "RTDETR_R18": "RT-DETR on ResNet-18",
     "RTDETR_R50": "RT-DETR on ResNet-50",
 }
-CAPABILITIES = Capabilities(framework=NAME, task="detect", loop="own", licence=LICENCE, resume_inside_epochs=True)
+CAPABILITIES = Capabilities(
+    framework=NAME, task="detect", loop="own", licence=LICENCE, export=COMPUTED, resume_inside_epochs=True
+)
 
 
 def _version() -> str | None:

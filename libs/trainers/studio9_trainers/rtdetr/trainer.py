@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 
 from studio9_trainers.capabilities import Capabilities
+from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, State, load_fitting, load_model
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
+from studio9_trainers.rtdetr.exporting import exportable, queries, strongest
 from studio9_trainers.rtdetr.framework import CAPABILITIES, NAME
 from studio9_trainers.rtdetr.network import build, rebuilt
 
@@ -24,17 +26,11 @@ class RtDetrDetector(SquareDetector):
 
     def raw(self, pixels: torch.Tensor, limit: int) -> list[Raw]:
         """See SquareDetector."""
-        output = self.network(pixel_values=pixels)
-        side = pixels.shape[-1]
-        scores = output.logits.float().sigmoid()
-        labels = scores.shape[-1]
-        best, where = scores.flatten(1).topk(min(limit, scores.shape[1] * labels), dim=1)
-        centre, size = output.pred_boxes.float().split(2, dim=-1)
-        corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * side
-        return [
-            (corners[number, places // labels], confidence, places % labels)
-            for number, (confidence, places) in enumerate(zip(best, where, strict=True))
-        ]
+        return strongest(*queries(self.network, pixels), limit)
+
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        return exportable(self.network, self.file)
 
 
 class RtDetrTrainer(DetectionLoop):

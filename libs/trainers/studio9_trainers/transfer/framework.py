@@ -1,6 +1,6 @@
 """Transfer learning's entry point; importing this imports neither torch nor timm."""
 
-from studio9_trainers.capabilities import Capabilities, Task
+from studio9_trainers.capabilities import COMPUTED, WEIGHTS, Capabilities, Task
 from studio9_trainers.frameworks import Framework
 from studio9_trainers.trainer import Order, Trainer
 from studio9_trainers.transfer.offered import LICENCE, NAME, architectures, heads
@@ -8,7 +8,15 @@ from studio9_trainers.transfer.offered import LICENCE, NAME, architectures, head
 
 def capability(task: Task) -> Capabilities:
     """What it can do for one task."""
-    return Capabilities(framework=NAME, task=task, loop="own", licence=LICENCE, resume_inside_epochs=True)
+    return Capabilities(
+        framework=NAME,
+        task=task,
+        loop="own",
+        licence=LICENCE,
+        # What follows a detector's network here, and what a picture's pixels are judged by, no file can hold.
+        export=COMPUTED if task == "classify" else WEIGHTS,
+        resume_inside_epochs=True,
+    )
 
 
 def _capabilities() -> tuple[Capabilities, ...]:

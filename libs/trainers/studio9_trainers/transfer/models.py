@@ -1,6 +1,7 @@
 """Trained networks at work: pictures in; labels, or pictures, out."""
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from studio9_task.outputs import Written
 from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
+from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, save_model
-from studio9_trainers.loops.pixels import Placed, Variation, place, squared
+from studio9_trainers.loops.pixels import SCALED, Placed, Variation, place, square_input, squared
 from studio9_trainers.models import Scores
 
 BATCH = 32
@@ -65,6 +67,36 @@ class PictureClassifier(NetworkModel):
         for ready, pixels in self._batches(pictures):
             scores = self.network(pixels).softmax(dim=1).double().cpu().numpy()
             yield from zip((one[0] for one in ready), scores, strict=True)
+
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        side = self.file.input_size
+        return Exportable(
+            task=self.file.task,
+            labels=self.names,
+            thresholds=self.thresholds,
+            module=Probabilities(self.network),
+            outputs=("scores",),
+            meanings=("batch x labels: how probable each label is; they add up to 1",),
+            side=side,
+            prepare=lambda pixels: square_input(pixels, side),
+            split=lambda outputs: (None, outputs[0]),
+            pixels=f"{self.file.pixels}; {SCALED}",
+            fixed=True,
+        )
+
+
+class Probabilities(torch.nn.Module):
+    """A classifying network with the softmax that makes probabilities of its scores."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = deepcopy(network).cpu().float().eval()
+        self.eval()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """One probability a label."""
+        return self.network(pixels).softmax(dim=1)
 
 
 class PictureReconstructor(NetworkModel):

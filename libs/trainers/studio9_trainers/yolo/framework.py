@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import Architecture, FloatParameter, Head, ParameterDefinition
-from studio9_trainers.capabilities import COMPUTED, WEIGHTS, Capabilities, Task
+from studio9_trainers.capabilities import COMPUTED, SMALLER, Capabilities, Task
 from studio9_trainers.frameworks import Framework
 from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
@@ -41,7 +41,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 task="detect",
                 loop="framework",
                 licence=LICENCE,
-                export=(*WEIGHTS, *COMPUTED),
+                export=SMALLER,
                 note=f"{len(detecting)} architectures",
             )
         )
@@ -52,6 +52,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 task="classify",
                 loop="own",
                 licence=LICENCE,
+                export=COMPUTED,
                 resume_inside_epochs=True,
                 note=f"{len(classifying)} architectures",
             )
