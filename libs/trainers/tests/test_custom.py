@@ -1,19 +1,28 @@
 """A trainer of one's own: refused outside a container; inside, its mistakes are told with file and line."""
 
+import io
+import tarfile
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from studio9_task.layout import TaskFolder
 from studio9_trainers.config import training_config
+from studio9_trainers.custom.code import code_folder
 from studio9_trainers.custom.sandbox import open_doors
 from studio9_trainers.custom.trainer import CustomTrainer
 from studio9_trainers.data.dataset import PictureSet
-from studio9_trainers.errors import Untrusted, UserError
+from studio9_trainers.data.decode import decode
+from studio9_trainers.errors import BadInput, BadModel, Untrusted, UserError
+from studio9_trainers.files import read_model, save_model
 from studio9_trainers.frameworks import catalogue
+from studio9_trainers.models import Classifier, Scores
 from studio9_trainers.run import open_run
 from studio9_trainers.trainer import Material, Order
-from studio9_trainers.transfer.models import PictureClassifier
 
 GOOD = """
 from dataclasses import replace
@@ -38,6 +47,16 @@ class Raising(Mine):
 class Nonsense(Mine):
     def export_model(self, weights):
         return 42
+
+class Leaving(Mine):
+    def create_model(self):
+        raise SystemExit(0)
+
+class Unable(Mine):
+    def export_model(self, weights):
+        model = super().export_model(weights)
+        model.classify = lambda pictures: ((one, pixels.mean(axis=(0, 1))[:1]) for one, pixels in pictures)
+        return model
 
 class Bare:
     pass
@@ -76,8 +95,90 @@ def test_outside_a_container_it_is_refused(order: Callable[[str], Order]) -> Non
 
 def test_in_a_container_it_trains(order: Callable[[str], Order]) -> None:
     trained = CustomTrainer("classify", order("mine1:Mine"), doors=sealed).train()
-    assert isinstance(trained.model, PictureClassifier)
+    assert isinstance(trained.model, Classifier)
     assert trained.epochs_done == 1
+
+
+def test_its_model_is_loaded_by_the_class_that_its_file_names(order: Callable[[str], Order], tmp_path: Path) -> None:
+    bound = order("mine6:Mine")
+    model = CustomTrainer("classify", bound, doors=sealed).train().model
+    path = tmp_path / "model.pt"
+    model.save(path)
+    loaded = CustomTrainer("classify", Order(bound.run), doors=sealed).load(path)
+    assert isinstance(loaded, Classifier) and isinstance(model, Classifier)
+    assert loaded.names == model.names
+    again, once = (scores_of(one, bound) for one in (loaded, model))
+    assert len(once) == 12
+    assert all(np.array_equal(a, b) for a, b in zip(again, once, strict=True))
+
+
+def scores_of(model: Classifier, order: Order) -> list[Scores]:
+    _, material = order.training
+    return [scores for _, scores in model.classify((one, decode(one.path)) for one in material.train.pictures)]
+
+
+def test_a_model_of_nobodys_is_refused(order: Callable[[str], Order], tmp_path: Path) -> None:
+    bound = order("mine7:Mine")
+    trained = CustomTrainer("classify", bound, doors=sealed).train()
+    trained.model.save(tmp_path / "model.pt")
+    file = read_model(tmp_path / "model.pt")
+    save_model(tmp_path / "other.pt", replace(file, options={}))
+    with pytest.raises(BadModel, match="its own framework"):
+        CustomTrainer("classify", Order(bound.run), doors=sealed).load(tmp_path / "other.pt")
+
+
+def test_scores_that_are_none_are_the_users_error(order: Callable[[str], Order]) -> None:
+    bound = order("mine8:Unable")
+    model = CustomTrainer("classify", bound, doors=sealed).train().model
+    assert isinstance(model, Classifier)
+    with pytest.raises(UserError, match="one probability for each of the 10 names"):
+        scores_of(model, bound)
+
+
+@pytest.mark.parametrize("packed", ["zip", "tar", "tar.gz"])
+def test_code_comes_in_an_archive(tmp_path: Path, packed: str) -> None:
+    folder = TaskFolder(tmp_path / "job")
+    folder.make()
+    archive = folder.input("code") / f"code.{packed.rpartition('.')[2]}"
+    archive.parent.mkdir()
+    content = b"A = 1"
+    if packed == "zip":
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.writestr("own/__init__.py", content)
+    else:
+        with tarfile.open(archive, "w:gz" if packed == "tar.gz" else "w") as tarred:
+            for name, kind in (("./own", tarfile.DIRTYPE), ("./own/__init__.py", tarfile.REGTYPE), ("l", b"2")):
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = kind, "/etc/hostname"
+                member.size = len(content) if kind == tarfile.REGTYPE else 0
+                tarred.addfile(member, io.BytesIO(content))
+    found = code_folder(folder)
+    assert found == folder.scratch / "code"
+    assert [path.relative_to(found).as_posix() for path in found.rglob("*")] == ["own", "own/__init__.py"]
+    assert (found / "own" / "__init__.py").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"PK neither", b"PK\x03\x04" + bytes(200)])
+def test_code_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
+    folder = TaskFolder(tmp_path)
+    folder.make()
+    with pytest.raises(BadInput, match="There is no input code"):
+        code_folder(folder)
+    folder.input("code").mkdir()
+    (folder.input("code") / "code.zip").write_bytes(content)
+    with pytest.raises(BadInput, match="archive"):
+        code_folder(folder)
+
+
+def test_an_archive_leads_nowhere_else(tmp_path: Path) -> None:
+    folder = TaskFolder(tmp_path)
+    folder.make()
+    folder.input("code").mkdir()
+    with zipfile.ZipFile(folder.input("code") / "code.zip", "w") as archive:
+        archive.writestr("../../outputs/model.pt", b"x")
+    with pytest.raises(BadInput, match="dotted"):
+        code_folder(folder)
+    assert not list(folder.outputs.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -87,6 +188,7 @@ def test_in_a_container_it_trains(order: Callable[[str], Order]) -> None:
         ("mine3:Nonsense", "a model without names"),
         ("mine4:Bare", "derive it from"),
         ("mine5:Missing", "has no class Missing"),
+        ("mine9:Leaving", r"raised SystemExit while training in mine9\.py, line 27"),
     ],
 )
 def test_its_mistakes_are_the_users_and_named(order: Callable[[str], Order], entry: str, message: str) -> None:

@@ -2,15 +2,18 @@
 
 import importlib
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.custom.framework import CODE, capability
+from studio9_trainers.custom.answered import ENTRY, answered, answering, user_code
+from studio9_trainers.custom.code import code_folder
+from studio9_trainers.custom.framework import capability
 from studio9_trainers.custom.sandbox import open_doors
-from studio9_trainers.errors import Stopped, TaskError, Untrusted, UserError
+from studio9_trainers.errors import BadModel, Untrusted, UserError
+from studio9_trainers.files import read_model
 from studio9_trainers.loops.loop import Loop
 from studio9_trainers.models import Model
 from studio9_trainers.trainer import Order, Trained
@@ -37,50 +40,49 @@ class CustomTrainer:
 
     def train(self) -> Trained:
         """See Trainer.train. What the user's code raises is the user's error, with file and line."""
-        with self._answering("training"):
-            trained = self._made().train()
+        config, _ = self._order.training
+        entry = str(config.options.get(ENTRY, ""))
+        with answering(self._code, "training"):
+            trained = self._made(entry).train()
         if not isinstance(trained, Trained):
-            raise UserError(f"Your trainer's train() gave a {type(trained).__name__}: give a Trained.", "user_code")
-        for name in ("names", "thresholds", "save"):
-            if not hasattr(trained.model, name):
-                raise UserError(f"Your trainer's export_model() gave a model without {name}: add it.", "user_code")
-        return trained
+            raise user_code(f"Your trainer's train() gave a {type(trained).__name__}: give a Trained.")
+        numbers = (trained.epochs_done, trained.input_size)
+        if not all(isinstance(one, int) for one in numbers) or not isinstance(trained.effective, Mapping):
+            raise user_code("Your trainer's Trained holds no whole numbers and settings: give what Loop.train() gives.")
+        return replace(trained, model=answered(trained.model, self._task, entry, self._code))
 
     def load(self, path: Path) -> Model:
-        """See Trainer.load."""
-        with self._answering("loading the model"):
-            return self._made().load(path)
+        """See Trainer.load. The model's file names the class; its code is an input of this task, too."""
+        entry = str(read_model(path).options.get(ENTRY, ""))
+        if not entry:
+            raise BadModel("The model was not made by a trainer of your own: choose its own framework.")
+        with answering(self._code, "loading the model"):
+            model = self._made(entry).load(path)
+        return answered(model, self._task, entry, self._code)
 
-    def _made(self) -> Loop:
-        config = self._order.config
-        entry = str(config.options.get("entry", "")) if config is not None else ""
+    @cached_property
+    def _code(self) -> Path:
+        return code_folder(self._order.run.folder)
+
+    def _made(self, entry: str) -> Loop:
         module, _, name = entry.partition(":")
         if not module or not name:
             raise UserError(f"entry = {entry!r}: name your class as package.module:Class.", "bad_parameters")
-        folder = str(self._order.run.folder.input(CODE))
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-        found = getattr(importlib.import_module(module), name, None)
+        if str(self._code) not in sys.path:
+            sys.path.insert(0, str(self._code))
+        try:
+            imported = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise UserError(
+                f"entry = {entry!r}: there is no {error.name} in your code: name package.module:Class.",
+                "bad_parameters",
+            ) from None
+        found = getattr(imported, name, None)
         if not isinstance(found, type):
             raise UserError(f"entry = {entry!r}: {module} has no class {name}.", "bad_parameters")
         if missing := [step for step in STEPS if not callable(getattr(found, step, None))]:
-            raise UserError(
-                f"{name} has no {', '.join(missing)}: derive it from studio9_trainers.loops.loop.Loop.", "user_code"
-            )
+            raise user_code(f"{name} has no {', '.join(missing)}: derive it from studio9_trainers.loops.loop.Loop.")
         made: Loop = found(self._task, self._order)
         return made
-
-    @contextmanager
-    def _answering(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except (TaskError, Stopped, MemoryError):
-            raise
-        except Exception as error:
-            folder = str(self._order.run.folder.input(CODE))
-            own = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(folder)]
-            where = f" in {Path(own[-1].filename).relative_to(folder)}, line {own[-1].lineno}" if own else ""
-            raise UserError(
-                f"Your trainer raised {type(error).__name__} while {doing}{where}: {error}. Mend it and start again.",
-                "user_code",
-            ) from error
