@@ -73,6 +73,7 @@ VARIED = Varied(degrees=20, translate=0.1, scale=0.5, shear=5, flip=0.5)
 @pytest.mark.parametrize("size", [(80, 60), (500, 300)])
 def test_boxes_go_where_their_pixels_go(size: tuple[int, int]) -> None:
     random = np.random.default_rng(4)
+    looked_at = 0
     for _ in range(40):
         pixels = np.full((size[1], size[0], 3), 255, np.uint8)
         left, top = (int(random.integers(0, side * 0.6)) for side in size)
@@ -89,6 +90,8 @@ def test_boxes_go_where_their_pixels_go(size: tuple[int, int]) -> None:
         assert (tight >= box - 1.5).all() or (np.array([1, 1, -1, -1]) * (tight - box) >= -1.5).all()
         slack = 0.25 * max(box[2] - box[0], box[3] - box[1]) + 3  # a turned rectangle's corners are thin
         assert np.abs(tight - box).max() <= slack
+        looked_at += 1
+    assert looked_at > 20
 
 
 def test_unvaried_pictures_lie_in_the_middle() -> None:
