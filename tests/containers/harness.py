@@ -28,7 +28,7 @@ from studio9_common.objects.local import LocalObjects
 from studio9_task.layout import TaskFolder
 from studio9_worker.app import WorkerService, build
 from studio9_worker.runners.container import ContainerRunner, Owner
-from studio9_worker.runners.disks import Disks, mounts, usable
+from studio9_worker.runners.disks import Disks, in_words, mounts, usable
 from studio9_worker.runners.engine import Engine
 from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
@@ -43,17 +43,18 @@ MIB = 1 << 20
 WITHIN_S = 60.0
 
 
-def hostile_runner(engine: Engine, image: str, folder: Path, *, own_disk: bool = True) -> ContainerRunner:
-    """Containers that run `programs/hostile.py` with this environment's Python, mounted. `own_disk`: each task has a
-    file system of its own, where the tests may mount one."""
+def disks(engine: Engine, image: str, folder: Path) -> Disks | str:
+    """File systems for tasks, one each, or why the tests may mount none."""
+    return usable(folder / "worker" / "disks", engine, engine.local_image(image), f"{folder.name}-disk")
+
+
+def hostile_runner(engine: Engine, image: str, folder: Path, own: Disks | None) -> ContainerRunner:
+    """Containers that run `programs/hostile.py` with this environment's Python, mounted."""
     program = mounted_program(Path(sys.executable), ("/opt/programs/hostile.py",))
     program = replace(program, mounts={**program.mounts, PROGRAMS: "/opt/programs"})
     room = Room(USER, 256 * MIB, processes=64, shm_bytes=8 * MIB, tmp_bytes=16 * MIB)
     images = ImageStore(engine, folder / "images.json", 1 << 30)
-    found = engine.local_image(image)
-    disks = usable(folder / "worker" / "disks", engine, found, f"{folder.name}-disk") if own_disk else None
-    own = disks if isinstance(disks, Disks) else None
-    return ContainerRunner(engine, found, program, room, Owner(folder.name, WORKER), images, own)
+    return ContainerRunner(engine, engine.local_image(image), program, room, Owner(folder.name, WORKER), images, own)
 
 
 def worker_settings(folder: Path, **changes: Any) -> WorkerSettings:
@@ -78,6 +79,8 @@ class Platform:
         """When each beat came, by the monotonic clock."""
         self.results: list[WorkerResult] = []
         self.telemetry: list[WorkerTelemetry] = []
+        self.notes: set[str] = set()
+        """What the summary of a test run should say of these tests."""
         self._service: WorkerService | None = None
 
     async def open(self) -> None:
@@ -105,8 +108,13 @@ class Platform:
     async def start_worker(
         self, *, hostile: bool = True, argo: ArgoClient | None = None, own_disk: bool = True, **changes: Any
     ) -> None:
-        """A worker whose tasks are the hostile program, or what the settings name; `argo` has the users' secrets."""
-        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.folder, own_disk=own_disk)
+        """A worker whose tasks are the hostile program, or what the settings name; `argo` has the users' secrets.
+        `own_disk`: each task has a file system of its own, where the tests may mount one."""
+        found = await asyncio.to_thread(disks, self.engine, self.image, self.folder) if own_disk else "as it is set"
+        if own_disk:
+            self.notes.add(f"a task's disk: {in_words(found)}")
+        own = found if isinstance(found, Disks) else None
+        self.runner = hostile_runner(Engine(self.engine.url), self.image, self.folder, own)
         settings = worker_settings(self.folder, **changes)
         runner = self.runner if hostile else None
         self._service = build(settings, bus=self.bus, objects=self.objects, argo=argo, runner=runner)

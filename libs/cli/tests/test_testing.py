@@ -10,6 +10,7 @@ from studio9_cli.testing import parts, summary
 from studio9_cli.testing.results import Result, from_junit
 
 JUNIT = """<testsuites><testsuite>
+<properties><property name="note" value="a task's disk: polled"/><property name="other" value="no"/></properties>
 <testcase classname="t.test_a" name="test_good"/>
 <testcase classname="t.test_a" name="test_bad"><failure message="no"/></testcase>
 <testcase classname="t.test_a" name="test_bad"><error message="and at tear-down"/></testcase>
@@ -48,6 +49,7 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
     assert (result.passed, result.failed, result.skipped) == (2, 3, 1)
     assert result.failures == ["t.test_a::test_bad", "t.test_a::test_torn", "t.test_c"]
     assert result.reasons == Counter({"needs Go": 1})
+    assert result.notes == ["a task's disk: polled"]
 
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
@@ -85,7 +87,7 @@ def test_the_names_of_servers_are_the_fleets() -> None:
 
 def test_summary_ends_with_the_total_and_names_every_reason() -> None:
     results = [
-        Result("unit", passed=3, seconds=1.25),
+        Result("unit", passed=3, seconds=1.25, notes=["on one thread"]),
         Result("contract", passed=1, failed=1, skipped=2, reasons=Counter({"needs Go": 2}), failures=["t::test_x"]),
     ]
     servers = [
@@ -94,7 +96,14 @@ def test_summary_ends_with_the_total_and_names_every_reason() -> None:
     ]
     text = summary.summary(results, servers, "5 modules", 61.0)
     assert text.splitlines()[-1] == "4 passed, 1 failed, 2 skipped"
-    for words in ("2 × needs Go", "contract: t::test_x", "RabbitMQ 3", "Debian package (4.0 s)", "not run: needs Go"):
+    for words in (
+        "2 × needs Go",
+        "contract: t::test_x",
+        "RabbitMQ 3",
+        "Debian package (4.0 s)",
+        "not run: needs Go",
+        "unit: on one thread",
+    ):
         assert words in text
     assert "password" not in text
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Result:
-    """One part's counts. `reasons` counts skips by reason, `output` is shown when something failed."""
+    """One part's counts. `reasons` counts skips by reason, `output` is shown when something failed; `notes` are what
+    its tests say of how they were run."""
 
     part: str
     passed: int = 0
@@ -17,14 +18,20 @@ class Result:
     seconds: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     output: str = ""
 
 
 def from_junit(part: str, path: Path) -> Result:
-    """Counts from pytest's JUnit report. A test that both fails and errs at tear-down counts once."""
+    """Counts from pytest's JUnit report. A test that both fails and errs at tear-down counts once.
+
+    Notes are the properties of the name `note` (pytest's fixture `record_testsuite_property`).
+    """
     result = Result(part)
+    root = ElementTree.parse(path).getroot()
+    result.notes = [one.get("value", "") for one in root.iterfind(".//testsuite/properties/property[@name='note']")]
     names: dict[str, str] = {}
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
+    for case in root.iter("testcase"):
         name = f"{case.get('classname', '')}::{case.get('name', '')}".removeprefix("::")
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:

@@ -14,7 +14,7 @@ def progress(result: Result) -> str:
 
 
 def summary(results: Sequence[Result], servers: Sequence[Outcome], lengths: str, seconds: float) -> str:
-    """Parts, failures, skips with their reasons, servers, module lengths; the last line is the total alone."""
+    """Parts, failures, skips with their reasons, notes, servers, module lengths; the last line is the total alone."""
     lines = ["", f"{'part':<12} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}"]
     for result in results:
         numbers = f"{result.passed:>7} {result.failed:>7} {result.skipped:>8} {result.seconds:>8.1f}"
@@ -25,6 +25,9 @@ def summary(results: Sequence[Result], servers: Sequence[Outcome], lengths: str,
     reasons: Counter[str] = sum((result.reasons for result in results), Counter())
     if reasons:
         lines += ["", "skipped:", *(f"  {number} × {reason}" for reason, number in sorted(reasons.items()))]
+    notes = [f"  {result.part}: {words}" for result in results for words in result.notes]
+    if notes:
+        lines += ["", "how it was run:", *notes]
     if servers:
         lines += ["", "real servers:", *map(server, servers)]
     lines += ["", lengths, f"{seconds:.0f} s in all", total(results)]

@@ -6,7 +6,7 @@ from studio9_common.errors import BadInput
 from studio9_common.logs import logger
 from studio9_worker.machine import memory_bytes
 from studio9_worker.runners.container import ContainerRunner, Owner
-from studio9_worker.runners.disks import Disks, usable
+from studio9_worker.runners.disks import Disks, in_words, usable
 from studio9_worker.runners.engine import Engine, Image
 from studio9_worker.runners.images import ImageStore
 from studio9_worker.runners.mounted import mounted_program
@@ -69,7 +69,7 @@ def _containers(settings: WorkerSettings, worker: str, slots: int) -> Runner:
         engine=version,
         image=image.id,
         trainers="mounted" if settings.mount_trainers else "in the image",
-        disk="a file system of its own" if isinstance(disks, Disks) else f"file size and usage polling: {disks}",
+        disk=in_words(disks),
     )
     images = ImageStore(engine, settings.state_dir / "images.json", int(settings.image_cache_gib * GIB))
     own = disks if isinstance(disks, Disks) else None

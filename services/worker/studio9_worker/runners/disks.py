@@ -135,6 +135,13 @@ def usable(root: Path, engine: Engine, image: Image, name: str) -> Disks | str:
     return disks
 
 
+def in_words(found: Disks | str) -> str:
+    """For a person: what limits the disk that a task may use."""
+    if isinstance(found, Disks):
+        return "a file system of its own"
+    return f"file size and usage polling: {found}"
+
+
 def mounts() -> dict[Path, str]:
     """Where something is mounted: the place, and the device (`7:0`)."""
     found = {}
