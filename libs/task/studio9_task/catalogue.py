@@ -113,7 +113,7 @@ class TaskInput(Contract):
     """One input of a task kind."""
 
     name: Name
-    holds: Literal["pictures", "model", "checkpoint"]
+    holds: Literal["pictures", "model", "checkpoint", "video"]
     required: bool = True
 
 

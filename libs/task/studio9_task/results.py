@@ -206,7 +206,19 @@ class AnalyseResult(_Outcome):
     boxes: Count
 
 
-AnyResult = TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult
+class FramesResult(_Outcome):
+    """Of kind `frames`. The pictures are named in the artifact `manifest`; width and height are those of the first."""
+
+    kind: Literal["frames"] = "frames"
+    framework: Name
+    pictures: Count
+    width: Count
+    height: Count
+    rate: float = Field(ge=0, description="frames a second")
+    codec: str
+
+
+AnyResult = TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult | FramesResult
 TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
 """Validates a result of any kind (result.json, or an event's summary)."""

@@ -7,6 +7,7 @@ from studio9_task.augmentations import AugmentedRecord, AugmentParameters
 from studio9_task.catalogue import Catalogue
 from studio9_task.events import EVENT
 from studio9_task.exits import ExitRecord
+from studio9_task.frames import FrameRecord, FramesParameters
 from studio9_task.judgement import ClassificationReport, EvaluationReport, JudgedPicture
 from studio9_task.parameters import EvaluateParameters, PredictParameters, TrainParameters
 from studio9_task.pictures import PictureRecord
@@ -23,10 +24,12 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "parameters.predict": PredictParameters.model_json_schema(),
         "parameters.augment": AugmentParameters.model_json_schema(),
         "parameters.analyse": AnalyseParameters.model_json_schema(),
+        "parameters.frames": FramesParameters.model_json_schema(),
         "picture": PictureRecord.model_json_schema(),
         "event": EVENT.json_schema(),
         "result": RESULT.json_schema(),
         "augmented": AugmentedRecord.model_json_schema(),
+        "frame": FrameRecord.model_json_schema(),
         "report": EvaluationReport.model_json_schema(),
         "report.classification": ClassificationReport.model_json_schema(),
         "judged": JudgedPicture.model_json_schema(),

@@ -23,6 +23,7 @@ OWN = "studio9"
 OWN_TASKS = (
     TaskKind(kind="augment", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
     TaskKind(kind="analyse", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
+    TaskKind(kind="frames", framework=OWN, inputs=(TaskInput(name="video", holds="video"),)),
 )
 
 

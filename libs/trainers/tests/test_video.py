@@ -62,11 +62,13 @@ def test_webm_and_odd_sizes(tmp_path: Path) -> None:
 
 def test_frames_become_pictures_of_one_origin(video: Path, tmp_path: Path) -> None:
     made = list(frame_pictures(video, tmp_path, every=8))
-    assert [record.filename for record, _ in made] == ["v_000000.jpg", "v_000008.jpg", "v_000016.jpg"]
-    assert len(set(origins(record for record, _ in made))) == 1
-    for record, written in made:
+    assert [number for number, _, _ in made] == [0, 8, 16]
+    assert [record.filename for _, record, _ in made] == ["v_000000.jpg", "v_000008.jpg", "v_000016.jpg"]
+    assert len(set(origins(record for _, record, _ in made))) == 1
+    for _, record, written in made:
         assert decode(written.path).shape == (record.height, record.width, 3)
-    assert [record for record, _ in frame_pictures(video, tmp_path, every=8)] == [record for record, _ in made]
+    again = frame_pictures(video, tmp_path, every=8)
+    assert [record for _, record, _ in again] == [record for _, record, _ in made]
 
 
 def test_what_is_no_video_is_named(video: Path, tmp_path: Path) -> None:
@@ -77,6 +79,11 @@ def test_what_is_no_video_is_named(video: Path, tmp_path: Path) -> None:
             list(frames(tmp_path / name, name=f"seen as {name}"))
     with pytest.raises(BadVideo, match="can't be read"):
         video_facts(tmp_path / "none.mp4")
+    (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n")
+    (tmp_path / "concat.mp4").write_text(f"ffconcat version 1.0\nfile {video}\n")
+    for name in ("list.mp4", "concat.mp4"):
+        with pytest.raises(BadVideo, match="can't be read"):
+            list(frames(tmp_path / name))
     with pytest.raises(BadInput, match="no frames"):
         write_video(tmp_path / "a.mp4", [], 10)
     with pytest.raises(BadInput, match="differ in size"):

@@ -16,6 +16,8 @@ from studio9_trainers.errors import BadInput
 
 CODECS = {".mp4": ("libx264", "mp4"), ".webm": ("libvpx-vp9", "webm")}
 """Ending: (codec, container)."""
+READ = {"format_whitelist": "mov,matroska,avi,mpeg,mpegts,flv,asf,ogg", "protocol_whitelist": "file"}
+"""What is read: files that hold a video themselves. Lists of other files and addresses, as HLS has them, are none."""
 
 
 class BadVideo(BadInput):
@@ -62,6 +64,7 @@ def frames(
                 if last is not None and number > last:
                     return
                 if number >= first and (number - first) % every == 0:
+                    _check_size(name or path.name, frame.width, frame.height)
                     yield number, _upright(frame)
         except av.error.FFmpegError as error:
             after = f" after frame {number}" if number >= 0 else ""
@@ -111,7 +114,7 @@ class _opened:
     def __init__(self, path: Path, name: str | None) -> None:
         self._shown = name or path.name
         try:
-            self._container: Any = av.open(str(path))
+            self._container: Any = av.open(str(path), options=READ)
         except (OSError, av.error.FFmpegError) as error:
             raise BadVideo(f"{self._shown} can't be read as a video ({error.strerror}): replace it.") from None
 
@@ -120,13 +123,21 @@ class _opened:
             self._container.close()
             raise BadVideo(f"{self._shown} has no pictures: replace it by a video.")
         stream = self._container.streams.video[0]
-        if stream.width * stream.height > MAX_PIXELS:
+        try:
+            _check_size(self._shown, stream.width, stream.height)
+        except BadVideo:
             self._container.close()
-            raise BadVideo(f"{self._shown} has {stream.width} x {stream.height} pixels, more than {MAX_PIXELS}.")
+            raise
         return self._container, stream
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+
+def _check_size(shown: str, width: int, height: int) -> None:
+    """Of the whole and of each frame: they may differ."""
+    if width * height > MAX_PIXELS:
+        raise BadVideo(f"{shown} has {width} x {height} pixels, more than {MAX_PIXELS}.")
 
 
 def _upright(frame: Any) -> Pixels:

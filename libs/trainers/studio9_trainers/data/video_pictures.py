@@ -17,8 +17,8 @@ QUALITY = 95
 
 def frame_pictures(
     video: Path, folder: Path, every: int = 1, name: str | None = None
-) -> Iterator[tuple[PictureRecord, Written]]:
-    """Each `every`-th frame's record and its file, written to `folder` under its hash.
+) -> Iterator[tuple[int, PictureRecord, Written]]:
+    """Each `every`-th frame's number, its record and its file, written to `folder` under its hash.
 
     The file name tells the frame's number, from 0; the group is the video's hash, so that no split parts the frames.
     Raises BadVideo.
@@ -42,4 +42,4 @@ def frame_pictures(
             orientation=1,
             group=origin,
         )
-        yield record, write_bytes(folder / digest, content.getvalue())
+        yield number, record, write_bytes(folder / digest, content.getvalue())

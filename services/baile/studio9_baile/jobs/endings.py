@@ -161,6 +161,14 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
             changed(work, Kind.ALBUM, album.id, "updated", status=status)
 
 
+async def released(work: Work, process: Process) -> None:
+    """The album that pictures came into can be used again, whatever came."""
+    album = await work.albums.find(process.target_id)
+    if album is not None and album.status is AlbumStatus.UPLOADING:
+        album.status = AlbumStatus.ACTIVE
+        changed(work, Kind.ALBUM, album.id, "updated", status=album.status)
+
+
 async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
     """Nothing came of the job: its assets say so."""
     if process.target in (Kind.EXPERIMENT, Kind.CV_MODEL):
@@ -177,6 +185,8 @@ async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
         if prediction is not None:
             prediction.status = PredictionStatus.ERROR
             changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)
+    elif process.target == Kind.ALBUM:
+        await released(work, process)
     if process.target != Kind.ONLINE_JOB:
         await albums_are(work, process, AlbumStatus.ERROR)
 

@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from studio9_baile.core import Core
-from studio9_baile.jobs.augmented import fill_augmented
-from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, predicted, streamed, trained
+from studio9_baile.jobs.augmented import augmented_list
+from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, predicted, released, streamed, trained
 from studio9_baile.jobs.filling import Superseded, Target, fill
+from studio9_baile.jobs.framed import FRAMES
+from studio9_baile.jobs.listed import fill_listed
 from studio9_baile.jobs.news import ENDED, Ended
 from studio9_baile.jobs.results import BadResult, Result, fetch, output, prediction_index, read_manifest, read_result
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
@@ -21,7 +23,7 @@ from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
-from studio9_task.results import AugmentResult, TrainResult
+from studio9_task.results import AugmentResult, FramesResult, TrainResult
 
 LEASE_S = 30.0
 """How long a result belongs to the instance that works on it; each chunk renews it."""
@@ -65,11 +67,13 @@ class Finisher:
         result = await read_result(self._core, manifest)
         if isinstance(result, AugmentResult):
             album = process.context["outputs"][PICTURES]
-            await fill_augmented(self._core, scope, manifest, LEASE_S, artifact="manifest", album=album)
+            await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("manifest"), album)
+        elif isinstance(result, FramesResult):
+            await fill_listed(self._core, scope, manifest, LEASE_S, FRAMES, process.target_id)
         else:
             await self._fill(scope, process, manifest)
             if sample := process.context.get("sample"):
-                await fill_augmented(self._core, scope, manifest, LEASE_S, artifact="augmented", album=sample)
+                await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("augmented"), sample)
         artifact = await self._weights(process, manifest) if isinstance(result, TrainResult) else None
         async with self._core.database.write(scope.organisation) as work:
             process = await work.processes.get(scope.id, lock=True)
@@ -93,6 +97,8 @@ class Finisher:
             return  # whoever waits for the call reads its result
         elif isinstance(result, AugmentResult):
             await augmented(work, process, ended, result)
+        elif isinstance(result, FramesResult):
+            await released(work, process)
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")

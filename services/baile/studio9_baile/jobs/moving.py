@@ -27,6 +27,8 @@ from studio9_common.ids import new_id
 from studio9_common.objects.cloud import CloudObjects
 from studio9_common.objects.port import ObjectInfo
 
+LEASE_S = 120.0
+"""How long a transfer belongs to the instance that works on it; each chunk renews it."""
 CHUNK = 20
 """Files of one transaction."""
 MOST = 1_000_000
@@ -39,6 +41,8 @@ class Done(Enum):
 
     some = "some"
     all = "all"
+    handed_over = "handed over"
+    """A job goes on with it."""
 
 
 Step = Callable[[Core, Process], Awaitable[Done]]
@@ -88,7 +92,7 @@ async def import_pictures(core: Core, process: Process) -> Done:
     if not found:
         await _labels(core, process, bucket)
         return Done.all
-    with tempfile.TemporaryDirectory(dir=await _folder(core)) as temporary:
+    with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as temporary:
         fetched: list[tuple[_Fetched, Decoded, str]] = []
         for info in found:
             picture = await _picture(core, process.organisation, bucket, info, Path(temporary))
@@ -148,7 +152,7 @@ async def _labels(core: Core, process: Process, bucket: CloudObjects) -> None:
     given = process.context.get("labels")
     if given is None:
         return
-    with tempfile.TemporaryDirectory(dir=await _folder(core)) as temporary:
+    with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as temporary:
         path = Path(temporary) / "labels.csv"
         if "object" in given:
             await core.objects.download(given["object"], path)
@@ -169,7 +173,7 @@ async def import_files(core: Core, process: Process) -> Done:
     if not found:
         return Done.all
     prefix = f"{process.context['path']}/" if process.context["path"] else ""
-    with tempfile.TemporaryDirectory(dir=await _folder(core)) as temporary:
+    with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as temporary:
         fetched: dict[str, _Fetched] = {}
         for info in found:
             if info.size > core.settings.max_files:
@@ -216,7 +220,8 @@ async def export_files(core: Core, process: Process) -> Done:
     return Done.some
 
 
-async def _folder(core: Core) -> Path:
+async def transfers_folder(core: Core) -> Path:
+    """Where files lie on their way."""
     folder = core.settings.work_dir / "transfers"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     return folder

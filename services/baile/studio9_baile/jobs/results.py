@@ -19,9 +19,17 @@ from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.errors import BadInput
 from studio9_common.objects.port import ObjectMissing
 from studio9_task.problems import describe
-from studio9_task.results import RESULT, AugmentResult, EvaluateResult, PredictedPicture, PredictResult, TrainResult
+from studio9_task.results import (
+    RESULT,
+    AugmentResult,
+    EvaluateResult,
+    FramesResult,
+    PredictedPicture,
+    PredictResult,
+    TrainResult,
+)
 
-Result = TrainResult | EvaluateResult | PredictResult | AugmentResult
+Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult
 MOST_RESULT = 64 << 20
 
 

@@ -8,10 +8,18 @@ from datetime import timedelta
 
 from studio9_baile.core import Core
 from studio9_baile.database import DatabaseUnavailable
-from studio9_baile.jobs.endings import close
-from studio9_baile.jobs.moving import Done, Step, export_files, import_files, import_pictures
-from studio9_baile.models.jobs import EXPORT_FILES, IMPORT_FILES, IMPORT_PICTURES, Process, ProcessStatus, ResultState
-from studio9_baile.models.pictures import AlbumStatus
+from studio9_baile.jobs.endings import close, released
+from studio9_baile.jobs.moving import LEASE_S, Done, Step, export_files, import_files, import_pictures
+from studio9_baile.jobs.videos import import_video
+from studio9_baile.models.jobs import (
+    EXPORT_FILES,
+    IMPORT_FILES,
+    IMPORT_PICTURES,
+    IMPORT_VIDEO,
+    Process,
+    ProcessStatus,
+    ResultState,
+)
 from studio9_baile.models.stored import FileSetStatus
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
@@ -20,12 +28,11 @@ from studio9_baile.usecases.changes import Kind, changed
 from studio9_common.errors import BadInput, NotFound, Studio9Error
 from studio9_common.logs import logger
 
-LEASE_S = 120.0
-"""How long a transfer belongs to the instance that works on it; each chunk renews it."""
 PAUSES_S = (1.0, 5.0, 20.0)
 """Before each further try; then the transfer has failed."""
 STEPS: dict[str, Step] = {
-    IMPORT_PICTURES: import_pictures, IMPORT_FILES: import_files, EXPORT_FILES: export_files,
+    IMPORT_PICTURES: import_pictures, IMPORT_VIDEO: import_video, IMPORT_FILES: import_files,
+    EXPORT_FILES: export_files,
 }  # fmt: skip
 
 
@@ -65,9 +72,12 @@ class Transferrer:
         if cancelled:
             await self._end(scope, ProcessStatus.CANCELLED)
             return False
+        place = process.context["place"]
         done = await STEPS[process.kind](self._core, process)
         if done is Done.all:
             await self._end(scope, ProcessStatus.COMPLETED)
+        elif done is Done.handed_over:
+            await forget_secret(self._core, scope.organisation, place)
         return done is Done.some
 
     async def _failed_once(self, scope: Scope, error: Exception) -> None:
@@ -96,10 +106,7 @@ class Transferrer:
 
 async def _release(work: Work, process: Process) -> None:
     if process.target == Kind.ALBUM:
-        album = await work.albums.find(process.target_id)
-        if album is not None and album.status is AlbumStatus.UPLOADING:
-            album.status = AlbumStatus.ACTIVE
-            changed(work, Kind.ALBUM, album.id, "updated", status=album.status)
+        await released(work, process)
         return
     row = await work.file_sets.find(process.target_id)
     if row is not None:

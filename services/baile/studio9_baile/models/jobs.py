@@ -10,8 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from studio9_baile.models.base import Base, Scoped, reference
 
 MERGE = "merge"
-IMPORT_PICTURES, IMPORT_FILES, EXPORT_FILES = "import_pictures", "import_files", "export_files"
-TRANSFERS = (IMPORT_PICTURES, IMPORT_FILES, EXPORT_FILES)
+IMPORT_PICTURES, IMPORT_VIDEO = "import_pictures", "import_video"
+IMPORT_FILES, EXPORT_FILES = "import_files", "export_files"
+TRANSFERS = (IMPORT_PICTURES, IMPORT_VIDEO, IMPORT_FILES, EXPORT_FILES)
 LOCAL = (MERGE, *TRANSFERS)
 """The kinds of the processes that Baile works off by itself: no job of Orion's stands behind them."""
 

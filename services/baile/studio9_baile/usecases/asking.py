@@ -36,8 +36,7 @@ class Wanted:
 
 def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
     """Adds the process and the request; from the commit on the job is durable."""
-    limited = limits.apply(work.organisation, wanted.spec)
-    spec = limited.spec
+    spec = wanted.spec
     process = work.processes.add(
         Process(
             id=wanted.id,
@@ -57,17 +56,7 @@ def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
             fill_failures=0,
         )
     )
-    context = {"requested_by": SOURCE, "target": wanted.target.value, "target_id": wanted.target_id}
-    priority_class = "gpu" if spec.requirements.gpus else "cpu"
-    request = JobRequested(
-        job=wanted.id,
-        owner=wanted.owner,
-        spec=spec,
-        context=context,
-        priority=limited.priority,
-        priority_class=priority_class,
-    )
-    post(work, wanted.id, request)
+    _request(work, process, spec, limits)
     return process
 
 
@@ -113,6 +102,27 @@ def begin_local(
             fill_failures=0,
         )
     )
+
+
+def hand_over(work: Work, process: Process, spec: Spec, limits: Limits) -> None:
+    """Makes a process that Baile has worked off so far a job's: it keeps its id, its start and its place."""
+    process.kind = spec.kind
+    process.status, process.result_state = ProcessStatus.QUEUED, ResultState.none
+    process.cursor, process.fill_after, process.fill_failures = None, None, 0
+    _request(work, process, spec, limits)
+
+
+def _request(work: Work, process: Process, spec: Spec, limits: Limits) -> None:
+    limited = limits.apply(work.organisation, spec)
+    request = JobRequested(
+        job=process.id,
+        owner=process.owner,
+        spec=limited.spec,
+        context={"requested_by": SOURCE, "target": process.target, "target_id": process.target_id},
+        priority=limited.priority,
+        priority_class="gpu" if spec.requirements.gpus else "cpu",
+    )
+    post(work, process.id, request)
 
 
 def post(work: Work, job: str, message: Message) -> None:

@@ -11,12 +11,12 @@ from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.albums import NewAlbum, add_album, require_active
 from studio9_baile.usecases.asking import Wanted, ask, new_job
 from studio9_baile.usecases.assets import check_name, name_of
+from studio9_baile.usecases.catalogue import framework_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.datasets import add_version, write_version
 from studio9_common.contracts.job import Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
 from studio9_task.augmentations import AugmentParameters
-from studio9_task.catalogue import Catalogue
 
 AUGMENT = "augment"
 """The kind of the task, and what its input is for."""
@@ -37,7 +37,7 @@ async def augment_album(
     BadInput, naming the step."""
     wanted = name_of(Kind.ALBUM, name, "outputName")
     parameters = read_steps(steps, bloat_factor, include_originals, "")
-    framework = offered(await core.catalogue.current())
+    framework = framework_of(await core.catalogue.current(), AUGMENT)
     async with core.database.read(caller.organisation) as work:
         album = await work.albums.get(identifier)
         check_owner(caller, album)
@@ -77,14 +77,6 @@ async def augment_album(
         ask(work, wanted_job, core.limits)
         changed(work, Kind.ALBUM, made.id, "created", by=caller, status=made.status)
     return made
-
-
-def offered(catalogue: Catalogue) -> str:
-    """The framework that augments. Raises BadInput where no worker does."""
-    found = next((task.framework for task in catalogue.tasks if task.kind == AUGMENT), None)
-    if found is None:
-        raise BadInput("No worker augments albums", field="augmentations", fix="start a worker with the trainers")
-    return found
 
 
 def read_steps(

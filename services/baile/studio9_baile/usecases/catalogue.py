@@ -9,7 +9,7 @@ from studio9_baile.database import Database
 from studio9_baile.models.records import KnownCatalogue
 from studio9_common.clients.aries import AriesClient
 from studio9_common.contracts.collections import WORKERS
-from studio9_common.errors import Unavailable
+from studio9_common.errors import BadInput, Unavailable
 from studio9_common.logs import logger
 from studio9_common.tasks import end
 from studio9_common.times import Clock, format_time, parse_time
@@ -20,6 +20,20 @@ RECENT_S = 86_400.0
 """A worker that was not seen for so long no longer counts while there are others."""
 FRESH_S = 20.0
 NOTHING = Catalogue(version="0")
+MISSING = {
+    "augment": ("No worker augments albums", "augmentations"),
+    "frames": ("No worker takes videos apart", "S3VideoPath"),
+}
+"""Kinds of tasks that no head is for: what is said where nobody does them, and of which field."""
+
+
+def framework_of(catalogue: Catalogue, kind: str) -> str:
+    """The framework of such a kind. Raises BadInput."""
+    found = next((task.framework for task in catalogue.tasks if task.kind == kind), None)
+    if found is None:
+        message, field = MISSING[kind]
+        raise BadInput(message, field=field, fix="start a worker with the trainers")
+    return found
 
 
 class CatalogueKeeper:

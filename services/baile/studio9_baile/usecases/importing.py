@@ -1,4 +1,4 @@
-"""What comes into albums from buckets: pictures, in a process of its own, and labels, at once."""
+"""What comes into albums from buckets: pictures or a video, in a process of its own, and labels, at once."""
 
 import asyncio
 import hashlib
@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.jobs import IMPORT_PICTURES
+from studio9_baile.models.jobs import IMPORT_PICTURES, IMPORT_VIDEO
 from studio9_baile.models.pictures import Album, AlbumStatus
+from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.albums import AlbumLocked, editable
 from studio9_baile.usecases.asking import begin_local
 from studio9_baile.usecases.buckets import BucketReference, fetch_file, forget_secret, keep_place, open_now, path_in
+from studio9_baile.usecases.catalogue import framework_of
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.label_csv import Report, upload_labels
 from studio9_baile.usecases.pictures import Upload
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
+from studio9_task.frames import KIND, MOST_FRAMES
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv")
 
 
 async def import_pictures(
@@ -73,19 +78,57 @@ async def import_labels(
         return await upload_labels(core, caller, album_id, await asyncio.to_thread(_upload, file, size))
 
 
-async def import_video(core: Core, caller: Caller, album_id: str) -> Album:
-    """Frames of a video come into albums by the command line of the trainers for now. Raises BadInput, AlbumLocked."""
+async def import_video(
+    core: Core, caller: Caller, album_id: str, reference: BucketReference, path: str | None, every: int | None
+) -> Album:
+    """Starts bringing in each `every`-th frame of a video as a picture of an empty album, which is UPLOADING until they
+    are there. Raises NotFound, AccessDenied, AlbumLocked, BadInput."""
     async with core.database.read(caller.organisation) as work:
-        album = await editable(work, caller, album_id)
-        _check_video(album)
-        if await work.pictures.count(work.pictures.row.album == album.id):
-            raise AlbumLocked(
-                "Can not perform the operation for video because album already has pictures", field="album",
-                fix="make a new album",
-            )  # fmt: skip
-    raise BadInput(
-        "No worker takes videos apart", field="S3VideoPath", fix="extract the frames and import them as pictures"
-    )
+        await _for_video(work, caller, album_id)
+    divider = 1 if every is None else every
+    context: dict[str, Any] = {"path": _video_path(path), "every": divider}
+    if not 1 <= divider <= MOST_FRAMES:
+        raise BadInput(
+            "Frame rate divider is out of range", field="frameRateDivider", value=every, fix=f"1 to {MOST_FRAMES}"
+        )
+    context["framework"] = framework_of(await core.catalogue.current(), KIND)
+    place = await keep_place(core, caller, reference)
+    try:
+        async with core.database.write(caller.organisation) as work:
+            album = await _for_video(work, caller, album_id)
+            album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
+            begin_local(
+                work, IMPORT_VIDEO, "S3_VIDEO_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
+            )
+            changed(work, Kind.ALBUM, album.id, "import_started", by=caller, status=album.status)
+    except BaseException:
+        await forget_secret(core, caller.organisation, place)
+        raise
+    return album
+
+
+async def _for_video(work: Work, caller: Caller, album_id: str) -> Album:
+    """The album, if a video may come into it."""
+    album = await editable(work, caller, album_id)
+    _check_video(album)
+    if await work.pictures.count(work.pictures.row.album == album.id):
+        raise AlbumLocked(
+            "Can not perform the operation for video because album already has pictures", field="album",
+            fix="make a new album",
+        )  # fmt: skip
+    return album
+
+
+def _video_path(path: str | None) -> str:
+    found = path_in(path, "S3VideoPath")
+    if not found.lower().endswith(VIDEOS):
+        raise BadInput(
+            "Path is invalid",
+            field="S3VideoPath",
+            value=found[:100],
+            fix=f"name a file that ends in {', '.join(VIDEOS)}",
+        )
+    return found
 
 
 def _check_video(album: Album) -> None:

@@ -63,7 +63,9 @@ async def labels(album_id: str, body: LabelsBody, response: Response, core: TheC
 
 @routes.post("/albums/{album_id}/importVideoFromS3")
 async def video(album_id: str, body: VideoBody, core: TheCore, caller: TheCaller) -> AlbumAnswer:
-    return AlbumAnswer.of(await importing.import_video(core, caller, album_id))
+    return AlbumAnswer.of(
+        await importing.import_video(core, caller, album_id, body.reference(), body.S3VideoPath, body.frameRateDivider)
+    )
 
 
 @routes.post("/datasets/{dataset_id}/import", status_code=202)

@@ -1,0 +1,191 @@
+"""Frames of a video in a user's bucket become pictures: fetched here within limits, taken apart by a job."""
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio9_common.contracts.job import ObjectRef
+from studio9_common.contracts.messages import JobCancel, JobCancelled, JobCompleted, JobFailed
+from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
+from studio9_common.contracts.reasons import reason
+from studio9_common.objects.cloud import CloudObjects
+from studio9_task.frames import FrameRecord, FramesParameters
+from studio9_task.results import FramesResult
+
+from ..buckets import BUCKET, over, s3, server
+
+__all__ = ["s3", "server"]
+FRAMES = {"kind": "frames", "framework": "studio9", "inputs": [{"name": "video", "holds": "video"}]}
+BODY = {**BUCKET, "S3VideoPath": "clips/Quay.MP4", "frameRateDivider": 25}
+VIDEO = b"a film" * 1000
+
+
+@pytest.fixture
+async def offered(installation: Any) -> None:
+    """Workers whose trainers take videos apart."""
+    worker = installation.stand_ins.documents["workers"]["w1"]
+    tasks = [*worker["catalogue"]["tasks"], FRAMES]
+    installation.stand_ins.documents["workers"]["w1"] = worker | {"catalogue": worker["catalogue"] | {"tasks": tasks}}
+
+
+@pytest.fixture
+async def album(offered: None, ana: Any, s3: Any) -> str:
+    """An empty album, with a video to come from the bucket."""
+    s3.put_object(Bucket="harbour", Key=BODY["S3VideoPath"], Body=VIDEO)
+    return str((await ana.ok("POST", "/albums", {"name": "Quay", "labelMode": "LOCALIZATION"}))["id"])
+
+
+async def take_apart(workers: Any, installation: Any, request: Any, contents: list[bytes]) -> None:
+    """What the trainers leave: a picture for each frame; the last frame looks like the one before."""
+    outputs = [("picture", f"pictures/{hashlib.sha256(one).hexdigest()}", one) for one in contents]
+    lines = []
+    for number, content in enumerate([*contents, contents[-1]]):
+        sha256 = hashlib.sha256(content).hexdigest()
+        record = FrameRecord(
+            picture_id=f"f{number}", version=sha256, sha256=sha256, key=f"pictures/{sha256}", size=len(content),
+            filename=f"Quay_{25 * number:06d}.jpg", width=64, height=48, group="film", frame=25 * number,
+        )  # fmt: skip
+        lines.append(record.model_dump_json(exclude_none=True))
+    result = FramesResult(framework="studio9", pictures=len(lines), width=64, height=48, rate=25.0, codec="h264")
+    outputs += [("manifest", "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode()),
+                ("result", "result.json", result.model_dump_json().encode())]  # fmt: skip
+    prefix, files = f"{request.organisation}/jobs/{request.data.job}/1/outputs", []
+    for artifact, name, body in outputs:
+        info = await installation.objects.put(f"{prefix}/{name}", body)
+        media = "image/png" if artifact == "picture" else "application/json"
+        files.append(ManifestFile(name=name, key=info.key, sha256=info.sha256, size=info.size, artifact=artifact,
+                                  media_type=media))  # fmt: skip
+    manifest = AttemptManifest(organisation=request.organisation, job=request.data.job, attempt=1, fence=1,
+                               kind="frames", files=tuple(files))  # fmt: skip
+    info = await installation.objects.put(f"{prefix}.json", manifest.model_dump_json().encode())
+    await workers.end(request, JobCompleted, manifest=ObjectRef(key=info.key, sha256=info.sha256, size=info.size))
+
+
+async def test_frames_become_pictures_of_the_album(
+    ana: Any, album: str, workers: Any, installation: Any, until: Any, png: Any
+) -> None:
+    path = f"/albums/{album}"
+    assert (await ana.ok("POST", f"{path}/importVideoFromS3", BODY))["status"] == "UPLOADING"
+    first = await ana.ok("GET", f"{path}/process")
+    assert (first["jobType"], first["target"]) == ("S3_VIDEO_IMPORT", "ALBUM")
+    request = await workers.take()
+    asked = request.data
+    assert (asked.job, asked.spec.kind, asked.spec.framework) == (first["id"], "frames", "studio9"), "one process"
+    assert FramesParameters.model_validate(asked.spec.parameters) == FramesParameters(
+        every=25, most=5000, name="Quay.MP4"
+    )
+    assert asked.spec.max_run_s == 3600
+    (video,) = asked.spec.inputs
+    assert (video.name, video.kind) == ("video", "file") and video.ref.key.endswith(f"scratch/{asked.job}/video.mp4")
+    assert await installation.objects.get(video.ref.key) == VIDEO
+    assert installation.stand_ins.secrets == {}, "the credentials are forgotten before the job begins"
+    assert "very-secret" not in json.dumps(asked.model_dump(mode="json"))
+    await workers.start(request)
+
+    async def running() -> bool:
+        return bool((await ana.ok("GET", f"{path}/process"))["status"] == "RUNNING")
+
+    await until(running)
+    await take_apart(workers, installation, request, [png(64, 48, (shade, 0, 0)) for shade in (1, 2)])
+    process = await over(ana, until, path)
+    assert (process["id"], process["status"], process["progress"]) == (first["id"], "COMPLETED", 1.0)
+    assert (await ana.ok("GET", path))["status"] == "ACTIVE"
+    pictures = (await ana.ok("GET", f"{path}/pictures?order=fileName"))["data"]
+    assert [one["filename"] for one in pictures] == ["Quay_000000.jpg", "Quay_000025.jpg", "Quay_000050.jpg"]
+    assert (await ana.http.get(pictures[1]["filepath"])).content == png(64, 48, (2, 0, 0))
+    assert (await ana.ok("GET", "/processes?jobTypes=S3_VIDEO_IMPORT"))["count"] == 1
+    await ana.refused(409, "POST", f"{path}/importVideoFromS3", BODY)
+
+
+async def test_a_broken_video_says_so_and_leaves_the_album_usable(
+    ana: Any, album: str, workers: Any, until: Any
+) -> None:
+    await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY)
+    why = "Quay.MP4 can't be decoded after frame 12 (Invalid data found): replace it."
+    await workers.end(await workers.take(), JobFailed, reason=reason("bad_input", why))
+    process = await over(ana, until, f"/albums/{album}")
+    assert (process["status"], process["cause"]) == ("FAILED", f"[bad_input]: {why}")
+    assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
+    assert (await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY))["status"] == "UPLOADING"
+
+
+async def test_cancelling_the_job(ana: Any, album: str, workers: Any, until: Any) -> None:
+    await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY)
+    request = await workers.take()
+    await ana.ok("POST", f"/processes/{request.data.job}/cancel")
+    while not isinstance((cancel := (await workers.take()).data), JobCancel):
+        pass
+    assert cancel.job == request.data.job
+    await workers.end(request, JobCancelled, reason=reason("cancelled"))
+    assert (await over(ana, until, f"/albums/{album}"))["status"] == "CANCELLED"
+    assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
+
+
+async def test_cancelling_while_it_is_fetched(
+    ana: Any, album: str, workers: Any, installation: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on, download = asyncio.Event(), asyncio.Event(), CloudObjects.stream
+
+    async def held(self: CloudObjects, key: str, *, chunk: int = 1 << 20) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await download(self, key, chunk=chunk)
+
+    monkeypatch.setattr(CloudObjects, "stream", held)
+    await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY)
+    await reached.wait()
+    process = await ana.ok("GET", f"/albums/{album}/process")
+    await ana.ok("POST", f"/processes/{process['id']}/cancel")
+    go_on.set()
+    assert (await over(ana, until, f"/albums/{album}"))["status"] == "CANCELLED"
+    assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
+    assert await workers.take_all(timeout_s=0.1) == [] and installation.stand_ins.secrets == {}
+    kept = [path for path in (Path(installation.folder) / "objects").rglob("*scratch*/**/*") if path.is_file()]
+    assert kept == [], "nothing of it stays"
+
+
+async def test_limits_of_what_is_fetched(
+    ana: Any, offered: None, s3: Any, workers: Any, installation: Any, until: Any
+) -> None:
+    await installation.stop()
+    await installation.start(max_video=100)
+    ana.http = installation.http()
+    album = (await ana.ok("POST", "/albums", {"name": "Quay", "labelMode": "LOCALIZATION"}))["id"]
+    for key, content, words in (
+        ("large.mp4", b"x" * 101, "has 101 bytes, at most 100"), ("empty.mp4", b"", "has 0 bytes"),
+        ("none.mp4", None, "Error reading file from S3"),
+    ):  # fmt: skip
+        if content is not None:
+            s3.put_object(Bucket="harbour", Key=key, Body=content)
+        await ana.ok("POST", f"/albums/{album}/importVideoFromS3", {**BODY, "S3VideoPath": key})
+        process = await over(ana, until, f"/albums/{album}")
+        assert process["status"] == "FAILED" and words in process["cause"], process
+    assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
+    assert await workers.take_all(timeout_s=0.1) == [] and installation.stand_ins.secrets == {}
+
+
+async def test_bad_requests(ana: Any, album: str, installation: Any, png: Any) -> None:
+    path = f"/albums/{album}/importVideoFromS3"
+    for change, field in (
+        ({"S3VideoPath": None}, "S3VideoPath"), ({"S3VideoPath": "a/../b.mp4"}, "S3VideoPath"),
+        ({"S3VideoPath": "notes.txt"}, "S3VideoPath"), ({"frameRateDivider": 0}, "frameRateDivider"),
+        ({"frameRateDivider": "x"}, "frameRateDivider"), ({"AWSRegion": "nowhere"}, "AWSRegion"),
+        ({"AWSSecretKey": ""}, "AWSSecretKey"),
+    ):  # fmt: skip
+        error = await ana.refused(400, "POST", path, {**BODY, **change})
+        assert error["errors"][0]["field"] == field and error["errors"][0]["fix"], error
+    await installation.signed_in("bo").refused(404, "POST", path, BODY)
+    await ana.upload(album, "p", png())
+    error = await ana.refused(409, "POST", path, BODY)
+    assert "already has pictures" in error["message"]
+    assert installation.stand_ins.secrets == {}
+
+
+async def test_without_a_worker_that_can(ana: Any, s3: Any) -> None:
+    album = (await ana.ok("POST", "/albums", {"name": "Quay", "labelMode": "LOCALIZATION"}))["id"]
+    error = await ana.refused(400, "POST", f"/albums/{album}/importVideoFromS3", BODY)
+    assert error["message"].startswith("No worker takes videos apart") and error["errors"][0]["fix"]
