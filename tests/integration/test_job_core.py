@@ -176,9 +176,12 @@ async def test_a_worker_that_comes_back_in_time_goes_on(platform: Any, asks: Req
     done = await asks.completed(job)
     outcomes = [attempt.outcome for attempt in done.attempts]
     assert outcomes == ["succeeded"] or (not in_time and outcomes == ["lost", "succeeded"])
+    losses = await asks.losses(job, 3)
     if outcomes == ["succeeded"]:
         assert done.result is not None and done.result.summary["resumed_from"] == 0
-    assert await asks.losses(job, 3) == [1, 2, 3]
+        assert losses == [1, 2, 3]
+    else:  # the lost attempt may have told of its last epoch before it was stopped
+        assert losses in ([1, 2, 3], [1, 2, 3, 3])
 
 
 async def test_every_queue_may_be_deleted_in_mid_run(platform: Any, asks: Requester) -> None:
