@@ -34,6 +34,8 @@ class Agent:
         """Told to take no new job; remembered across restarts."""
         self.changed = asyncio.Event()
         self._lives: dict[AttemptKey, AttemptLife] = {}
+        self._users: dict[str, AttemptLife] = {}
+        """Slot id → the attempt that had it last, whether or not it still does."""
         self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
         self._admitting = Turns()
         self._reserved: dict[AttemptKey, tuple[str, ...]] = {}
@@ -48,8 +50,7 @@ class Agent:
     def occupied(self) -> dict[str, str]:
         """Slot id → job, for the slots in use."""
         reserved = {slot: key.job for key, slots in self._reserved.items() for slot in slots}
-        held = [life.record for life in self.lives if life.holds_slot]
-        return reserved | {slot: record.key.job for record in held for slot in record.slots}
+        return reserved | {slot: life.record.key.job for slot, life in self._users.items() if life.holds_slot}
 
     async def recover(self) -> None:
         """Takes up every attempt that an earlier agent left, where it is now."""
@@ -65,7 +66,8 @@ class Agent:
         key = AttemptKey(message.job, message.fence)
         async with self._admitting.of(key.job):
             seen = await self.context.state.seen(key.job)
-            older = [life for other, life in self._lives.items() if other.job == key.job and other.fence < key.fence]
+            here = self._lives.items() if seen.highest else ()
+            older = [life for other, life in here if other.job == key.job and other.fence < key.fence]
             slots = self._slots(message, older)
             verdict = judge(
                 key.fence,
@@ -154,9 +156,12 @@ class Agent:
 
     def _begin(self, record: AttemptRecord, lease_s: float) -> None:
         key = record.key
-        before = [life for life in self.lives if life.holds_slot and set(life.record.slots) & set(record.slots)]
+        users = dict.fromkeys(self._users[slot] for slot in record.slots if slot in self._users)
+        before = [life for life in users if life.holds_slot]
         life = AttemptLife(self.context, record, self.changed.set)
         self._lives[key] = life
+        if life.holds_slot:
+            self._users.update(dict.fromkeys(record.slots, life))
         self.leases = granted(self.leases, key, lease_s, self.context.clock.monotonic())
         self._tasks[key] = asyncio.create_task(self._live(life, before), name=f"attempt-{key.job}-{key.fence}")
 

@@ -48,6 +48,8 @@ class Collector:
         self._record = record
         self._folder = context.folders.of(record.key)
         self._prefix = attempt_prefix(record)
+        self._silent = False
+        """Whether there is no log."""
 
     async def collect(self, state: TaskState, told: Told, ending: Ending, checkpoint: ObjectRef | None) -> WorkerResult:
         """The result to send. A success whose outputs cannot be taken becomes a failure, with the reason."""
@@ -131,6 +133,7 @@ class Collector:
         path = self._folder.log
         described = await asyncio.to_thread(_describe, path)
         if described is None:
+            self._silent = True
             return []
         size, sha256 = described
         file = ManifestFile(
@@ -190,7 +193,7 @@ class Collector:
         checkpoint: ObjectRef | None,
     ) -> WorkerResult:
         record = self._record
-        tail = await asyncio.to_thread(log_tail, self._folder.log)
+        tail = () if self._silent else await asyncio.to_thread(log_tail, self._folder.log)
         exit = None
         if state.record is not None:
             exit = Exit(

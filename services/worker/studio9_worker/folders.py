@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from studio9_task.layout import TaskFolder
+from studio9_task.layout import PICTURES, TaskFolder
 from studio9_worker.lease import AttemptKey
 
 
@@ -34,9 +34,26 @@ class JobFolders:
 
     def remove(self, key: AttemptKey) -> None:
         """Removes a folder whatever its task did to the permissions in it. Raises OSError if something stays."""
-        path = self.of(key).root
-        if path.exists():
-            shutil.rmtree(path, onerror=_open_up)
+        folder = self.of(key)
+        with suppress(OSError):
+            _remove_bare(folder)
+        if folder.root.exists():
+            shutil.rmtree(folder.root, onerror=_open_up)
+
+
+def _remove_bare(folder: TaskFolder) -> None:
+    """Removes the folder of a task that has left nothing but its events, in a fraction of the calls that looking
+    through it takes. Follows no link; whatever else lies in it stays. Raises OSError at the first that does."""
+    for file in (folder.request, folder.events):
+        with suppress(FileNotFoundError):
+            file.unlink()
+    inputs = os.open(folder.inputs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.rmdir(PICTURES, dir_fd=inputs)
+    finally:
+        os.close(inputs)
+    for empty in (folder.inputs, folder.outputs, folder.scratch, folder.shim, folder.root):
+        empty.rmdir()
 
 
 def _open_up(function: Callable[..., Any], path: str, error: Any) -> None:

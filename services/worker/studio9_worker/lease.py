@@ -96,7 +96,9 @@ def answered(leases: Leases, answer: WorkerLease) -> tuple[Leases, tuple[Order, 
 
 def released(leases: Leases, key: AttemptKey) -> Leases:
     """Without an attempt that is over."""
-    return replace(leases, held={other: lease for other, lease in leases.held.items() if other != key})
+    held = dict(leases.held)
+    held.pop(key, None)
+    return replace(leases, held=held)
 
 
 def given_up(leases: Leases, now: float, grace_s: float) -> tuple[AttemptKey, ...]:

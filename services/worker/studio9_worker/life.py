@@ -202,6 +202,10 @@ class AttemptLife:
         return tuple(devices[slot] for slot in self.record.slots if slot in devices)
 
     async def _follow(self) -> TaskState:
+        state = await self._look()
+        if state.state != "running":
+            self._followed = True
+            return state
         uploads = asyncio.create_task(self._checkpoints.run(), name=f"checkpoints-{self.record.key.job}")
         try:
             state = await self._until_gone()
@@ -258,13 +262,18 @@ class AttemptLife:
     async def _until_gone(self, *, reading: bool = True) -> TaskState:
         """Looks at the task until it does not run, reading what it tells."""
         while True:
-            state = await self._context.runner.find(self._folder)
-            if reading:
-                await self._read_events()
-                self._checkpoints.want(self.told.checkpoint)
+            state = await self._look(reading=reading)
             if state.state != "running":
                 return state
             await asyncio.sleep(self._context.settings.poll_s)
+
+    async def _look(self, *, reading: bool = True) -> TaskState:
+        """How the task is, and then what it has told."""
+        state = await self._context.runner.find(self._folder)
+        if reading:
+            await self._read_events()
+            self._checkpoints.want(self.told.checkpoint)
+        return state
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 

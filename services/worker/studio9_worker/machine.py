@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,19 +44,26 @@ class BusyCores:
 
     def __init__(self) -> None:
         self._seen: tuple[float, float] | None = None
+        self._looked: float | None = None
         self._busy: float | None = None
         self._promised: dict[object, int] = {}
 
     def now(self) -> float | None:
         """Cores in use, over the time since an earlier look; None where the system does not tell or at first."""
+        moment = time.monotonic()
+        if self._looked is None or moment - self._looked >= SPAN_S:
+            self._looked = moment
+            self._look()
+        promised = float(sum(self._promised.values()))
+        return None if self._busy is None else max(self._busy, promised)
+
+    def _look(self) -> None:
         seen = _times()
         if seen is not None and self._seen is not None and seen[0] - self._seen[0] >= SPAN_S:
             span = seen[0] - self._seen[0]
             self._busy = (seen[1] - self._seen[1]) / span
             self._seen = seen
         self._seen = self._seen or seen
-        promised = float(sum(self._promised.values()))
-        return None if self._busy is None else max(self._busy, promised)
 
     def promise(self, key: object, threads: int) -> None:
         """A task has these from now on."""

@@ -34,7 +34,8 @@ async def take_outputs(
     """
     files = sorted(announced, key=lambda one: one.path)
     check_limits(files, settings)
-    await asyncio.to_thread(check_files, outputs, files)  # before anything is sent
+    if files:
+        await asyncio.to_thread(check_files, outputs, files)  # before anything is sent
     room = asyncio.Semaphore(settings.uploads_parallel)
 
     async def take(one: Artifact) -> ManifestFile:

@@ -37,12 +37,12 @@ class TelemetryPump:
                     await self._ended.wait()
             last = self._ended.is_set()
             batch = await self._batches.next()
-            if batch is not None and batch.items:
+            if batch is not None:
                 await self._context.state.set_cursor(self._record.key, batch.cursor)
                 await self._send(batch)
                 if last:
                     await asyncio.sleep(DRAINING_S)
-            elif batch is None and last:
+            elif last:
                 return
 
     async def _send(self, batch: Batch) -> None:

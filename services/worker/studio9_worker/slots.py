@@ -39,7 +39,7 @@ class Slots:
             fit = [slot for slot in free if slot.kind == "gpu" and slot.gpu_memory_free_gib >= needs.gpu_memory_gib]
             fit.sort(key=lambda slot: slot.gpu_memory_gib)
             return tuple(fit[: needs.gpus]) if len(fit) >= needs.gpus else ()
-        return tuple(sorted(free, key=lambda slot: slot.kind == "gpu")[:1])
+        return next(((slot,) for slot in free if slot.kind != "gpu"), tuple(free[:1]))
 
     def occupied(self, jobs: Mapping[str, str]) -> tuple[Slot, ...]:
         """The slots as a beat tells them; `jobs` is slot id → job."""

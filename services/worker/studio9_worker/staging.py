@@ -14,7 +14,6 @@ from studio9_common.errors import Unavailable
 from studio9_common.objects.port import BadKey, ChecksumMismatch, ObjectMissing
 from studio9_task.errors import ManifestError, UnsafeName
 from studio9_task.layout import CHECKPOINT, MODEL, PICTURES, TaskFolder
-from studio9_task.outputs import write_bytes
 from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.problems import describe
 from studio9_task.request import Resume, TaskRequest
@@ -37,6 +36,9 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
     if spec.kind == "predict" and not (spec.provenance.model_id and spec.provenance.model_version):
         raise StagingFailed(reason("bad_input", "provenance: a prediction needs model_id and model_version."))
     try:
+        if not (spec.inputs or spec.image or record.run.resume):
+            await asyncio.to_thread(_prepare, folder, task_request(record, threads, None), make=True)
+            return
         await asyncio.to_thread(folder.make)
         stager = _Stager(context, record.organisation, folder)
         for one in spec.inputs:
@@ -45,7 +47,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
             await context.runner.bring(record.key, spec.image, await registry_login(context, record))
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
         request = task_request(record, threads, resume)
-        await asyncio.to_thread(write_bytes, folder.request, request.model_dump_json(exclude_none=True).encode())
+        await asyncio.to_thread(_prepare, folder, request)
     except (ManifestError, UnsafeName, BadKey) as error:
         raise StagingFailed(reason("bad_input", str(error))) from error
     except ValidationError as error:
@@ -54,6 +56,14 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         raise StagingFailed(reason("staging_error", f"An input could not be brought: {error}")) from error
     except OSError as error:
         raise StagingFailed(disk_reason(error, "staging_error")) from error
+
+
+def _prepare(folder: TaskFolder, request: TaskRequest, *, make: bool = False) -> None:
+    """Writes the request, into new folders where `make` says so. Nothing is synced: a task that was not seen to start
+    before the power failed is staged again."""
+    if make:
+        folder.make()
+    folder.request.write_bytes(request.model_dump_json(exclude_none=True).encode())
 
 
 def disk_reason(error: OSError, code: str) -> Reason:

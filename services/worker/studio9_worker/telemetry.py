@@ -41,6 +41,13 @@ class BatchReader:
         return await asyncio.to_thread(self._next)
 
     def _next(self) -> Batch | None:
+        """Batches whose events are no telemetry are read past."""
+        while True:
+            batch = self._cut()
+            if batch is None or batch.items:
+                return batch
+
+    def _cut(self) -> Batch | None:
         again, self._again = self._again, None
         start, size = self._reader.offset, 0
         lines: list[Event | BadEvent] = []

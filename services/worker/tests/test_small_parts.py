@@ -12,7 +12,7 @@ from studio9_common.contracts.job import ObjectRef, Requirements, Spec
 from studio9_common.contracts.messages import Slot, WorkerResult, WorkerRun
 from studio9_common.objects.local import LocalObjects
 from studio9_task.events import Artifact
-from studio9_task.layout import TaskFolder
+from studio9_task.layout import PICTURES, TaskFolder
 from studio9_task.outputs import Written
 from studio9_task.report import EventWriter
 from studio9_worker.admission import Verdict, judge
@@ -240,3 +240,22 @@ async def test_the_catalogue_is_asked_for_and_complaints_are_told() -> None:
     ):
         with pytest.raises(NoCatalogue, match=words):
             await ask_catalogue(command)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an output", "a link"])
+def test_a_folder_goes_whatever_a_task_left_and_nothing_behind_a_link_does(tmp_path: Path, left: str) -> None:
+    folders, key = JobFolders(tmp_path / "jobs"), AttemptKey("job", 1)
+    folder, elsewhere = folders.of(key), tmp_path / "elsewhere" / PICTURES
+    folder.make()
+    elsewhere.mkdir(parents=True)
+    folder.request.write_text("{}")
+    if left == "an output":
+        (folder.outputs / "model.pt").write_bytes(b"weights")
+    elif left == "a link":
+        (folder.inputs / PICTURES).rmdir()
+        folder.inputs.rmdir()
+        folder.inputs.symlink_to(elsewhere.parent)
+    folders.remove(key)
+    assert folders.list() == []
+    assert elsewhere.is_dir()
+    folders.remove(key)

@@ -48,17 +48,17 @@ class NoopRunner:
         record = ExitRecord(ending="exited", exit_code=0, started=now, ended=now, duration_s=0.0)
         self._ended = TaskState("ended", record)
         self._told = json.dumps({"type": "result", "time": now, "sequence": 1, "summary": {}}).encode() + b"\n"
-        self._here: set[Path] = set()
+        self._here: set[str] = set()
 
     async def bring(self, key: AttemptKey, image: str, login: Login | None) -> None:
         return None
 
     async def start(self, launch: Launch) -> None:
         launch.folder.events.write_bytes(self._told)
-        self._here.add(launch.folder.root)
+        self._here.add(launch.folder.root.name)
 
     async def find(self, folder: TaskFolder) -> TaskState:
-        return self._ended if folder.root in self._here else TaskState("absent")
+        return self._ended if folder.root.name in self._here else TaskState("absent")
 
     async def renew(self, folder: TaskFolder) -> None:
         return None
@@ -67,7 +67,7 @@ class NoopRunner:
         return None
 
     async def remove(self, key: AttemptKey) -> None:
-        self._here = {root for root in self._here if root.name != f"{key.job}.{key.fence}"}
+        self._here.discard(f"{key.job}.{key.fence}")
 
     async def list(self) -> list[AttemptKey]:
         return []
