@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from studio9_baile.models.identity import AccessToken, PastPassword, RefreshToken, Role, SignIn, User, UserStatus
+from studio9_baile.models.identity import AccessToken, PastPassword, Role, SignIn, User, UserStatus
 from studio9_baile.repositories.base import Repository
 from studio9_baile.repositories.paging import Page, like
 
@@ -72,12 +72,6 @@ class SignIns(Repository[SignIn]):
         if other_than is not None:
             where.append(SignIn.id != other_than)
         await self._session.execute(self.update(*where).values(revoked_at=now))
-
-
-class RefreshTokens(Repository[RefreshToken]):
-    """What renews sign-ins."""
-
-    row = RefreshToken
 
 
 class AccessTokens(Repository[AccessToken]):

@@ -3,8 +3,6 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
-
 from studio9_baile.models.stored import FileSet, MailedCode, OnlineApi, StoredFile
 from studio9_baile.repositories.base import AssetRepository, Repository
 from studio9_baile.repositories.paging import Page, like
@@ -37,11 +35,6 @@ class StoredFiles(Repository[StoredFile]):
         if names is not None:
             statement = statement.where(StoredFile.name.in_(names))
         return await self.rows(statement.order_by(StoredFile.name))
-
-    async def bytes_of(self, file_set: str) -> int:
-        """How much a set holds."""
-        total = select(func.sum(StoredFile.size)).where(self.mine, StoredFile.file_set == file_set)
-        return int(await self._session.scalar(total) or 0)
 
 
 class OnlineApis(AssetRepository[OnlineApi]):

@@ -12,7 +12,7 @@ from studio9_baile.bell import EVENTS
 from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import Event
 from studio9_baile.models.records import AuditEntry
-from studio9_baile.repositories.identity import AccessTokens, PastPasswords, RefreshTokens, SignIns, Users
+from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
 from studio9_baile.repositories.learned import DatasetManifests, DatasetVersions, Models, ModelVersions
 from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
@@ -53,10 +53,6 @@ class Work:
     @cached_property
     def sign_ins(self) -> SignIns:
         return SignIns(self._session, self.organisation)
-
-    @cached_property
-    def refresh_tokens(self) -> RefreshTokens:
-        return RefreshTokens(self._session, self.organisation)
 
     @cached_property
     def access_tokens(self) -> AccessTokens:
