@@ -12,7 +12,7 @@ from studio9_baile.core import Core
 from studio9_baile.models.notices import Delivery, Notification, Webhook
 from studio9_baile.repositories.system import Scope
 from studio9_baile.security.outbound import post, resolve
-from studio9_baile.usecases.notifying import delivery_of
+from studio9_baile.usecases.notifying import deliver
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import logger
 from studio9_common.times import format_time
@@ -70,7 +70,7 @@ class Deliverer:
             there = {one.webhook for one in known}
             for webhook in await work.webhooks.of(notification.user):
                 if webhook.id not in there:
-                    work.deliveries.add(delivery_of(work, notification.id, webhook.id))
+                    deliver(work, notification.id, webhook.id)
             user = await work.users.find(notification.user)
         if user is None or not core.mailer.set_up:
             return

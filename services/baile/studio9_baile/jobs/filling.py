@@ -15,12 +15,11 @@ from pydantic import ValidationError
 from studio9_baile.core import Core
 from studio9_baile.jobs.results import BadResult, PredictionIndex, take_lines
 from studio9_baile.models.jobs import Process, ResultState
-from studio9_baile.models.pictures import Album, LabelMode, Picture, PictureLabel, PredictedShape
+from studio9_baile.models.pictures import Album, LabelMode, Picture, PictureLabel
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.revisions import current_shapes
 from studio9_baile.usecases.shapes import label_rows
 from studio9_common.contracts.predictions import prediction_id
-from studio9_common.ids import new_id
 from studio9_task.pictures import PictureRecord
 from studio9_task.problems import describe
 from studio9_task.results import PredictedPicture
@@ -98,7 +97,6 @@ async def _write(
         if record.picture_id not in there:
             picture = _picture(core, work, album, record, originals.get(record.picture_id))
             made.append((picture, predicted))
-    work.pictures.add_all(picture for picture, _ in made)
     await work.flush()
     given = await current_shapes(work, [picture for picture, _ in made])
     waiting = 0
@@ -112,31 +110,23 @@ async def _write(
             waiting += 1
             if waiting % SHAPES_AT_ONCE == 0:
                 await work.flush()
-            work.predicted.add(
-                PredictedShape(
-                    id=new_id(),
-                    organisation=work.organisation,
-                    created_at=work.now,
-                    prediction=prediction_id(picture.sha256, target.model_version, target.stream_or_job, number),
-                    picture=picture.id,
-                    index=number,
-                    label=shape.label,
-                    confidence=confidence,
-                    shape=shape.model_dump(mode="json", exclude_none=True),
-                    scores=scores,
-                    model_version=target.model_version,
-                    job=job,
-                )
+            work.predicted.make(
+                prediction=prediction_id(picture.sha256, target.model_version, target.stream_or_job, number),
+                picture=picture.id,
+                index=number,
+                label=shape.label,
+                confidence=confidence,
+                shape=shape.model_dump(mode="json", exclude_none=True),
+                scores=scores,
+                model_version=target.model_version,
+                job=job,
             )
     work.labels.add_all(labels)
 
 
 def _picture(core: Core, work: Work, album: Album, record: PictureRecord, original: Picture | None) -> Picture:
-    """The output's own record of a picture: the same bytes, name and labels. It is no augmentation of the input."""
-    return Picture(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
+    """Adds the output's own record of a picture: the same bytes, name and labels, and no augmentation of the input."""
+    return work.pictures.make(
         album=album.id,
         sha256=record.sha256,
         key=record.key,

@@ -19,7 +19,7 @@ from studio9_baile.repositories.work import Work
 from studio9_baile.security.decoder import Decoded, PictureDamaged, PictureTooLarge, PictureUnsupported
 from studio9_baile.security.names import BadFileName, file_name
 from studio9_baile.usecases.buckets import fetch_file, open_place
-from studio9_baile.usecases.file_sets import OPAQUE, file_path, stored, stored_key
+from studio9_baile.usecases.file_sets import OPAQUE, add_file, file_path, stored_key
 from studio9_baile.usecases.label_csv import upload_labels
 from studio9_baile.usecases.pictures import Upload
 from studio9_common.errors import BadInput
@@ -192,7 +192,7 @@ async def import_files(core: Core, process: Process) -> Done:
             await work.files.remove(known)
         await work.flush()
         for name, one in fetched.items():
-            work.files.add(stored(core, work, files, name, one.sha256, one.info.size))
+            add_file(core, work, files, name, one.sha256, one.info.size)
         _advance(work, row, cursor, found)
     return Done.some
 

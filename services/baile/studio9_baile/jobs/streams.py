@@ -28,24 +28,20 @@ async def process_of(work: Work, job: str, kind: str, context: Mapping[str, Any]
     deployment = await work.deployments.find(stream) if isinstance(stream, str) else None
     if deployment is None:
         return None
-    process = work.processes.add(
-        Process(
-            id=job,
-            organisation=work.organisation,
-            created_at=work.now,
-            owner=deployment.owner,
-            kind=kind,
-            job_type="CV_MODEL_PREDICT",
-            target=Kind.ONLINE_JOB.value,
-            target_id=deployment.id,
-            listed=False,
-            context={STREAM: deployment.id, "outputs": {kind: deployment.output}},
-            status=ProcessStatus.QUEUED,
-            progress=0.0,
-            attempt=0,
-            result_state=ResultState.none,
-            fill_failures=0,
-        )
+    process = work.processes.make(
+        id=job,
+        owner=deployment.owner,
+        kind=kind,
+        job_type="CV_MODEL_PREDICT",
+        target=Kind.ONLINE_JOB.value,
+        target_id=deployment.id,
+        listed=False,
+        context={STREAM: deployment.id, "outputs": {kind: deployment.output}},
+        status=ProcessStatus.QUEUED,
+        progress=0.0,
+        attempt=0,
+        result_state=ResultState.none,
+        fill_failures=0,
     )
     await work.flush()
     return process

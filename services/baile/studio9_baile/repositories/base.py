@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Delete, Select, UnaryExpression, Update, delete, func, select, update
@@ -11,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from studio9_baile.models.base import Asset, Scoped
 from studio9_baile.repositories.paging import Page, like
 from studio9_common.errors import NotFound
+from studio9_common.ids import new_id
 
 CHUNK = 500
 """Ids of one IN list; databases limit the number of parameters."""
@@ -36,8 +38,8 @@ class Repository(Generic[Row]):
     row: ClassVar[type[Any]]
     missing: ClassVar[str] = "There is no such thing"
 
-    def __init__(self, session: AsyncSession, organisation: str) -> None:
-        self._session, self.organisation = session, organisation
+    def __init__(self, session: AsyncSession, organisation: str, now: datetime) -> None:
+        self._session, self.organisation, self._now = session, organisation, now
 
     @property
     def mine(self) -> ColumnElement[bool]:
@@ -53,6 +55,16 @@ class Repository(Generic[Row]):
 
     def delete_where(self, *where: ColumnElement[bool]) -> Delete:
         return delete(self.row).where(self.mine, *where).execution_options(synchronize_session=False)
+
+    def make(self, **values: Any) -> Row:
+        """Adds a row of this organisation, made (and changed) now, with an id of its own unless `values` have one.
+        Raises TypeError for a column that the table does not have."""
+        common = {"id": new_id(), "organisation": self.organisation, "created_at": self._now}
+        if hasattr(self.row, "updated_at"):
+            common["updated_at"] = self._now
+        row: Row = self.row(**common | values)
+        self._session.add(row)
+        return row
 
     def add(self, row: Row) -> Row:
         """Adds a row of this organisation. Raises ValueError for another's."""

@@ -97,7 +97,7 @@ class Pictures(Repository[Picture]):
     async def _tallied(self, album: str, labels: Sequence[str] | None, origins: Collection[bool]) -> int | None:
         """How many pictures there are, where that is known without counting: all, or those with (or without any) label
         of one origin."""
-        tallies = Tallies(self._session, self.organisation)
+        tallies = Tallies(self._session, self.organisation, self._now)
         if labels is None:
             return await tallies.pictures(album)
         if len(set(labels)) != 1 or len(origins) != 1:
@@ -232,7 +232,7 @@ class PictureLabels(Repository[PictureLabel]):
 
     async def counts(self, album: str, origins: Collection[bool]) -> list[tuple[str, int]]:
         """Labels of an album and how often they occur, most frequent first."""
-        return await Tallies(self._session, self.organisation).labels(album, origins)
+        return await Tallies(self._session, self.organisation, self._now).labels(album, origins)
 
     async def totals(self, pictures: Collection[str]) -> dict[str, int]:
         """How many labels these pictures carry, given and predicted ones, by picture; those without are left out."""
@@ -250,7 +250,7 @@ class PictureLabels(Repository[PictureLabel]):
     async def unlabelled(self, album: str, origins: Collection[bool]) -> int:
         """How many pictures of an album have no label."""
         if len(origins) == 1:
-            tallies = Tallies(self._session, self.organisation)
+            tallies = Tallies(self._session, self.organisation, self._now)
             return await tallies.pictures(album) - await tallies.labelled(album, next(iter(origins)))
         labelled = exists().where(
             PictureLabel.organisation == self.organisation,

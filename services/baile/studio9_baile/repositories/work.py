@@ -39,152 +39,153 @@ class Work:
         if not organisation:
             raise ValueError("a transaction belongs to an organisation")
         self._session, self.organisation, self.now = session, organisation, now
+        self._mine = (session, organisation, now)
         self.rings: set[str] = set()
         self._events: list[tuple[str, str | None, dict[str, Any]]] = []
 
     @cached_property
     def users(self) -> Users:
-        return Users(self._session, self.organisation)
+        return Users(*self._mine)
 
     @cached_property
     def past_passwords(self) -> PastPasswords:
-        return PastPasswords(self._session, self.organisation)
+        return PastPasswords(*self._mine)
 
     @cached_property
     def sign_ins(self) -> SignIns:
-        return SignIns(self._session, self.organisation)
+        return SignIns(*self._mine)
 
     @cached_property
     def access_tokens(self) -> AccessTokens:
-        return AccessTokens(self._session, self.organisation)
+        return AccessTokens(*self._mine)
 
     @cached_property
     def projects(self) -> Projects:
-        return Projects(self._session, self.organisation)
+        return Projects(*self._mine)
 
     @cached_property
     def folders(self) -> Folders:
-        return Folders(self._session, self.organisation)
+        return Folders(*self._mine)
 
     @cached_property
     def links(self) -> ProjectLinks:
-        return ProjectLinks(self._session, self.organisation)
+        return ProjectLinks(*self._mine)
 
     @cached_property
     def shares(self) -> Shares:
-        return Shares(self._session, self.organisation)
+        return Shares(*self._mine)
 
     @cached_property
     def albums(self) -> Albums:
-        return Albums(self._session, self.organisation)
+        return Albums(*self._mine)
 
     @cached_property
     def pictures(self) -> Pictures:
-        return Pictures(self._session, self.organisation)
+        return Pictures(*self._mine)
 
     @cached_property
     def revisions(self) -> LabelRevisions:
-        return LabelRevisions(self._session, self.organisation)
+        return LabelRevisions(*self._mine)
 
     @cached_property
     def labels(self) -> PictureLabels:
-        return PictureLabels(self._session, self.organisation)
+        return PictureLabels(*self._mine)
 
     @cached_property
     def tallies(self) -> Tallies:
-        return Tallies(self._session, self.organisation)
+        return Tallies(*self._mine)
 
     @cached_property
     def predicted(self) -> PredictedShapes:
-        return PredictedShapes(self._session, self.organisation)
+        return PredictedShapes(*self._mine)
 
     @cached_property
     def label_imports(self) -> LabelImports:
-        return LabelImports(self._session, self.organisation)
+        return LabelImports(*self._mine)
 
     @cached_property
     def dataset_versions(self) -> DatasetVersions:
-        return DatasetVersions(self._session, self.organisation)
+        return DatasetVersions(*self._mine)
 
     @cached_property
     def manifests(self) -> DatasetManifests:
-        return DatasetManifests(self._session, self.organisation)
+        return DatasetManifests(*self._mine)
 
     @cached_property
     def models(self) -> Models:
-        return Models(self._session, self.organisation)
+        return Models(*self._mine)
 
     @cached_property
     def versions(self) -> ModelVersions:
-        return ModelVersions(self._session, self.organisation)
+        return ModelVersions(*self._mine)
 
     @cached_property
     def experiments(self) -> Experiments:
-        return Experiments(self._session, self.organisation)
+        return Experiments(*self._mine)
 
     @cached_property
     def predictions(self) -> Predictions:
-        return Predictions(self._session, self.organisation)
+        return Predictions(*self._mine)
 
     @cached_property
     def deployments(self) -> Deployments:
-        return Deployments(self._session, self.organisation)
+        return Deployments(*self._mine)
 
     @cached_property
     def file_sets(self) -> FileSets:
-        return FileSets(self._session, self.organisation)
+        return FileSets(*self._mine)
 
     @cached_property
     def files(self) -> StoredFiles:
-        return StoredFiles(self._session, self.organisation)
+        return StoredFiles(*self._mine)
 
     @cached_property
     def online_apis(self) -> OnlineApis:
-        return OnlineApis(self._session, self.organisation)
+        return OnlineApis(*self._mine)
 
     @cached_property
     def mailed_codes(self) -> MailedCodes:
-        return MailedCodes(self._session, self.organisation)
+        return MailedCodes(*self._mine)
 
     @cached_property
     def processes(self) -> Processes:
-        return Processes(self._session, self.organisation)
+        return Processes(*self._mine)
 
     @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(self._session, self.organisation)
+        return Outbox(*self._mine)
 
     @cached_property
     def config_writes(self) -> ConfigWrites:
-        return ConfigWrites(self._session, self.organisation)
+        return ConfigWrites(*self._mine)
 
     @cached_property
     def events(self) -> Events:
-        return Events(self._session, self.organisation)
+        return Events(*self._mine)
 
     @cached_property
     def lineage(self) -> LineageEdges:
-        return LineageEdges(self._session, self.organisation)
+        return LineageEdges(*self._mine)
 
     @cached_property
     def notifications(self) -> Notifications:
-        return Notifications(self._session, self.organisation)
+        return Notifications(*self._mine)
 
     @cached_property
     def webhooks(self) -> Webhooks:
-        return Webhooks(self._session, self.organisation)
+        return Webhooks(*self._mine)
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self._session, self.organisation)
+        return Deliveries(*self._mine)
 
     @cached_property
     def audited(self) -> AuditEntries:
-        return AuditEntries(self._session, self.organisation)
+        return AuditEntries(*self._mine)
 
     @cached_property
     def named_requests(self) -> IdempotencyKeys:
-        return IdempotencyKeys(self._session, self.organisation)
+        return IdempotencyKeys(*self._mine)
 
     async def flush(self) -> None:
         """Sends what was added, so that later statements of this transaction see it."""

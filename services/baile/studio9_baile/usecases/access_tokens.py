@@ -9,7 +9,6 @@ from studio9_baile.security.names import asset_name
 from studio9_baile.security.permissions import SCOPES, Permission
 from studio9_baile.security.tokens import PERSONAL, one_time_token, token_hash
 from studio9_common.errors import BadInput, Conflict, NotFound
-from studio9_common.ids import new_id
 
 MOST = 50
 LONGEST_DAYS = 366
@@ -33,17 +32,12 @@ async def create_token(
     async with core.database.write(caller.organisation) as work:
         if len(await work.access_tokens.of(caller.user)) >= MOST:
             raise Conflict("You have too many tokens", field="name", fix="revoke those that are not used")
-        row = work.access_tokens.add(
-            AccessToken(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                user=caller.user,
-                name=wanted,
-                token_hash=token_hash(token),
-                scopes=sorted(set(scopes)),
-                expires_at=work.now + timedelta(days=days),
-            )
+        row = work.access_tokens.make(
+            user=caller.user,
+            name=wanted,
+            token_hash=token_hash(token),
+            scopes=sorted(set(scopes)),
+            expires_at=work.now + timedelta(days=days),
         )
         work.audit(caller.user, "created", "ACCESS_TOKEN", row.id, {"scopes": row.scopes})
     return row, token

@@ -5,13 +5,11 @@ from urllib.parse import urlencode
 
 from studio9_baile.core import Core
 from studio9_baile.models.identity import Role, User, UserStatus
-from studio9_baile.models.stored import MailedCode
 from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
 from studio9_baile.security.tokens import one_time_token, token_hash
 from studio9_baile.usecases.users import NewUser, put_password, taken
 from studio9_common.errors import BadInput, Forbidden
-from studio9_common.ids import new_id
 
 CONFIRM, RESET = "confirm_email", "reset_password"
 BETWEEN = timedelta(minutes=5)
@@ -127,16 +125,11 @@ async def _mail_code(
     async with core.database.write(user.organisation) as work:
         if await work.mailed_codes.sent_since(user.id, purpose, work.now - BETWEEN):
             return
-        work.mailed_codes.add(
-            MailedCode(
-                id=new_id(),
-                organisation=user.organisation,
-                created_at=work.now,
-                user=user.id,
-                purpose=purpose,
-                code_hash=hashed,
-                expires_at=work.now + timedelta(seconds=core.settings.code_lifetime_s),
-            )
+        work.mailed_codes.make(
+            user=user.id,
+            purpose=purpose,
+            code_hash=hashed,
+            expires_at=work.now + timedelta(seconds=core.settings.code_lifetime_s),
         )
     link = f"{core.settings.public_url.rstrip('/')}{page}?{urlencode({**query, parameter: code})}"
     core.mailer.send(user.email, subject, f"{subject} here:\n\n{link}\n\nIf you did not ask for this, do nothing.\n")

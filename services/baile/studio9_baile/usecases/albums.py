@@ -10,7 +10,6 @@ from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.assets import check_name, get_asset, name_of, rename
 from studio9_baile.usecases.changes import Kind, changed, forget_place
 from studio9_common.errors import BadInput, Conflict
-from studio9_common.ids import new_id
 
 
 class AlbumInUse(BadInput):
@@ -40,21 +39,15 @@ class NewAlbum:
 
 def add_album(work: Work, owner: str, new: NewAlbum) -> Album:
     """Adds the row of a new album, its name not checked."""
-    return work.albums.add(
-        Album(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            updated_at=work.now,
-            owner=owner,
-            name=new.name,
-            description=new.description,
-            status=new.status,
-            type=new.type,
-            label_mode=new.label_mode,
-            in_library=new.in_library,
-            job=new.job,
-        )
+    return work.albums.make(
+        owner=owner,
+        name=new.name,
+        description=new.description,
+        status=new.status,
+        type=new.type,
+        label_mode=new.label_mode,
+        in_library=new.in_library,
+        job=new.job,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from studio9_baile.bell import MERGES, OUTBOX, TRANSFERS
 from studio9_baile.jobs.limits import Limits
-from studio9_baile.models.jobs import LOCAL, MERGE, OutboxMessage, Process, ProcessStatus, ResultState
+from studio9_baile.models.jobs import LOCAL, MERGE, Process, ProcessStatus, ResultState
 from studio9_baile.models.pictures import Album
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind
@@ -37,24 +37,20 @@ class Wanted:
 def ask(work: Work, wanted: Wanted, limits: Limits) -> Process:
     """Adds the process and the request; from the commit on the job is durable."""
     spec = wanted.spec
-    process = work.processes.add(
-        Process(
-            id=wanted.id,
-            organisation=work.organisation,
-            created_at=work.now,
-            owner=wanted.owner,
-            kind=spec.kind,
-            job_type=wanted.job_type,
-            target=wanted.target.value,
-            target_id=wanted.target_id,
-            listed=wanted.listed,
-            context=dict(wanted.data),
-            status=ProcessStatus.QUEUED,
-            progress=0.0,
-            attempt=0,
-            result_state=ResultState.none,
-            fill_failures=0,
-        )
+    process = work.processes.make(
+        id=wanted.id,
+        owner=wanted.owner,
+        kind=spec.kind,
+        job_type=wanted.job_type,
+        target=wanted.target.value,
+        target_id=wanted.target_id,
+        listed=wanted.listed,
+        context=dict(wanted.data),
+        status=ProcessStatus.QUEUED,
+        progress=0.0,
+        attempt=0,
+        result_state=ResultState.none,
+        fill_failures=0,
     )
     _request(work, process, spec, limits)
     return process
@@ -83,24 +79,20 @@ def begin_local(
 ) -> Process:
     """Adds a process that Baile works off by itself."""
     work.rings.add(MERGES if kind == MERGE else TRANSFERS)
-    return work.processes.add(
-        Process(
-            id=new_job(),
-            organisation=work.organisation,
-            created_at=work.now,
-            owner=owner,
-            kind=kind,
-            job_type=job_type,
-            target=target.value,
-            target_id=target_id,
-            listed=True,
-            context=dict(context),
-            status=ProcessStatus.QUEUED,
-            progress=0.0,
-            attempt=0,
-            result_state=ResultState.pending,
-            fill_failures=0,
-        )
+    return work.processes.make(
+        id=new_job(),
+        owner=owner,
+        kind=kind,
+        job_type=job_type,
+        target=target.value,
+        target_id=target_id,
+        listed=True,
+        context=dict(context),
+        status=ProcessStatus.QUEUED,
+        progress=0.0,
+        attempt=0,
+        result_state=ResultState.pending,
+        fill_failures=0,
     )
 
 
@@ -129,18 +121,14 @@ def post(work: Work, job: str, message: Message) -> None:
     """Puts a message into the outbox."""
     traceparent = current_traceparent()
     outgoing = encode(message, source=SOURCE, organisation=work.organisation, traceparent=traceparent, now=work.now)
-    work.outbox.add(
-        OutboxMessage(
-            id=outgoing.message_id,
-            organisation=work.organisation,
-            created_at=work.now,
-            job=job,
-            type=message.type,
-            routing_key=outgoing.routing_key,
-            body=outgoing.body,
-            times=0,
-            next_at=work.now,
-        )
+    work.outbox.make(
+        id=outgoing.message_id,
+        job=job,
+        type=message.type,
+        routing_key=outgoing.routing_key,
+        body=outgoing.body,
+        times=0,
+        next_at=work.now,
     )
     work.rings.add(OUTBOX)
 

@@ -3,9 +3,7 @@
 from enum import StrEnum
 
 from studio9_baile.core import Caller
-from studio9_baile.models.records import Lineage
 from studio9_baile.repositories.work import Work
-from studio9_common.ids import new_id
 
 
 class Kind(StrEnum):
@@ -35,18 +33,8 @@ def made_from(
     work: Work, child_kind: Kind, child: str, parent_kind: Kind, parent: str, role: str, job: str | None = None
 ) -> None:
     """Records that an asset was made from another."""
-    work.lineage.add(
-        Lineage(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            child_kind=child_kind.value,
-            child=child,
-            parent_kind=parent_kind.value,
-            parent=parent,
-            role=role,
-            job=job,
-        )
+    work.lineage.make(
+        child_kind=child_kind.value, child=child, parent_kind=parent_kind.value, parent=parent, role=role, job=job
     )
 
 

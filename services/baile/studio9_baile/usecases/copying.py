@@ -13,7 +13,6 @@ from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 from studio9_task.shapes import Shape
 
 
@@ -117,7 +116,6 @@ async def copy_some(
     labels = await _labels(work, source, pictures)
     chosen = [picture for picture in pictures if labels[picture.id] or not only_labelled]
     copies = {picture.id: _copy(work, picture, target.id) for picture in chosen}
-    work.pictures.add_all(copies.values())
     await work.flush()
     labelled = [picture for picture in chosen if labels[picture.id]]
     shapes = {copies[picture.id].id: labels[picture.id] for picture in labelled}
@@ -135,10 +133,7 @@ async def _labels(work: Work, source: Album, pictures: Sequence[Picture]) -> dic
 
 
 def _copy(work: Work, picture: Picture, album: str) -> Picture:
-    return Picture(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
+    return work.pictures.make(
         album=album,
         sha256=picture.sha256,
         key=picture.key,

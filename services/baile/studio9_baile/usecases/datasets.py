@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.learned import DatasetManifest, DatasetVersion
+from studio9_baile.models.learned import DatasetVersion
 from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, made_from
@@ -115,21 +115,16 @@ def add_version(work: Work, caller: Caller, version: NewVersion, profile: str, j
         )
     )
     for one in version.manifests:
-        work.manifests.add(
-            DatasetManifest(
-                id=new_id(),
-                organisation=work.organisation,
-                created_at=work.now,
-                dataset_version=version.id,
-                name=one.name,
-                album=one.album,
-                key=one.ref.key,
-                profile=profile,
-                sha256=one.ref.sha256,
-                size=one.ref.size,
-                pictures=one.pictures,
-                shapes=one.shapes,
-            )
+        work.manifests.make(
+            dataset_version=version.id,
+            name=one.name,
+            album=one.album,
+            key=one.ref.key,
+            profile=profile,
+            sha256=one.ref.sha256,
+            size=one.ref.size,
+            pictures=one.pictures,
+            shapes=one.shapes,
         )
         made_from(work, Kind.DATASET_VERSION, version.id, Kind.ALBUM, one.album, one.name, job)
     return row

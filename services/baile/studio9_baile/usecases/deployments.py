@@ -4,7 +4,6 @@ from typing import Any
 
 from studio9_baile.bell import CONFIG
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.jobs import ConfigWrite
 from studio9_baile.models.learned import Model, ModelVersion, Stage
 from studio9_baile.models.pictures import AlbumType
 from studio9_baile.models.records import BucketRow
@@ -17,7 +16,6 @@ from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.predictions import OUTPUT_MODES, usable_model, weights
 from studio9_common.contracts.configuration import StreamConfig
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 from studio9_task.problems import shown
 
 LONGEST_PREFIX = 900
@@ -50,22 +48,16 @@ async def create_deployment(
             NewAlbum(name=output_name, label_mode=OUTPUT_MODES[version.tl_type], type=AlbumType.DERIVED),
         )
         await work.flush()
-        deployment = work.deployments.add(
-            Deployment(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-                description=text(description, "description"),
-                enabled=enabled,
-                model=found.id,
-                model_version=version.id,
-                bucket=place.id,
-                prefix=watched,
-                output=album.id,
-            )
+        deployment = work.deployments.make(
+            owner=caller.user,
+            name=wanted,
+            description=text(description, "description"),
+            enabled=enabled,
+            model=found.id,
+            model_version=version.id,
+            bucket=place.id,
+            prefix=watched,
+            output=album.id,
         )
         version.stage = Stage.deployed
         made_from(work, Kind.ALBUM, album.id, Kind.MODEL_VERSION, version.id, "predicted_by")
@@ -165,16 +157,5 @@ def _config(deployment: Deployment, model: Model, version: ModelVersion, place: 
 
 
 def _tell(work: Work, deployment: Deployment, value: dict[str, Any] | None) -> None:
-    work.config_writes.add(
-        ConfigWrite(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            service="taurus",
-            key=f"stream_{deployment.id}",
-            value=value,
-            times=0,
-            next_at=work.now,
-        )
-    )
+    work.config_writes.make(service="taurus", key=f"stream_{deployment.id}", value=value, times=0, next_at=work.now)
     work.rings.add(CONFIG)

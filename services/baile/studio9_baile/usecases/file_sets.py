@@ -17,7 +17,6 @@ from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place
 from studio9_baile.usecases.pictures import Upload
 from studio9_common.errors import Conflict, NotFound
-from studio9_common.ids import new_id
 
 LONGEST_PATH = 900
 BLOCK = 512
@@ -53,17 +52,8 @@ async def create_file_set(core: Core, caller: Caller, name: str | None, descript
     wanted = name_of(Kind.DATASET, name)
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.DATASET, caller.user, wanted)
-        made = work.file_sets.add(
-            FileSet(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-                description=text(description, "description"),
-                status=FileSetStatus.IDLE,
-            )
+        made = work.file_sets.make(
+            owner=caller.user, name=wanted, description=text(description, "description"), status=FileSetStatus.IDLE
         )
         changed(work, Kind.DATASET, made.id, "created", by=caller)
     return made
@@ -106,7 +96,7 @@ async def add_files(core: Core, caller: Caller, identifier: str, uploads: Sequen
             await work.files.remove(known)
         await work.flush()
         for name, upload in named.items():
-            work.files.add(stored(core, work, row, name, upload.sha256, upload.size))
+            add_file(core, work, row, name, upload.sha256, upload.size)
         row.updated_at = work.now
         work.audit(caller.user, "uploaded", Kind.DATASET, row.id, {"files": len(named)})
 
@@ -120,12 +110,9 @@ def stored_key(organisation: str, sha256: str) -> str:
     return f"{organisation}/files/{sha256}"
 
 
-def stored(core: Core, work: Work, row: FileSet, name: str, sha256: str, size: int) -> StoredFile:
-    """A file's row."""
-    return StoredFile(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
+def add_file(core: Core, work: Work, row: FileSet, name: str, sha256: str, size: int) -> None:
+    """Adds a file's row; its bytes are there already."""
+    work.files.make(
         file_set=row.id,
         name=name,
         key=stored_key(work.organisation, sha256),

@@ -19,7 +19,6 @@ from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_baile.usecases.shapes import MOST, area, box_problem
 from studio9_common.errors import NotFound
-from studio9_common.ids import new_id
 from studio9_task.shapes import Box, Shape, Tag
 
 ROWS_AT_ONCE = 5_000
@@ -72,17 +71,7 @@ async def upload_labels(
         await revise(work, list(current.values()), shapes, source="human", author=caller.user)
         album.updated_at = work.now
         report.pictures = len(current)
-        work.label_imports.add(
-            LabelImport(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                album=album.id,
-                author=caller.user,
-                report=report.body(),
-                finished_at=work.now,
-            )
-        )
+        work.label_imports.make(album=album.id, author=caller.user, report=report.body(), finished_at=work.now)
         changed(work, Kind.ALBUM, album.id, "labelled", by=caller)
     return album, report
 

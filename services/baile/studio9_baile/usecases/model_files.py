@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
-from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
+from studio9_baile.models.jobs import ProcessStatus, ResultState
+from studio9_baile.models.learned import Model, Stage, VersionStatus
 from studio9_baile.security.names import asset_name, text, unstorable
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.assets import check_name, name_of
@@ -125,62 +125,43 @@ async def import_model(core: Core, caller: Caller, upload: Upload, name: str | N
     await core.objects.put(key, _chunks(upload.path, offset), sha256=head.weights.sha256)
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.CV_MODEL, caller.user, wanted)
-        model = work.models.add(
-            Model(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-                description=text(head.description, "description"),
-                in_library=True,
-            )
+        model = work.models.make(
+            owner=caller.user, name=wanted, description=text(head.description, "description"), in_library=True
         )
         await work.flush()
-        version = work.versions.add(
-            ModelVersion(
-                id=version_id,
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                model=model.id,
-                number=1,
-                status=VersionStatus.ACTIVE,
-                stage=Stage.candidate,
-                framework=head.framework,
-                architecture=head.architecture,
-                head=head.head,
-                tl_type=head.tl_type,
-                labels=head.labels,
-                parameters=head.parameters,
-                figures=head.figures,
-                artifact_key=key,
-                artifact_profile=core.objects.profile,
-                artifact_sha256=head.weights.sha256,
-                artifact_size=head.weights.size,
-            )
+        version = work.versions.make(
+            id=version_id,
+            model=model.id,
+            number=1,
+            status=VersionStatus.ACTIVE,
+            stage=Stage.candidate,
+            framework=head.framework,
+            architecture=head.architecture,
+            head=head.head,
+            tl_type=head.tl_type,
+            labels=head.labels,
+            parameters=head.parameters,
+            figures=head.figures,
+            artifact_key=key,
+            artifact_profile=core.objects.profile,
+            artifact_sha256=head.weights.sha256,
+            artifact_size=head.weights.size,
         )
-        work.processes.add(
-            Process(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                owner=caller.user,
-                kind=IMPORT,
-                job_type="CV_MODEL_IMPORT",
-                target=Kind.CV_MODEL.value,
-                target_id=model.id,
-                listed=True,
-                context={},
-                status=ProcessStatus.COMPLETED,
-                progress=1.0,
-                attempt=0,
-                started_at=work.now,
-                ended_at=work.now,
-                result_state=ResultState.done,
-                fill_failures=0,
-            )
+        work.processes.make(
+            owner=caller.user,
+            kind=IMPORT,
+            job_type="CV_MODEL_IMPORT",
+            target=Kind.CV_MODEL.value,
+            target_id=model.id,
+            listed=True,
+            context={},
+            status=ProcessStatus.COMPLETED,
+            progress=1.0,
+            attempt=0,
+            started_at=work.now,
+            ended_at=work.now,
+            result_state=ResultState.done,
+            fill_failures=0,
         )
         changed(work, Kind.CV_MODEL, model.id, "imported", by=caller, status=version.status)
     return SeenModel(model, version)

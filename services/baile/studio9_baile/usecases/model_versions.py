@@ -10,7 +10,6 @@ from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed
-from studio9_common.ids import new_id
 
 
 async def create_model(core: Core, caller: Caller, name: str, description: str | None) -> Model:
@@ -19,18 +18,7 @@ async def create_model(core: Core, caller: Caller, name: str, description: str |
     described = text(description, "description")
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.CV_MODEL, caller.user, wanted)
-        model = work.models.add(
-            Model(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-                description=described,
-                in_library=True,
-            )
-        )
+        model = work.models.make(owner=caller.user, name=wanted, description=described, in_library=True)
         changed(work, Kind.CV_MODEL, model.id, "created", by=caller)
     return model
 

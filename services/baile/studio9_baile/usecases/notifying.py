@@ -1,13 +1,12 @@
 """Telling users what has become of their jobs: once each, in the UI's way, by mail where it is set up, by webhook."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from studio9_baile.bell import DELIVERIES
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.jobs import Process
-from studio9_baile.models.notices import Delivery, Notification, Webhook
+from studio9_baile.models.notices import Notification, Webhook
 from studio9_baile.repositories.base import Slice
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.outbound import resolve
@@ -36,33 +35,15 @@ def notify_ended(work: Work, process: Process) -> None:
 
 
 def _add(work: Work, user: str, about: str, subject: str, data: dict[str, Any]) -> None:
-    notification = work.notifications.add(
-        Notification(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            user=user,
-            about=about,
-            subject=subject,
-            data=data,
-        )
-    )
-    work.deliveries.add(delivery_of(work, notification.id, None))
+    notification = work.notifications.make(user=user, about=about, subject=subject, data=data)
+    deliver(work, notification.id, None)
     work.emit(NOTIFICATION, {"id": notification.id, "about": about, **data}, user=user)
     work.rings.add(DELIVERIES)
 
 
-def delivery_of(work: Work, notification: str, webhook: str | None, *, wait_s: float = 0.0) -> Delivery:
-    """A delivery that is due in `wait_s` seconds."""
-    return Delivery(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
-        notification=notification,
-        webhook=webhook,
-        times=0,
-        next_at=work.now + timedelta(seconds=wait_s),
-    )
+def deliver(work: Work, notification: str, webhook: str | None) -> None:
+    """Brings a notification out soon: to a webhook, or to all of them and by mail."""
+    work.deliveries.make(notification=notification, webhook=webhook, times=0, next_at=work.now)
 
 
 async def list_notifications(core: Core, caller: Caller, wanted: Slice) -> Sequence[Notification]:
@@ -90,16 +71,7 @@ async def create_webhook(core: Core, caller: Caller, url: str) -> tuple[Webhook,
     async with core.database.write(caller.organisation) as work:
         if len(await work.webhooks.of(caller.user)) >= MOST_WEBHOOKS:
             raise Conflict("You have too many webhooks", field="url", fix="remove one first")
-        row = work.webhooks.add(
-            Webhook(
-                id=identifier,
-                organisation=caller.organisation,
-                created_at=work.now,
-                user=caller.user,
-                url=url,
-                kid=kid,
-            )
-        )
+        row = work.webhooks.make(id=identifier, user=caller.user, url=url, kid=kid)
         work.audit(caller.user, "created", "WEBHOOK", row.id, {"url": url[:200]})
     return row, secret
 

@@ -52,19 +52,13 @@ async def create_online_api(
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.ONLINE_API, caller.user, wanted)
         found, version = await usable_model(work, caller, model, "target.id", "Model of the online API was not found")
-        made = work.online_apis.add(
-            OnlineApi(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-                description=text(description, "description"),
-                enabled=enabled,
-                model=found.id,
-                model_version=version.id,
-            )
+        made = work.online_apis.make(
+            owner=caller.user,
+            name=wanted,
+            description=text(description, "description"),
+            enabled=enabled,
+            model=found.id,
+            model_version=version.id,
         )
         version.stage = Stage.deployed
         changed(work, Kind.ONLINE_API, made.id, "created", by=caller)

@@ -16,7 +16,6 @@ from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.revisions import current_shapes, predictions, revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
 from studio9_common.errors import BadInput, NotFound, TooLarge
-from studio9_common.ids import new_id
 from studio9_task.shapes import Shape
 
 AUGMENTATIONS = (
@@ -62,10 +61,7 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
     await core.objects.put(key, upload.path, content_type=decoded.content_type, sha256=upload.sha256)
     async with core.database.write(caller.organisation) as work:
         album = await editable(work, caller, album_id)
-        picture = Picture(
-            id=new_id(),
-            organisation=caller.organisation,
-            created_at=work.now,
+        picture = work.pictures.make(
             album=album.id,
             sha256=upload.sha256,
             key=key,
@@ -76,7 +72,6 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
             height=decoded.height,
             filename=name,
         )
-        work.pictures.add(picture)
         work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
     return album, Seen(picture, (), (), await picture_url(core, picture))
 

@@ -19,7 +19,6 @@ from studio9_baile.usecases.datasets import NewVersion, add_version, write_versi
 from studio9_baile.usecases.pipeline import LabelOfInterest, thresholds
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 from studio9_task.layout import MODEL
 from studio9_task.parameters import EvaluateParameters, PredictParameters, Thresholds
 
@@ -97,24 +96,18 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
         add_version(work, caller, written, core.objects.profile, job)
         output = add_album(work, caller.user, await _output(work, caller, new, name, version, job))
         await work.flush()
-        prediction = work.predictions.add(
-            Prediction(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=name,
-                description=description,
-                status=PredictionStatus.RUNNING,
-                evaluate=new.evaluate,
-                model=model.id,
-                model_version=version.id,
-                input=album.id,
-                output=output.id,
-                dataset_version=written.id,
-                options=new.options,
-            )
+        prediction = work.predictions.make(
+            owner=caller.user,
+            name=name,
+            description=description,
+            status=PredictionStatus.RUNNING,
+            evaluate=new.evaluate,
+            model=model.id,
+            model_version=version.id,
+            input=album.id,
+            output=output.id,
+            dataset_version=written.id,
+            options=new.options,
         )
         made_from(work, Kind.ALBUM, output.id, Kind.ALBUM, album.id, kind, job)
         made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, version.id, "predicted_by", job)

@@ -3,7 +3,7 @@
 import re
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.library import Folder, Project, ProjectLink
+from studio9_baile.models.library import Folder, Project
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.assets import check_name, name_of
@@ -37,16 +37,7 @@ async def create_project(core: Core, caller: Caller, name: str | None) -> Projec
     wanted = name_of(Kind.PROJECT, name)
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.PROJECT, caller.user, wanted)
-        project = work.projects.add(
-            Project(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=wanted,
-            )
-        )
+        project = work.projects.make(owner=caller.user, name=wanted)
         work.audit(caller.user, "created", Kind.PROJECT, project.id)
     return project
 
@@ -111,17 +102,7 @@ async def link(core: Core, caller: Caller, identifier: str, segment: str, asset:
             await _folder(work, project, folder)
         if await work.links.of(project.id, kind, asset) is not None:
             raise BadInput("Asset already exists in project", field="assetId", value=asset, fix="take it out first")
-        work.links.add(
-            ProjectLink(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                project=project.id,
-                folder=folder,
-                kind=kind,
-                asset=asset,
-            )
-        )
+        work.links.make(project=project.id, folder=folder, kind=kind, asset=asset)
 
 
 async def unlink(core: Core, caller: Caller, identifier: str, segment: str, asset: str) -> None:

@@ -15,7 +15,6 @@ from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.revisions import revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 from studio9_common.objects.port import BadKey, ObjectMissing
 from studio9_task.shapes import Shape
 
@@ -62,10 +61,7 @@ async def register_pictures(
         rows: list[Picture] = []
         shapes: dict[str, Sequence[Shape]] = {}
         for one in looked:
-            row = Picture(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
+            row = work.pictures.make(
                 album=album.id,
                 sha256=one.sha256,
                 key=one.key,
@@ -79,7 +75,6 @@ async def register_pictures(
             )
             rows.append(row)
             shapes[row.id] = await asyncio.to_thread(shapes_of, one.given.tags, album.label_mode, one.width, one.height)
-        work.pictures.add_all(rows)
         await work.flush()
         await revise(work, [row for row in rows if shapes[row.id]], shapes, source="human", author=caller.user)
         changed(work, Kind.ALBUM, album.id, "registered", by=caller)

@@ -8,9 +8,7 @@ from datetime import timedelta
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.database import Collision
-from studio9_baile.models.records import IdempotencyKey
 from studio9_common.errors import BadInput, Conflict
-from studio9_common.ids import new_id
 
 ABANDONED = timedelta(minutes=5)
 """A request that takes longer has died with its instance: whoever comes again may carry it out."""
@@ -63,16 +61,7 @@ async def begin(core: Core, caller: Caller, key: str, request: str) -> Answered 
         async with core.database.write(caller.organisation) as work:
             known = await work.named_requests.of(caller.user, key, lock=True)
             if known is None:
-                work.named_requests.add(
-                    IdempotencyKey(
-                        id=new_id(),
-                        organisation=caller.organisation,
-                        created_at=work.now,
-                        user=caller.user,
-                        key=key,
-                        request_hash=request,
-                    )
-                )
+                work.named_requests.make(user=caller.user, key=key, request_hash=request)
                 return None
             if known.request_hash != request:
                 raise KeyReused(field="Idempotency-Key")

@@ -5,10 +5,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from studio9_baile.models.base import JsonText
-from studio9_baile.models.pictures import LabelRevision, Picture
+from studio9_baile.models.pictures import Picture
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.shapes import SHAPE, label_rows, loaded, stored
-from studio9_common.ids import new_id
 from studio9_task.shapes import Shape
 
 AT_ONCE = 50
@@ -32,10 +31,7 @@ async def revise(
         texts = await asyncio.to_thread(_texts, [shapes[picture.id] for picture in chunk])
         rows = []
         for picture, text in zip(chunk, texts, strict=True):
-            revision = LabelRevision(
-                id=new_id(),
-                organisation=work.organisation,
-                created_at=work.now,
+            revision = work.revisions.make(
                 picture=picture.id,
                 number=numbers[picture.id] + 1,
                 shapes=text,
@@ -43,7 +39,6 @@ async def revise(
                 author=author,
                 job=job,
             )
-            work.revisions.add(revision)
             picture.label_revision = revision.id
             rows += label_rows(picture, (shape.label for shape in shapes[picture.id]), predicted=False)
         await work.labels.replace(rows, [picture.id for picture in chunk], predicted=False)

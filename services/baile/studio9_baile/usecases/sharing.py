@@ -12,7 +12,6 @@ from studio9_baile.usecases.changes import Kind
 from studio9_baile.usecases.listing import repository_of
 from studio9_baile.usecases.users import is_email
 from studio9_common.errors import BadInput, NotFound
-from studio9_common.ids import new_id
 
 SHARED = (
     Kind.ALBUM, Kind.CV_MODEL, Kind.EXPERIMENT, Kind.CV_PREDICTION, Kind.ONLINE_JOB, Kind.DATASET,
@@ -58,19 +57,13 @@ async def create_share(
                 raise BadInput(
                     "Asset is already shared with this recipient", field="recipientEmail", value=address, fix="done"
                 )
-        share = work.shares.add(
-            Share(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=text(name, "name", 255) or row.name,
-                kind=shared.value,
-                asset=asset,
-                recipient=None if user is None else user.id,
-                recipient_email=address,
-            )
+        share = work.shares.make(
+            owner=caller.user,
+            name=text(name, "name", 255) or row.name,
+            kind=shared.value,
+            asset=asset,
+            recipient=None if user is None else user.id,
+            recipient_email=address,
         )
         giver = await work.users.get(caller.user)
         work.audit(caller.user, "shared", shared.value, asset, {"share": share.id})

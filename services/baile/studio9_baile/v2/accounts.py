@@ -1,7 +1,6 @@
 """Accounts of those who are not signed in: sign-up, confirmation of the address, a new password, a forgotten name."""
 
 from studio9_baile.usecases import accounts
-from studio9_baile.usecases.users import NewUser
 from studio9_baile.v2.dependencies import TheCore
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.wire.base import Nothing
@@ -12,14 +11,7 @@ routes = router()
 
 @routes.post("/signup")
 async def sign_up(body: SignUpBody, core: TheCore) -> UserAnswer:
-    new = NewUser(
-        username=body.username,
-        email=body.email,
-        password=body.password,
-        first_name=body.firstName,
-        last_name=body.lastName,
-    )
-    return UserAnswer.of(await accounts.sign_up(core, new))
+    return UserAnswer.of(await accounts.sign_up(core, body.new()))
 
 
 @routes.post("/emailconfirmation", status_code=202)

@@ -7,7 +7,6 @@ from fastapi import Query
 from studio9_baile.models.identity import UserStatus
 from studio9_baile.usecases import user_care, users
 from studio9_baile.usecases.user_care import UserChange
-from studio9_baile.usecases.users import NewUser
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.wire.base import Listed, Removed
@@ -30,14 +29,7 @@ async def list_users(
 
 @routes.post("/users")
 async def create_user(body: NewUserBody, core: TheCore, caller: TheCaller) -> UserAnswer:
-    new = NewUser(
-        username=body.username,
-        email=body.email,
-        password=body.password,
-        first_name=body.firstName,
-        last_name=body.lastName,
-    )
-    return UserAnswer.of(await users.create_user(core, caller, new, body.role.role))
+    return UserAnswer.of(await users.create_user(core, caller, body.new(), body.role.role))
 
 
 @routes.get("/users/{user_id}")

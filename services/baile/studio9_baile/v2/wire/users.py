@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Literal
 
 from studio9_baile.models.identity import Role, User, UserStatus
+from studio9_baile.usecases.users import NewUser
 from studio9_baile.v2.wire.base import Answer, Body, Moment
 
 
@@ -61,12 +62,25 @@ class UserAnswer(Answer):
         )
 
 
-class NewUserBody(Body):
+class SignUpBody(Body):
     username: str
     email: str
     password: str
     firstName: str
     lastName: str
+
+    def new(self) -> NewUser:
+        """The user that is asked for."""
+        return NewUser(
+            username=self.username,
+            email=self.email,
+            password=self.password,
+            first_name=self.firstName,
+            last_name=self.lastName,
+        )
+
+
+class NewUserBody(SignUpBody):
     role: SalsaRole = SalsaRole.USER
 
 
@@ -77,14 +91,6 @@ class UserBody(Body):
     firstName: str | None = None
     lastName: str | None = None
     role: SalsaRole | None = None
-
-
-class SignUpBody(Body):
-    username: str
-    email: str
-    password: str
-    firstName: str
-    lastName: str
 
 
 class ConfirmationBody(Body):
