@@ -6,9 +6,13 @@ shows it.
 
 import asyncio
 import smtplib
+import ssl
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
 
 from studio9_baile.settings import BaileSettings
+from studio9_common.ids import new_id
 from studio9_common.logs import logger
 from studio9_common.tasks import end
 
@@ -35,12 +39,21 @@ class Mailer:
         if not self.set_up:
             self._log.warning("mail_not_set_up", subject=subject, fix="set STUDIO9_BAILE_MAIL_HOST")
             return
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self._settings.mail_from, to, subject
-        message.set_content(text)
+        message = self.compose(to, subject, text, identifier=new_id())
         task = asyncio.create_task(self._deliver(message), name="mail")
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+
+    def compose(self, to: str, subject: str, text: str, *, identifier: str) -> EmailMessage:
+        """A mail as it goes out. Its Message-ID follows from `identifier`: one that is sent twice, because the server
+        took it and was gone before it said so, is known for the same."""
+        sender = self._settings.mail_from
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = sender, to, subject
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = f"<{identifier}@{parseaddr(sender)[1].rpartition('@')[2] or 'localhost'}>"
+        message.set_content(text)
+        return message
 
     async def _deliver(self, message: EmailMessage) -> None:
         for pause in (*self._pauses_s, None):
@@ -57,7 +70,7 @@ class Mailer:
         settings = self._settings
         with smtplib.SMTP(settings.mail_host, settings.mail_port, timeout=TIMEOUT_S) as server:
             if settings.mail_tls:
-                server.starttls()
+                server.starttls(context=ssl.create_default_context())
             if settings.mail_user:
                 server.login(settings.mail_user, settings.mail_password.get_secret_value())
             server.send_message(message)

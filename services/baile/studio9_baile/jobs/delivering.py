@@ -6,7 +6,6 @@ import hmac
 import json
 import smtplib
 from datetime import timedelta
-from email.message import EmailMessage
 
 from studio9_baile.core import Core
 from studio9_baile.models.notices import Delivery, Notification, Webhook
@@ -74,11 +73,10 @@ class Deliverer:
             user = await work.users.find(notification.user)
         if user is None or not core.mailer.set_up:
             return
-        message = EmailMessage()
-        message["From"], message["To"] = core.settings.mail_from, user.email
-        message["Subject"] = f"Your {notification.data.get('kind', 'job')}: {notification.about.removeprefix('job.')}"
+        subject = f"Your {notification.data.get('kind', 'job')}: {notification.about.removeprefix('job.')}"
         lines = [f"{name}: {value}" for name, value in notification.data.items()]
-        message.set_content("\n".join(lines) + f"\n\n{core.settings.public_url}\n")
+        text = "\n".join(lines) + f"\n\n{core.settings.public_url}\n"
+        message = core.mailer.compose(user.email, subject, text, identifier=notification.id)
         await asyncio.to_thread(core.mailer.deliver, message)
 
     async def _call(self, delivery: Delivery, notification: Notification, webhook: Webhook) -> None:
