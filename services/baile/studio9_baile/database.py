@@ -7,6 +7,7 @@ fails half-way because another one came between.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,14 @@ def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
+@dataclass(slots=True)
+class _Use:
+    """What all who use the connections count together."""
+
+    open: int = 0
+    closed: bool = False
+
+
 class Database:
     """Opens transactions. Objects read in one may be used after it (they are not refreshed)."""
 
@@ -92,8 +101,7 @@ class Database:
         self._clock = clock or SystemClock()
         self._engine = engine_for(url, pool)
         self._writing = self._engine.execution_options(studio9_write=True)
-        self._closed = False
-        self._open = 0
+        self._use = _Use()
         self._turn = asyncio.Lock() if self._engine.dialect.name == "sqlite" else None
 
     @property
@@ -145,9 +153,9 @@ class Database:
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
-        if self._closed:
+        if self._use.closed:
             raise DatabaseUnavailable
-        self._open += 1
+        self._use.open += 1
         try:
             yield
         except IntegrityError as error:
@@ -159,7 +167,7 @@ class Database:
                 raise DatabaseUnavailable from error
             raise
         finally:
-            self._open -= 1
+            self._use.open -= 1
 
     async def ping(self) -> None:
         """Raises DatabaseUnavailable if the database does not answer."""
@@ -170,13 +178,13 @@ class Database:
         """Waits for open transactions, at most CLOSE_LIMIT_S, and closes all connections; no transaction can be begun
         any more: a connection that is made or comes back later would be closed by nobody. The session of a task that
         was cancelled is closed by a task of its own, hence the look at the pool."""
-        self._closed = True
+        self._use.closed = True
         pool = self._engine.pool
         assert isinstance(pool, QueuePool)
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
-                while self._open or pool.checkedout():  # noqa: ASYNC110 - a pool tells nobody when it changes
+                while self._use.open or pool.checkedout():  # noqa: ASYNC110 - a pool tells nobody when it changes
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            logger("baile").warning("transactions_cut_off", open=self._open, connections=pool.checkedout())
+            logger("baile").warning("transactions_cut_off", open=self._use.open, connections=pool.checkedout())
         await self._engine.dispose()

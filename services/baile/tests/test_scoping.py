@@ -14,8 +14,10 @@ OVER_ALL = {
     "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "jobs/transferring.py", "jobs/tallying.py",
     "jobs/delivering.py",
     "watching.py", "metrics.py",
+    "repositories/holding.py",
 }  # fmt: skip
-"""Whoever signs in has none yet; buckets and the catalogue belong to none; background work and metrics are of all."""
+"""Whoever signs in has none yet; buckets and the catalogue belong to none; background work and metrics are of all;
+a request that holds its last transaction back asks as it would without."""
 
 
 def modules() -> dict[str, ast.Module]:

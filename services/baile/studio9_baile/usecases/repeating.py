@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.database import Collision
+from studio9_baile.repositories.holding import Holding
+from studio9_baile.repositories.work import Work
 from studio9_common.errors import BadInput, Conflict
 
 ABANDONED = timedelta(minutes=5)
@@ -77,13 +79,23 @@ async def begin(core: Core, caller: Caller, key: str, request: str) -> Answered 
     return Answered(known.status, known.content_type or "application/json", known.body)
 
 
-async def finish(core: Core, caller: Caller, key: str, answered: Answered, *, secret: bool) -> None:
-    """Keeps the answer; one with a secret in it is only known to have been given."""
-    async with core.database.write(caller.organisation) as work:
+async def finish(database: Holding, caller: Caller, key: str, answered: Answered, *, secret: bool) -> None:
+    """Keeps the answer, in the last transaction that the request was carried out in: an instance that dies leaves
+    both or neither. One with a secret in it is only known to have been given. Raises StillWorking; then the request
+    has changed nothing."""
+
+    async def keep(work: Work) -> None:
         known = await work.named_requests.of(caller.user, key, lock=True)
-        if known is not None:
-            known.status, known.content_type = answered.status, answered.content_type
-            known.body = None if secret or len(answered.body) > LARGEST else answered.body
+        if known is None or known.status is not None:
+            raise StillWorking(field="Idempotency-Key")  # it was taken for dead, and another has carried it out
+        known.status, known.content_type = answered.status, answered.content_type
+        known.body = None if secret or len(answered.body) > LARGEST else answered.body
+        await work.flush()
+
+    if not await database.settle(keep):
+        async with database.write(caller.organisation) as work:
+            await keep(work)
+        await database.settle()
 
 
 async def forget(core: Core, caller: Caller, key: str) -> None:

@@ -14,8 +14,8 @@ BEARER = HTTPBearer(auto_error=False, description="an access token of POST /v1/s
 
 
 def core_of(request: Request) -> Core:
-    """The core that the app was built with."""
-    core: Core = request.app.state.core
+    """The core that the app was built with, or the one that was made for this request alone."""
+    core: Core = getattr(request.state, "core", None) or request.app.state.core
     return core
 
 

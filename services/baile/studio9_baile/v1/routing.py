@@ -1,6 +1,7 @@
 """Routers of `/v1`: an `Idempotency-Key` names a POST; texts that cannot be stored are never taken."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,11 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from studio9_baile.core import Caller
+from studio9_baile.repositories.holding import Holding
 from studio9_baile.usecases import repeating
 from studio9_baile.usecases.repeating import Answered
 from studio9_baile.v1.dependencies import core_of, signed_in
 from studio9_baile.v2.routing import check_texts
-from studio9_common.errors import Unauthenticated
+from studio9_common.errors import Studio9Error, Unauthenticated
 
 KEY = "Idempotency-Key"
 SECRET = {"Cache-Control": "no-store"}
@@ -53,14 +55,20 @@ async def _once(
     before = await repeating.begin(core, caller, key, mark)
     if before is not None:
         return Response(before.body, before.status, {"Idempotency-Replayed": "true"}, before.content_type)
+    database = Holding(core.database)
+    request.state.core = replace(core, database=database)
     try:
         response = await handle(request)
-    except BaseException:
+        secret = response.headers.get("cache-control") == "no-store"
+        kind = response.headers.get("content-type", "application/json")
+        answered = Answered(response.status_code, kind, bytes(response.body))
+        await repeating.finish(database, caller, key, answered, secret=secret)
+    except BaseException as error:
+        if isinstance(error, Studio9Error):
+            await database.settle()  # what a refusal leaves on purpose
+        await database.undo()
         await repeating.forget(core, caller, key)
         raise
-    secret = response.headers.get("cache-control") == "no-store"
-    kind = response.headers.get("content-type", "application/json")
-    await repeating.finish(core, caller, key, Answered(response.status_code, kind, bytes(response.body)), secret=secret)
     return response
 
 
