@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from studio9_baile.database import Database, engine_for
 from studio9_baile.migrations import upgrade
+from studio9_baile.repositories.tallies import Usage
 
 POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
 NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_URL is not set")
@@ -32,6 +33,13 @@ SEVENTH = (
     ),
     "INSERT INTO picture_labels (id, organisation, created_at, picture, album, predicted, label, count)"
     f" VALUES ('l', 'o', {NOW}, 'p1', 'a', false, 'ship', 2)",
+)
+
+TENTH = (
+    "INSERT INTO file_sets (id, organisation, created_at, owner, name, updated_at, status)"
+    f" VALUES ('s', 'o', {NOW}, 'u1', 's', {NOW}, 'IDLE')",
+    "INSERT INTO stored_files (id, organisation, created_at, file_set, name, key, profile, sha256, size, content_type)"
+    f" VALUES ('f', 'o', {NOW}, 's', 'f', 'k', 'd', 's', 7, 'text/plain')",
 )
 
 
@@ -63,4 +71,29 @@ async def test_what_the_seventh_schema_holds_is_there_in_the_newest(empty: str) 
         assert users == {"u1": "editor", "u2": "owner", "u3": "admin"}, "who was there first has made the organisation"
         assert await work.tallies.pictures("a") == 3 and await work.tallies.labelled("a", False) == 1
         assert await work.tallies.labels("a", [False]) == [("ship", 2)]
+        assert await work.tallies.usage() == Usage(3, 3)
+    await database.close()
+
+
+async def test_what_the_tenth_schema_holds_is_counted_in_bytes(empty: str) -> None:
+    engine = engine_for(empty)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, "0007")
+        for statement in SEVENTH:
+            await connection.execute(text(statement))
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, "0010")
+    async with engine.begin() as connection:
+        for statement in TENTH:
+            await connection.execute(text(statement))
+    await engine.dispose()
+    database = Database(empty)
+    await database.migrate()
+    async with database.read("o") as work:
+        assert await work.tallies.pictures("a") == 3 and await work.tallies.usage() == Usage(3, 3 + 7)
+    async with database.write("o") as work:
+        await work.pictures.remove(await work.pictures.get("p0"))
+        await work.files.remove(await work.files.get("f"))
+    async with database.read("o") as work:
+        assert await work.tallies.usage() == Usage(2, 2)
     await database.close()

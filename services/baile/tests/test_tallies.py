@@ -10,6 +10,7 @@ from studio9_baile.jobs.tallying import Tallier
 
 COUNTED = {
     "pictures": "SELECT count(*) FROM pictures WHERE album = :album",
+    "bytes": "SELECT coalesce(sum(size), 0) FROM pictures WHERE album = :album",
     "labelled": "SELECT count(DISTINCT picture) FROM picture_labels WHERE album = :album AND NOT predicted",
     "ship": "SELECT count(*) FROM picture_labels WHERE album = :album AND label = 'ship' AND NOT predicted",
 }
@@ -31,6 +32,7 @@ async def tallied(installation: Any, api: Any, album: str) -> dict[str, int]:
     async with core.database.read(organisation) as work:
         return {
             "pictures": await work.tallies.pictures(album),
+            "bytes": (await work.tallies.of(album)).bytes,
             "labelled": await work.tallies.labelled(album, False),
             "ship": await work.tallies.with_label(album, False, "ship"),
         }
@@ -60,7 +62,7 @@ async def test_tallies_follow_every_change(installation: Any, ana: Any, png: Any
     await ana.ok("DELETE", f"/albums/{album}")
     while await Tallier(installation.baile.core).step():
         pass
-    assert await tallied(installation, ana, album) == {"pictures": 0, "labelled": 0, "ship": 0}
+    assert await tallied(installation, ana, album) == {"pictures": 0, "bytes": 0, "labelled": 0, "ship": 0}
 
 
 async def test_a_list_is_the_same_from_both_ends(ana: Any, png: Any) -> None:

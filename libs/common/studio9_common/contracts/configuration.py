@@ -113,6 +113,14 @@ class JobLimits(Value):
     priority: int | None = None
 
 
+class Quotas(Value):
+    """`baile/quotas`: how much an organisation may bring in; None is no limit. A picture counts in each album that
+    shows it, results too; bytes are those of pictures, files and models, as often as they are listed."""
+
+    pictures: int | None = Field(None, ge=0)
+    bytes: int | None = Field(None, ge=0)
+
+
 @dataclass(frozen=True, slots=True)
 class SharedKey:
     """A key whose type is known to all. A trailing `*` in `service` or `key` stands for the rest of the name."""
@@ -130,4 +138,5 @@ SHARED_KEYS = (
     SharedKey("taurus", "stream_*", StreamConfig),
     SharedKey("storage", "profile", StorageProfile),
     SharedKey("job.*", "limits", JobLimits),
+    SharedKey("baile", "quotas", Quotas),
 )

@@ -1,17 +1,21 @@
-"""What a job of a kind gets where its request does not say: Argo's `job.{kind}/limits`, followed live."""
+"""Limits from Argo, followed live: what a job of a kind gets where its request does not say (`job.{kind}/limits`), and
+how much an organisation may keep (`baile/quotas`)."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from studio9_common.config import LiveConfig
-from studio9_common.contracts.configuration import JobLimits
+from studio9_common.contracts.configuration import JobLimits, Quotas
 from studio9_common.contracts.job import Spec
 from studio9_common.logs import logger
 
 KINDS = ("train", "evaluate", "predict")
 KEY = "limits"
-WATCHED = tuple(f"job.{kind}" for kind in KINDS)
+SERVICE, QUOTAS = "baile", "quotas"
+WATCHED = (SERVICE, *(f"job.{kind}" for kind in KINDS))
+Kept = TypeVar("Kept", JobLimits, Quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +35,23 @@ class Limits:
 
     def apply(self, organisation: str, spec: Spec) -> Limited:
         """The spec with what is set for its kind: the organisation's values before the installation's."""
-        value = self._config.get(KEY, service=f"job.{spec.kind}", organisation=organisation)
-        if value is None:
-            return Limited(spec, 0)
-        try:
-            limits = JobLimits.model_validate(value)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            self._log.error("bad_limits", kind=spec.kind, organisation=organisation, message=problem["msg"])
-            return Limited(spec, 0)
+        limits = self._read(JobLimits, f"job.{spec.kind}", KEY, organisation)
         changed = replace(
             spec,
             max_run_s=limits.max_run_s or spec.max_run_s,
             queue_timeout_s=limits.queue_timeout_s or spec.queue_timeout_s,
         )
         return Limited(changed, limits.priority or 0)
+
+    def quotas(self, organisation: str) -> Quotas:
+        """How much the organisation may keep: its own value before the installation's."""
+        return self._read(Quotas, SERVICE, QUOTAS, organisation)
+
+    def _read(self, model: type[Kept], service: str, key: str, organisation: str) -> Kept:
+        value = self._config.get(key, {}, service=service, organisation=organisation)
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            self._log.error("bad_limits", of=service, key=key, organisation=organisation, message=problem["msg"])
+            return model()

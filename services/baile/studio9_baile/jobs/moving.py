@@ -22,6 +22,7 @@ from studio9_baile.usecases.buckets import fetch_file, open_place
 from studio9_baile.usecases.file_sets import OPAQUE, add_file, file_path, stored_key
 from studio9_baile.usecases.label_csv import upload_labels
 from studio9_baile.usecases.pictures import Upload
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
 from studio9_common.objects.cloud import CloudObjects
@@ -92,6 +93,7 @@ async def import_pictures(core: Core, process: Process) -> Done:
     if not found:
         await _labels(core, process, bucket)
         return Done.all
+    await _check_room(core, process, found, pictures=True)
     with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as temporary:
         fetched: list[tuple[_Fetched, Decoded, str]] = []
         for info in found:
@@ -110,6 +112,13 @@ async def import_pictures(core: Core, process: Process) -> Done:
                 work.pictures.add(_row(core, work, album.id, one, decoded, name, source))
         _advance(work, row, cursor, found)
     return Done.some
+
+
+async def _check_room(core: Core, process: Process, found: list[ObjectInfo], *, pictures: bool = False) -> None:
+    """Raises QuotaReached where the organisation may not keep these as well."""
+    size = sum(info.size for info in found)
+    async with core.database.read(process.organisation) as work:
+        await check_room(core, work, pictures=len(found) if pictures else 0, size=size)
 
 
 async def _picture(
@@ -172,6 +181,7 @@ async def import_files(core: Core, process: Process) -> Done:
     found, cursor = await _next(bucket, process)
     if not found:
         return Done.all
+    await _check_room(core, process, found)
     prefix = f"{process.context['path']}/" if process.context["path"] else ""
     with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as temporary:
         fetched: dict[str, _Fetched] = {}

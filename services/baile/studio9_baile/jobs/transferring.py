@@ -25,6 +25,7 @@ from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.buckets import forget_secret
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.quotas import QuotaReached
 from studio9_common.errors import BadInput, NotFound, Studio9Error
 from studio9_common.logs import logger
 
@@ -82,7 +83,7 @@ class Transferrer:
 
     async def _failed_once(self, scope: Scope, error: Exception) -> None:
         """What the user must mend is not tried again."""
-        final = isinstance(error, BadInput | NotFound)
+        final = isinstance(error, BadInput | NotFound | QuotaReached)
         async with self._core.database.write(scope.organisation) as work:
             process = await work.processes.get(scope.id, lock=True)
             tries, process.fill_failures = process.fill_failures, process.fill_failures + 1

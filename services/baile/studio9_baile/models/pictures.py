@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from studio9_baile.models.base import Asset, JsonText, Scoped, in_library, json_type, reference
@@ -122,19 +122,30 @@ class Tally(Scoped):
     whoever changes the rows; several of one album are made into one in the background. (One row that is changed would
     make uploads to one album wait for each other.)
 
-    `what`: `picture` (all pictures), `labelled` (those with any label), `label` (those with this label).
+    `what`: `picture` (all pictures), `labelled` (those with any label), `label` (those with this label), `file` (files
+    of a file set, counted as `pictures`). Pictures and files have `bytes`.
     """
 
     __tablename__ = "tallies"
-    __table_args__ = (Index("ix_tallies_album", "album", "what", "predicted", "label"),)
+    __table_args__ = (
+        Index("ix_tallies_album", "album", "what", "predicted", "label"),
+        Index(
+            "ix_tallies_usage",
+            "organisation",
+            "what",
+            sqlite_where=text("what IN ('picture', 'file')"),
+            postgresql_where=text("what IN ('picture', 'file')"),
+        ),
+    )
 
     album: Mapped[str]
-    """No foreign key: what an album takes with it is counted, too."""
+    """No foreign key: what an album takes with it is counted, too. Of files, their set."""
     what: Mapped[str]
     predicted: Mapped[bool]
     label: Mapped[str]
     pictures: Mapped[int] = mapped_column(BigInteger)
     shapes: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class PredictedShape(Scoped):

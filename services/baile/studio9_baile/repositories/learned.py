@@ -63,6 +63,10 @@ class ModelVersions(Repository[ModelVersion]):
         statement = select(func.max(ModelVersion.number)).where(self.mine, ModelVersion.model == model)
         return (await self._session.scalar(statement) or 0) + 1
 
+    async def stored_bytes(self) -> int:
+        """Bytes of all weights."""
+        return int(await self._session.scalar(select(func.sum(ModelVersion.artifact_size)).where(self.mine)) or 0)
+
     async def latest_of(self, model: str) -> ModelVersion:
         """The newest version of a model. Raises NotFound for one that was never trained."""
         statement = self.select(ModelVersion.model == model).order_by(ModelVersion.number.desc()).limit(1)

@@ -242,10 +242,11 @@ class SystemWork:
         """Makes the tallies of up to `limit` albums with many of them into one of each kind; whether there may be more
         albums. What is added meanwhile stays as it is."""
         keys = (Tally.organisation, Tally.album, Tally.what, Tally.predicted, Tally.label)
+        nothing = and_(*(func.sum(one) == 0 for one in (Tally.pictures, Tally.shapes, Tally.bytes)))
         many = (
             select(Tally.organisation, Tally.album)
             .group_by(*keys)
-            .having(or_(func.count() > MOST_TALLIES, and_(func.sum(Tally.pictures) == 0, func.sum(Tally.shapes) == 0)))
+            .having(or_(func.count() > MOST_TALLIES, nothing))
             .distinct()
             .limit(limit)
         )
@@ -254,16 +255,15 @@ class SystemWork:
             gone = await self._session.execute(
                 delete(Tally)
                 .where(Tally.organisation == organisation, Tally.album == album)
-                .returning(Tally.what, Tally.predicted, Tally.label, Tally.pictures, Tally.shapes)
+                .returning(Tally.what, Tally.predicted, Tally.label, Tally.pictures, Tally.shapes, Tally.bytes)
                 .execution_options(synchronize_session=False)
             )
             sums: dict[tuple[str, bool, str], list[int]] = {}
-            for what, predicted, label, pictures, shapes in gone:
-                both = sums.setdefault((what, predicted, label), [0, 0])
-                both[0] += pictures
-                both[1] += shapes
-            for (what, predicted, label), (pictures, shapes) in sums.items():
-                if pictures or shapes:
+            for what, predicted, label, *numbers in gone:
+                known = sums.get((what, predicted, label), [0, 0, 0])
+                sums[what, predicted, label] = [one + more for one, more in zip(known, numbers, strict=True)]
+            for (what, predicted, label), (pictures, shapes, size) in sums.items():
+                if pictures or shapes or size:
                     self._session.add(
                         Tally(
                             id=new_id(),
@@ -275,6 +275,7 @@ class SystemWork:
                             label=label,
                             pictures=pictures,
                             shapes=shapes,
+                            bytes=size,
                         )
                     )
         return len(albums) == limit

@@ -1,11 +1,20 @@
 """How many pictures and shapes albums have, without counting them."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
 
 from studio9_baile.models.pictures import Tally
 from studio9_baile.repositories.base import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many pictures there are, and bytes of pictures and files."""
+
+    pictures: int
+    bytes: int
 
 
 class Tallies(Repository[Tally]):
@@ -38,6 +47,24 @@ class Tallies(Repository[Tally]):
             .order_by(total.desc(), Tally.label)
         )
         return [(label, int(number)) for label, number in await self._session.execute(statement)]
+
+    async def of(self, album: str) -> Usage:
+        """Pictures of an album, and their bytes."""
+        statement = select(func.sum(Tally.pictures), func.sum(Tally.bytes)).where(
+            self.mine, Tally.album == album, Tally.what == "picture"
+        )
+        pictures, size = (await self._session.execute(statement)).one()
+        return Usage(int(pictures or 0), int(size or 0))
+
+    async def usage(self) -> Usage:
+        """What the organisation has of pictures and files."""
+        statement = (
+            select(Tally.what, func.sum(Tally.pictures), func.sum(Tally.bytes))
+            .where(self.mine, Tally.what.in_(("picture", "file")))
+            .group_by(Tally.what)
+        )
+        found = {what: (int(number), int(size)) for what, number, size in await self._session.execute(statement)}
+        return Usage(found.get("picture", (0, 0))[0], sum(size for _, size in found.values()))
 
     async def _sum(self, *where: ColumnElement[bool]) -> int:
         statement = select(func.sum(Tally.pictures)).where(self.mine, *where)

@@ -14,6 +14,7 @@ from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.catalogue import framework_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.datasets import add_version, write_version
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.contracts.job import Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
 from studio9_task.augmentations import AugmentParameters
@@ -48,6 +49,8 @@ async def augment_album(
                 fix="copy it first",
             )  # fmt: skip
         await check_name(work, Kind.ALBUM, caller.user, wanted, field="outputName")
+        held = await work.tallies.of(album.id)
+        await check_room(core, work, pictures=held.pictures * bloat_factor, size=held.bytes * bloat_factor)
     version = await write_version(core, caller, AUGMENT, {PICTURES: album})
     job = new_job()
     async with core.database.write(caller.organisation) as work:

@@ -11,6 +11,7 @@ from studio9_baile.usecases.albums import NewAlbum, add_album, require_active
 from studio9_baile.usecases.asking import begin_merge
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import current_shapes, predicted_shapes, revise
 from studio9_common.errors import BadInput
 from studio9_task.shapes import Shape
@@ -34,6 +35,7 @@ async def copy_album(
         await check_read(work, caller, Kind.ALBUM, album, share)
         require_active(album)
         described = text(description, "description") or album.description
+        await _check_room(core, work, [album], len(set(pictures)) if pictures is not None else None)
         copy = await _new(work, caller, wanted, album.label_mode, described)
         await _copy_pictures(work, album, copy, pictures, only_labelled)
         made_from(work, Kind.ALBUM, copy.id, Kind.ALBUM, album.id, "copy")
@@ -65,12 +67,24 @@ async def merge_albums(
             require_active(album)
         if not await _some(work, albums, only_labelled):
             raise BadInput("Selected albums have no pictures", field="copyPicturesFrom", fix="upload pictures first")
+        await _check_room(core, work, albums)
         described = text(description, "description")
         merged = await _new(work, caller, wanted, label_mode, described, AlbumStatus.UPLOADING)
         for album in albums:
             made_from(work, Kind.ALBUM, merged.id, Kind.ALBUM, album.id, "merge")
         begin_merge(work, merged, [album.id for album in albums], only_labelled=only_labelled)
     return merged
+
+
+async def _check_room(core: Core, work: Work, albums: Sequence[Album], most: int | None = None) -> None:
+    """Raises QuotaReached where copies of the albums' pictures (`most` of them) are too many."""
+    pictures = size = 0
+    for album in albums:
+        held = await work.tallies.of(album.id)
+        pictures, size = pictures + held.pictures, size + held.bytes
+    if most is not None and most < pictures:
+        pictures, size = most, size * most // pictures
+    await check_room(core, work, pictures=pictures, size=size)
 
 
 async def _some(work: Work, albums: Sequence[Album], only_labelled: bool) -> bool:

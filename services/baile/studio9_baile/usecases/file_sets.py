@@ -16,6 +16,7 @@ from studio9_baile.usecases.asking import ask_cancel
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place
 from studio9_baile.usecases.pictures import Upload
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.errors import Conflict, NotFound
 
 LONGEST_PATH = 900
@@ -86,6 +87,7 @@ async def add_files(core: Core, caller: Caller, identifier: str, uploads: Sequen
     async with core.database.read(caller.organisation) as work:
         row = await work.file_sets.get(identifier)
         check_owner(caller, row)
+        await check_room(core, work, size=sum(upload.size for upload in named.values()))
     for upload in named.values():
         await core.objects.put(
             stored_key(caller.organisation, upload.sha256), upload.path, content_type=OPAQUE, sha256=upload.sha256

@@ -25,6 +25,7 @@ from studio9_baile.usecases.models import SeenModel
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.pipeline import CONSUMERS, refusal
 from studio9_baile.usecases.predictions import weights
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.contracts.job import ObjectRef
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
@@ -120,6 +121,7 @@ async def import_model(core: Core, caller: Caller, upload: Upload, name: str | N
     _check_offered(head, await core.catalogue.current())
     async with core.database.read(caller.organisation) as work:
         await check_name(work, Kind.CV_MODEL, caller.user, wanted)
+        await check_room(core, work, size=head.weights.size)
     version_id = new_id()
     key = f"{caller.organisation}/models/{version_id}/model.pt"
     await core.objects.put(key, _chunks(upload.path, offset), sha256=head.weights.sha256)

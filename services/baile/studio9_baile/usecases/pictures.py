@@ -13,6 +13,7 @@ from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import current_shapes, predictions, revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
 from studio9_common.errors import BadInput, NotFound, TooLarge
@@ -51,10 +52,12 @@ class Upload:
 async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Upload) -> tuple[Album, Seen]:
     """Checks a picture and adds it to an album; its bytes are stored first, under their hash.
 
-    Raises AlbumLocked, BadFileName, PictureUnsupported, PictureDamaged, PictureTooLarge; then nothing is changed.
+    Raises AlbumLocked, QuotaReached, BadFileName, PictureUnsupported, PictureDamaged, PictureTooLarge; then
+    nothing is changed.
     """
     async with core.database.read(caller.organisation) as work:
         await editable(work, caller, album_id)
+        await check_room(core, work, pictures=1, size=upload.size)
     name = file_name(upload.filename)
     decoded = await core.decoder.decode(upload.path)
     key = f"{caller.organisation}/pictures/{upload.sha256}"

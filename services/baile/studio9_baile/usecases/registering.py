@@ -12,6 +12,7 @@ from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
 from studio9_common.errors import BadInput
@@ -45,11 +46,12 @@ async def register_pictures(
     core: Core, caller: Caller, album_id: str, pictures: Sequence[Registered], *, keep_existing: bool
 ) -> Album:
     """Adds stored pictures to an album, all or none; without `keep_existing` they replace what is there. Each is
-    checked as an upload is. Raises AlbumLocked, BadInput, naming the picture."""
+    checked as an upload is. Raises AlbumLocked, QuotaReached, BadInput, naming the picture."""
     if not pictures:
         raise BadInput("Pictures not found", field="pictureMetaList", fix="name at least one")
     async with core.database.read(caller.organisation) as work:
         await editable(work, caller, album_id)
+        await check_room(core, work, pictures=len(pictures) if keep_existing else 0)
     looked = [await _look(core, caller, number, one) for number, one in enumerate(pictures)]
     async with core.database.write(caller.organisation) as work:
         album = await editable(work, caller, album_id)
@@ -58,6 +60,7 @@ async def register_pictures(
                 for picture in chunk:
                     await work.pictures.remove(picture)
             await work.flush()
+        await check_room(core, work, pictures=len(looked), size=sum(one.size for one in looked))
         rows: list[Picture] = []
         shapes: dict[str, Sequence[Shape]] = {}
         for one in looked:
