@@ -24,7 +24,9 @@ RECALLS = np.linspace(0, 1, 101)
 
 def curve_plots(report: EvaluationReport) -> dict[str, bytes]:
     """By name: precision over recall, and precision, recall and F1 over the confidence."""
-    shown = sorted((one for one in report.curves if one.boxes), key=lambda one: -one.boxes)[:MOST_LINES]
+    known = [one for one in report.curves if one.boxes]
+    most = sorted(known, key=lambda one: -one.boxes)[:MOST_LINES]
+    shown = [one for one in known if one in most]
     recall = [(f"{one.label}  {one.ap50 or 0:.3f}", one.precision_at_recall) for one in shown]
     plots = {"precision-recall": _lines(f"mAP50 {report.map50:.3f}", "recall", "precision", recall)}
     for name in ("precision", "recall", "f1"):

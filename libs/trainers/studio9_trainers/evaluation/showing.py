@@ -8,15 +8,18 @@ from studio9_task.judgement import JudgedPicture
 from studio9_trainers.data.decode import Pixels
 
 RIGHT, WRONG, MISSED, PASSED_OVER = (30, 160, 60), (220, 30, 40), (245, 150, 20), (130, 130, 130)
-LONGEST = 1280
-"""Pixels of the longer side of what is drawn."""
+LONGEST, SHORTEST = 1280, 640
+"""Most and fewest pixels of the longer side of what is drawn: on a small picture no text could be read."""
+
+LETTERS = 14
 
 
 def with_boxes(pixels: Pixels, judged: JudgedPicture) -> bytes:
-    """The picture as a PNG file, at most 1280 pixels long, with its true and predicted boxes."""
+    """The picture as a PNG file, 640 to 1280 pixels long, with its true and predicted boxes."""
     image = Image.fromarray(pixels)
-    scale = min(1.0, LONGEST / max(image.size))
-    if scale < 1:
+    longer = max(image.size)
+    scale = min(max(longer, SHORTEST), LONGEST) / longer
+    if scale != 1:
         image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     draw = ImageDraw.Draw(image)
     for true in judged.true:
@@ -41,4 +44,6 @@ def _box(
 ) -> None:
     left, top, width, height = (value * scale for value in sides)
     draw.rectangle((left, top, left + max(width, 1), top + max(height, 1)), outline=colour, width=2)
-    draw.text((left + 2, max(0, top - 11)), text, fill=colour)
+    place = (left + 2, max(0, top - LETTERS - 2))
+    draw.rectangle(draw.textbbox(place, text, font_size=LETTERS), fill="white")
+    draw.text(place, text, fill=colour, font_size=LETTERS)
