@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -39,6 +40,7 @@ def created_at(identifier: str) -> datetime:
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
 
 
+@lru_cache(8_192)  # a document is written several times, and looked up more often
 def month_of(identifier: str) -> str:
     """The month of an id's creation, such as `2026.11`: the suffix of the index that holds its documents."""
     return created_at(identifier).strftime("%Y.%m")

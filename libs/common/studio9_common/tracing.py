@@ -17,6 +17,7 @@ from typing import Protocol
 from structlog.contextvars import bound_contextvars
 
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _CURRENT: ContextVar["Trace | None"] = ContextVar("studio9_trace", default=None)
 LONGEST = 128
 """Characters of a `traceparent` that is looked at."""
@@ -56,7 +57,7 @@ def trace_of(traceparent: str | None) -> Trace | None:
     if not traceparent or len(traceparent) > LONGEST:
         return None
     found = _PARENT.fullmatch(traceparent)
-    if found is None or set(found[1]) == {"0"} or set(found[2]) == {"0"}:
+    if found is None or found[1] == _NO_TRACE or found[2] == _NO_SPAN:
         return None
     return Trace(found[1], found[2], bool(int(found[3], 16) & 1))
 

@@ -4,11 +4,11 @@ Attributes: specversion, id, type, source (the service), subject (the job, where
 and the extensions `organisation` and `traceparent` (W3C Trace Context).
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from studio9_common.bus.port import BadMessage, Outgoing
 from studio9_common.contracts.messages import MAX_MESSAGE, MESSAGES, Message
@@ -73,7 +73,7 @@ def encode(
         head["subject"] = subject
     if traceparent:
         head["traceparent"] = traceparent
-    body = b"".join((json.dumps(head)[:-1].encode(), b', "data": ', data.__pydantic_serializer__.to_json(data), b"}"))
+    body = b'%b,"data":%b}' % (to_json(head)[:-1], data.__pydantic_serializer__.to_json(data))
     if len(body) > MAX_MESSAGE:
         raise MessageTooLarge(f"{data.type} of {len(body)} bytes is over {MAX_MESSAGE}", field="data")
     return Outgoing(
@@ -89,7 +89,7 @@ def encode(
 def decode(body: bytes) -> Envelope:
     """The envelope of a received body. Raises BadEnvelope, naming what does not fit."""
     try:
-        head = json.loads(body)
+        head = from_json(body)
     except ValueError as error:
         raise BadEnvelope(f"the body is not JSON: {error}") from None
     if not isinstance(head, dict) or head.get("specversion") != "1.0":
