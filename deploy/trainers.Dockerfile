@@ -2,7 +2,7 @@
 #
 #   docker build -f deploy/trainers.Dockerfile -t trainers:0.1.0 .
 #
-# With the lock's torch (its CUDA build, which runs on processors too) it is about 6 GB. It holds Ultralytics (AGPL-3.0,
+# With the lock's torch (its CUDA build, which runs on processors too) it is about 7 GB. It holds Ultralytics (AGPL-3.0,
 # see docs/decisions/0003). BASE needs Python 3.11 or newer with venv. BuildKit is needed; a package index's
 # certificate can be given with `--secret id=ca,src=FILE`.
 ARG BASE=python:3.11-slim-bookworm
@@ -17,7 +17,7 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/root
  && /opt/bootstrap/bin/pip install --quiet --require-hashes --no-deps -r requirements/bootstrap.lock \
  && /opt/bootstrap/bin/uv venv --quiet --python "$(command -v python3)" /opt/trainers \
  && /opt/bootstrap/bin/uv pip sync --quiet --python /opt/trainers/bin/python --require-hashes requirements/trainers.lock
-# Our own packages last: a change of theirs leaves the 6 GB above as they are.
+# Our own packages last: a change of theirs leaves the 7 GB above as they are.
 COPY libs/task/ libs/task/
 COPY libs/trainers/ libs/trainers/
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/root/.cache/uv \

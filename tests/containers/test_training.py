@@ -1,7 +1,7 @@
 """A real training: one epoch of YOLO in a container without network.
 
 The trainers' environment is mounted read-only. Where STUDIO9_TEST_TRAINERS_IMAGE names an image of it (made by
-deploy/trainers.Dockerfile, 6 GB), the same runs from that.
+deploy/trainers.Dockerfile, 7 GB), the same runs from that.
 """
 
 import os
@@ -27,7 +27,7 @@ async def test_one_epoch_of_yolo_without_network(platform: Platform, trainers_py
     mounted = trainers == "mounted"
     image = platform.image if mounted else os.environ.get(TRAINERS_IMAGE)
     if not image:
-        pytest.skip(f"{TRAINERS_IMAGE} names no image of the trainers (deploy/trainers.Dockerfile makes one, 6 GB)")
+        pytest.skip(f"{TRAINERS_IMAGE} names no image of the trainers (deploy/trainers.Dockerfile makes one, 7 GB)")
     await training.start(platform, trainers_python if mounted else None, image)
     inputs = (await training.pages(platform, "train", 8), await training.pages(platform, "test", 4))
     parameters = TrainParameters(

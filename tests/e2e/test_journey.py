@@ -1,7 +1,7 @@
 """The demo's journey on real servers, each service as its own process: RabbitMQ, Elasticsearch, PostgreSQL, S3, SQS,
 SNS, and the warehouse through redshift-connector. One process after the other is killed on the way.
 
-Each task runs in a sealed container: of the trainers' image where STUDIO9_TEST_TRAINERS_IMAGE names one (6 GB), else of
+Each task runs in a sealed container: of the trainers' image where STUDIO9_TEST_TRAINERS_IMAGE names one (7 GB), else of
 a small Debian with the trainers' environment mounted read-only; as a child process where no Docker Engine can be had.
 """
 

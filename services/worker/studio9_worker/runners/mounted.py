@@ -1,6 +1,6 @@
 """The trainers' environment of this machine inside a container: read-only, where the image need not hold it.
 
-With PyTorch it is some 6 GB: a mount costs nothing, an image of it minutes and the disk twice. The container's image
+With PyTorch it is some 7 GB: a mount costs nothing, an image of it minutes and the disk twice. The container's image
 then needs no more than a C library that is at least as new as this machine's.
 """
 
