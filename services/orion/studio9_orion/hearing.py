@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from studio9_common.clients.aries import Document
 from studio9_common.contracts.collections import SWEEPS
 from studio9_common.logs import logger
 from studio9_common.times import Clock, format_time, parse_time
@@ -31,6 +32,8 @@ class Ears:
     started: datetime
     deaf_until: str | None
     marked: bool
+    mark: Document | None = None
+    """The last mark as the sweep found it, where it has written none itself."""
 
 
 class Hearing:
@@ -59,7 +62,7 @@ class Hearing:
             if ahead:
                 self._log.warning("clocks_disagree", mark=finished_at, deaf_until=deaf_until)
             elif not self._gap(finished_at, detail, started):
-                return Ears(started, deaf_until, True)
+                return Ears(started, deaf_until, True, document)
             until = format_time(started + timedelta(seconds=self._lease_s))
             deaf_until = until if ahead else max(deaf_until or "", until)
             body = self._mark(started, started, deaf_until)
@@ -71,9 +74,10 @@ class Hearing:
         """Leaves the mark of a finished sweep; a later one by another Orion stays."""
         if not ears.marked:
             return
+        document = ears.mark
         for _ in range(_TRIES):
             finished = self._clock.now()
-            document = await get(self._store, SWEEPS.name, MARK)
+            document = document or await get(self._store, SWEEPS.name, MARK)
             known = document.body["detail"].get("deaf_until") if document else None
             if document is not None and document.body["finished_at"] >= format_time(finished):
                 return
@@ -81,6 +85,7 @@ class Hearing:
             body = self._mark(ears.started, finished, deaf_until)
             if await swap(self._store, SWEEPS.name, MARK, body, document.etag if document else None):
                 return
+            document = None  # another sweep was quicker
 
     def _ahead(self, time: str | None, now: datetime, *, leases: int = 0) -> bool:
         """Whether a time that another Orion wrote lies further in the future than clocks that agree would put it."""

@@ -110,6 +110,8 @@ class Shell:
         Raises Unavailable while the store is away (what was written is found by the next reader) and Conflict if others
         were quicker ROUNDS times.
         """
+        if not told:
+            return Applied([])
         decisions: list[Decision] = [Decision(None)] * len(told)
         jobs: dict[str, Job] = {}
         orders: list[Order] = []

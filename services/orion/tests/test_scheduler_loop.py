@@ -266,3 +266,21 @@ async def test_use_outlives_the_orion_that_counted_it(world: Any, stand: Stand) 
     other = Stand(world, "two")
     await other.hear(SchedulerCall(orion="two"))
     assert other.scheduler._ledger._usage.values["cpu", "acme"] == pytest.approx(found["acme"]["value"], rel=0.05)
+
+
+async def test_who_leads_again_shows_anew_what_waits(world: Any, stand: Stand) -> None:
+    async def shown() -> list[str]:
+        world.clock.pass_(5)
+        return [one[0] for one in (await world.store.get(SCHEDULER.name, SNAPSHOT)).body["snapshot"]["order"]]
+
+    assert await shown() == []
+    other = Stand(world, "two")
+    await other.hear(SchedulerCall(orion="one"))
+    id = await other.request()
+    world.clock.pass_(5)
+    await other.scheduler.tick()
+    assert not await stand.scheduler._leader.lead(), "the other leads"
+    assert await shown() == [id]
+    await other.shell.apply([(id, CancelRequested(job=id, organisation="acme", requested_by="ana"))])
+    await stand.hear(SchedulerCall(orion="two"))
+    assert await shown() == []

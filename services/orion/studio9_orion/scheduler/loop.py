@@ -9,12 +9,13 @@ from studio9_common.bus.port import Delivery
 from studio9_common.contracts.collections import SCHEDULER
 from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.job import Job, Phase
-from studio9_common.contracts.messages import JobEnded, JobQueued
+from studio9_common.contracts.messages import JobEnded, JobQueued, SchedulerCall
 from studio9_common.contracts.waiting import POOL, SNAPSHOT
 from studio9_common.tasks import end
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core import decide
 from studio9_orion.core.events import Assigned
+from studio9_orion.providers.port import Place
 from studio9_orion.scheduler.fair import schedule
 from studio9_orion.scheduler.leader import Leader
 from studio9_orion.scheduler.ledger import Ledger
@@ -67,6 +68,8 @@ class Scheduler:
         self._lock = asyncio.Lock()
         self._led = 0
         self._shown: Any = None
+        self._idle: list[Place] | None = None
+        """The places that the snapshot shows, where it shows nobody who waits."""
         self._shown_at = shell.clock.now() - SNAPSHOT_EVERY
         self._show_again = False
         self._again = asyncio.Event()
@@ -89,13 +92,15 @@ class Scheduler:
         async with self._lock:
             if not self._leader.epoch and not await self._leader.lead(take=True):
                 return
+            anew = self._led != self._leader.epoch
             await self._begin()
             self._over(one for one in data if isinstance(one, JobEnded))
             # What this Orion wrote itself it has been told of already.
             queued = [one.job for one in data if isinstance(one, JobQueued)]
             found = await self._shell.jobs.load_many(id for id in queued if self._shell.jobs.written(id) is None)
             self._view.take((item.job for item in found.values()), self._shell.clock.now())
-            await self._pass()
+            if anew or any(not isinstance(one, SchedulerCall) for one in data):  # a call only asks whether it leads
+                await self._pass()
 
     async def tick(self) -> int:
         """The fallback: leads if nobody else does, looks at the store and runs a pass. Returns assignments."""
@@ -209,6 +214,7 @@ class Scheduler:
             await self._refresh()
             await self._ledger.load()
             self._led = self._leader.epoch
+            self._shown = self._idle = None
 
     async def _refresh(self) -> None:
         """Looks at what may have been missed."""
@@ -274,9 +280,13 @@ class Scheduler:
         if self._show_again:
             return
         places = self._view.places(now, self._shell.policy.lease_s)
+        idle = None if self._view.queue else places
+        if idle is not None and idle == self._idle:
+            return
         taken = snapshot(self._view.queue, places, self._shares(now))
         self._shown_at = now
         if taken == self._shown:
+            self._idle = idle
             return
         document = await get(self._store, SCHEDULER.name, SNAPSHOT)
         body = {
@@ -287,6 +297,6 @@ class Scheduler:
             "snapshot": taken,
         }
         if await swap(self._store, SCHEDULER.name, SNAPSHOT, body, document.etag if document else None):
-            self._shown = taken
+            self._shown, self._idle = taken, idle
         else:
             self._show_again = True
