@@ -16,7 +16,7 @@ from studio9_baile.repositories.tallies import Usage
 POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
 NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_URL is not set")
 NOW = "'2026-11-21 10:00:00'"
-SEVENTH = (
+FIRST = (
     f"INSERT INTO organisations (id, name, next_event, created_at) VALUES ('o', 'lab', 1, {NOW})",
     *(
         "INSERT INTO users (id, organisation, created_at, updated_at, username, email, password_hash, first_name,"
@@ -24,6 +24,16 @@ SEVENTH = (
         " 'ACTIVE')"
         for name, role in (("u1", "USER"), ("u2", "ADMIN"), ("u3", "ADMIN"))
     ),
+)
+FIRST_SIGN_INS = (
+    'INSERT INTO sign_ins (id, organisation, created_at, "user", expires_at)'
+    f" VALUES ('i', 'o', {NOW}, 'u2', '2100-01-01 00:00:00')",
+    'INSERT INTO past_passwords (id, organisation, created_at, "user", password_hash)'
+    f" VALUES ('w', 'o', {NOW}, 'u2', 'older')",
+)
+KEPT = ("sign_ins", "past_passwords")
+SEVENTH = (
+    *FIRST,
     "INSERT INTO albums (id, organisation, created_at, owner, name, updated_at, status, type, label_mode, in_library)"
     f" VALUES ('a', 'o', {NOW}, 'u1', 'a', {NOW}, 'ACTIVE', 'SOURCE', 'LOCALIZATION', true)",
     *(
@@ -55,6 +65,29 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
+
+
+async def test_what_the_first_schema_holds_is_there_in_the_newest(empty: str) -> None:
+    engine = engine_for(empty)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, "0001")
+        for statement in (*FIRST, *FIRST_SIGN_INS):
+            await connection.execute(text(statement))
+    await engine.dispose()
+    database = Database(empty)
+    await database.migrate()
+    async with database.read("o") as work:
+        users = {user.id: (user.role.value, user.email, user.password_hash) for user in await work.users.all()}
+        assert users == {
+            "u1": ("editor", "u1@x", "h"), "u2": ("owner", "u2@x", "h"), "u3": ("admin", "u3@x", "h"),
+        }  # fmt: skip
+        assert await work.tallies.usage() == Usage(0, 0)
+    await database.close()
+    engine = engine_for(empty)
+    async with engine.connect() as connection:
+        kept = [(await connection.execute(text(f"SELECT id FROM {table}"))).scalars().all() for table in KEPT]
+    await engine.dispose()
+    assert kept == [["i"], ["w"]]
 
 
 async def test_what_the_seventh_schema_holds_is_there_in_the_newest(empty: str) -> None:
