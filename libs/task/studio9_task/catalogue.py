@@ -82,7 +82,7 @@ class StringParameter(_Parameter):
 ParameterDefinition = Annotated[
     IntParameter | FloatParameter | BooleanParameter | StringParameter, Field(discriminator="type")
 ]
-Consumer = Literal["classifier", "detector", "decoder"]
+Consumer = Literal["classifier", "detector", "decoder", "segmenter", "pose_estimator", "turned_detector"]
 
 
 class _Primitive(Contract):
@@ -102,7 +102,7 @@ class Architecture(_Primitive):
 
 
 class Head(_Primitive):
-    """What makes something of features: a classifier, a detector or a decoder."""
+    """What makes something of features: labels, boxes, the picture again, masks, keypoints or turned boxes."""
 
     consumer: Consumer
     neural: bool = True

@@ -10,6 +10,7 @@ from studio9_task.augmentations import Step
 from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
 from studio9_task.parameters import ExportFormat, Thresholds
+from studio9_task.shapes import Keypoints, Mask, RotatedBox
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -172,7 +173,9 @@ class ExportedFormat(Contract):
     score_difference: float | None = None
     box_difference: float | None = Field(default=None, description="pixels of the input")
     same_results: bool | None = None
-    map_drop: float | None = Field(default=None, description="points of mAP50-95, of 100; negative: it gained")
+    map_drop: float | None = Field(
+        default=None, description="points of mAP50-95, of a classifier of accuracy, of 100; negative: it gained"
+    )
 
 
 class ExportResult(_Outcome):
@@ -224,8 +227,14 @@ RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
 """Validates a result of any kind (result.json, or an event's summary)."""
 
 
+FoundShape = Annotated[Mask | Keypoints | RotatedBox, Field(discriminator="kind")]
+
+
 class PredictedBox(Contract):
-    """One predicted box in pixels of the upright picture, half-open; `index` counts within the picture."""
+    """One predicted box in pixels of the upright picture, half-open; `index` counts within the picture.
+
+    `shape`: where a model finds more than a box, what it found; the box is the one around it.
+    """
 
     label: Label
     confidence: Fraction
@@ -234,6 +243,7 @@ class PredictedBox(Contract):
     width: float = Field(gt=0)
     height: float = Field(gt=0)
     index: int = Field(ge=0)
+    shape: FoundShape | None = None
 
 
 class PredictedPicture(Contract):

@@ -9,7 +9,14 @@ Task = Literal["classify", "detect", "reconstruct", "segment", "pose", "obb"]
 """What a model finds: a label of the picture, upright boxes, the picture itself, masks, keypoints, turned boxes."""
 
 TASKS: tuple[Task, ...] = ("classify", "detect", "reconstruct", "segment", "pose", "obb")
-TASK_OF_CONSUMER: dict[str, Task] = {"classifier": "classify", "detector": "detect", "decoder": "reconstruct"}
+TASK_OF_CONSUMER: dict[str, Task] = {
+    "classifier": "classify",
+    "detector": "detect",
+    "decoder": "reconstruct",
+    "segmenter": "segment",
+    "pose_estimator": "pose",
+    "turned_detector": "obb",
+}
 """The catalogue's consumers, and the task that a model with such a head does."""
 
 WEIGHTS: tuple[ExportFormat, ...] = ("safetensors",)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from studio9_task.parameters import Thresholds
-from studio9_task.results import PredictedBox, PredictedPicture
+from studio9_task.results import FoundShape, PredictedBox, PredictedPicture
 from studio9_trainers.data.dataset import Picture
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -18,12 +18,14 @@ class Detections:
     """Boxes of one picture, strongest first: corners (left, top, right, bottom), confidences, label indices.
 
     `scores` has a row a box with the score of every label, where the model tells them; half precision will do.
+    `shapes`: where a model finds more than boxes, the shape in each.
     """
 
     corners: Floats
     confidences: Floats
     labels: Ints
     scores: "np.ndarray[Any, Any] | None" = None
+    shapes: tuple[FoundShape, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.confidences)
@@ -40,7 +42,10 @@ class Detections:
 
     def _kept(self, keep: "np.ndarray[Any, np.dtype[np.bool_]]") -> "Detections":
         scores = None if self.scores is None else self.scores[keep]
-        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep], scores)
+        shapes = self.shapes
+        if shapes is not None:
+            shapes = tuple(one for one, kept in zip(shapes, keep, strict=True) if kept)
+        return Detections(self.corners[keep], self.confidences[keep], self.labels[keep], scores, shapes)
 
 
 def _least(thresholds: Thresholds, name: str) -> float:
@@ -60,6 +65,7 @@ def predicted(picture: Picture, found: Detections, names: tuple[str, ...], sourc
             width=round(float(right - left), 3),
             height=round(float(bottom - top), 3),
             index=index,
+            shape=None if found.shapes is None else found.shapes[index],
         )
         for index, ((left, top, right, bottom), confidence, label) in enumerate(
             zip(found.corners, found.confidences, found.labels, strict=True)

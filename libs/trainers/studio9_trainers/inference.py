@@ -94,7 +94,7 @@ class Inference:
         floor = FLOOR if judge else self._least()
         for picture, found in model.detect(decoded, floor, self.thresholds.iou, self.thresholds.max_boxes):
             if judge:
-                seen.judged.append(judged(picture.boxes, found, seen.names))
+                seen.judged.append(judged(picture.boxes, found, seen.names, picture.marks))
                 seen.owners.append(picture)
             kept = found.at(self.thresholds, model.names)
             seen.boxes += len(kept)

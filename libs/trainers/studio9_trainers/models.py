@@ -42,6 +42,15 @@ class Detector(Model, Protocol):
 
 
 @runtime_checkable
+class ShapeFinder(Detector, Protocol):
+    """A detector that finds more than boxes: masks, keypoints or turned boxes, as `shapes` of its detections."""
+
+    @property
+    def shape(self) -> str:
+        """The kind of shape, as the contract names it."""
+
+
+@runtime_checkable
 class Classifier(Model, Protocol):
     """A model that gives a picture one label."""
 

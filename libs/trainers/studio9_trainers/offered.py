@@ -1,6 +1,16 @@
 """The parameters that heads of every framework publish, so that forms show the same few everywhere."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 from studio9_task.catalogue import BooleanParameter, FloatParameter, IntParameter, ParameterDefinition, StringParameter
+
+
+def installed(package: str) -> str | None:
+    """The version of a package of this environment; none where it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def common_parameters(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, split_off
+from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
 from studio9_trainers.extensions import callbacks
@@ -134,8 +135,9 @@ def _material(
 ) -> Material:
     if len(train) == 0:
         raise BadInput(f"{train.name} has no pictures: add some.")
+    train = marked(config.task, train)
     if val is not None:
-        return Material(train, val, begin)
+        return Material(train, marked(config.task, val), begin)
     fitted, held = split_off(train, config.validation_fraction)
     if len(held) == len(train):
         run.warn("no_validation", f"{len(train)} pictures are too few to hold some back: they validate themselves.")

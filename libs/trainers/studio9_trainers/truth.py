@@ -2,6 +2,7 @@
 
 from studio9_trainers.capabilities import Task
 from studio9_trainers.data.dataset import Picture, PictureSet
+from studio9_trainers.data.marks import MARKS, marked, without_marks
 from studio9_trainers.errors import BadInput
 
 
@@ -21,7 +22,7 @@ def labels_of(task: Task, pictures: PictureSet) -> tuple[str, ...]:
         case "detect":
             return pictures.labels
         case _:
-            return tuple(sorted({shape.label for one in pictures.pictures for shape in one.record.annotations}))
+            return marked(task, pictures).labels
 
 
 def check_learnable(task: Task, pictures: PictureSet) -> None:
@@ -41,13 +42,15 @@ def check_learnable(task: Task, pictures: PictureSet) -> None:
             raise BadInput(
                 f"{pictures.name}: all pictures show {labels[0]!r}: a classifier needs two labels, so add another."
             )
-    if task not in ("detect", "classify", "reconstruct") and not labels_of(task, pictures):
-        raise BadInput(f"{pictures.name}: no picture is labelled: label some.")
+    if task in MARKS and not marked(task, pictures).boxes:
+        raise BadInput(f"{pictures.name}: {without_marks(task)}, which models to {task} learn from: mark some.")
 
 
 def check_judgeable(task: Task, pictures: PictureSet) -> None:
     """Raise BadInput, naming the fix, where no figure can come of these pictures."""
     if task == "detect" and pictures.boxes == 0:
         raise BadInput(f"{pictures.name}: no picture has a box: label some, or predict instead.")
+    if task in MARKS and not marked(task, pictures).boxes:
+        raise BadInput(f"{pictures.name}: {without_marks(task)}: mark some, or predict instead.")
     if task != "reconstruct" and not labels_of(task, pictures):
         raise BadInput(f"{pictures.name}: no picture is labelled: label some, or predict instead.")

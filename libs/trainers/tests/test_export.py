@@ -33,7 +33,7 @@ SIDE = 96
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ModelFile]:
     """A small detector, untrained, whose scores differ enough to be told apart."""
     ultralytics(tmp_path_factory.mktemp("scratch"), 1)
-    from studio9_trainers.yolo.detector import YoloDetector
+    from studio9_trainers.yolo.detector import YoloBoxDetector
     from studio9_trainers.yolo.weights import PIXELS, build
 
     torch.manual_seed(3)
@@ -71,7 +71,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ModelFile]:
         state,
         pixels=PIXELS,
     )
-    return YoloDetector(file, "cpu"), file
+    return YoloBoxDetector(file, "cpu"), file
 
 
 @pytest.fixture(scope="module")

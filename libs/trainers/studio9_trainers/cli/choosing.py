@@ -5,12 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from studio9_task.catalogue import Architecture, Catalogue, Head
-from studio9_trainers.capabilities import TASK_OF_CONSUMER
+from studio9_trainers.capabilities import TASK_OF_CONSUMER, Task
 from studio9_trainers.data.collection import Sample
+from studio9_trainers.data.marks import MARKS
 from studio9_trainers.errors import UserError
 from studio9_trainers.frameworks import catalogue
+from studio9_trainers.texts import value_of
 
-USUAL = {"detect": "YOLO11N", "classify": "RESNET18"}
+USUAL: dict[Task, str] = {
+    "classify": "RESNET18",
+    "detect": "YOLO11N",
+    "segment": "YOLO11N",
+    "pose": "YOLO11N",
+    "obb": "YOLO11N",
+}
+"""The architecture that is taken where none is named, by task."""
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +38,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def chosen(options: argparse.Namespace, samples: Sequence[Sample]) -> tuple[str, dict[str, Any]]:
     """(framework, parameters of a training) that fit the labels. Raises UserError, naming what there is."""
     known = catalogue()
-    task = "detect" if any(one.record.boxes for one in samples) else "classify"
+    task = shown_task(samples)
     architecture = _architecture(known, options.architecture or USUAL[task])
     head = _head(known, architecture, options.head, task)
     values: dict[str, Any] = {}
@@ -40,7 +49,7 @@ def chosen(options: argparse.Namespace, samples: Sequence[Sample]) -> tuple[str,
         name, separator, text = pair.partition("=")
         if not separator:
             raise UserError(f"--set {pair}: write NAME=VALUE.", "bad_parameters")
-        values[name] = parsed(text)
+        values[name] = value_of(text)
     parameters: dict[str, Any] = {"architecture": architecture.id, "head": head.id, "head_parameters": values}
     if options.size is not None:
         parameters["input_size"] = {"width": options.size, "height": options.size}
@@ -49,16 +58,13 @@ def chosen(options: argparse.Namespace, samples: Sequence[Sample]) -> tuple[str,
     return architecture.framework if architecture.framework == head.framework else head.framework, parameters
 
 
-def parsed(text: str) -> bool | int | float | str:
-    """A value as it was typed."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def shown_task(samples: Sequence[Sample]) -> Task:
+    """What the labels are for: upright boxes, else turned ones, keypoints or masks, else a label a picture."""
+    if any(one.record.boxes for one in samples):
+        return "detect"
+    there = {type(shape) for one in samples for shape in one.record.annotations}
+    others: tuple[Task, ...] = ("obb", "pose", "segment")
+    return next((task for task in others if there & {*MARKS[task]}), "classify")
 
 
 def _architecture(known: Catalogue, name: str) -> Architecture:
@@ -68,7 +74,7 @@ def _architecture(known: Catalogue, name: str) -> Architecture:
     raise UserError(f"--architecture {name}: use one of {', '.join(one.id for one in known.architectures)}.")
 
 
-def _head(known: Catalogue, architecture: Architecture, name: str | None, task: str) -> Head:
+def _head(known: Catalogue, architecture: Architecture, name: str | None, task: Task) -> Head:
     fitting = [
         one
         for one in known.heads

@@ -9,22 +9,26 @@ from pathlib import Path
 from studio9_task.errors import ManifestError
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest
-from studio9_task.shapes import Box
+from studio9_task.shapes import Box, Keypoints, Mask, Polygon, RotatedBox
 from studio9_trainers.data.decode import upright_size
 from studio9_trainers.data.origins import origins
 from studio9_trainers.errors import BadInput
 
+Mark = Polygon | Mask | Keypoints | RotatedBox
+"""A shape of one object that is more than its box."""
 SLACK = 1.0
 """Pixels by which a box may leave its picture (rounding of other tools); it is cut there."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture and its true boxes, cut to the picture."""
+    """One picture and its true boxes, cut to the picture. `marks`: where a task learns from other shapes, these; the
+    boxes are then those around them, in the same order (studio9_trainers.data.marks)."""
 
     record: PictureRecord
     path: Path
     boxes: tuple[Box, ...]
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from studio9_task.parameters import Thresholds
 from studio9_task.results import ConfusionMatrix, Evaluation, LabelFigures
 from studio9_task.shapes import Box
+from studio9_trainers.data.dataset import Mark
 from studio9_trainers.detections import Detections, Floats, Ints
 from studio9_trainers.evaluation.average_precision import average_precision
 from studio9_trainers.evaluation.matching import Flags, match
@@ -21,15 +22,19 @@ FIXED_CONFIDENCE = 0.25
 
 @dataclass(frozen=True)
 class Judged:
-    """One picture: what is there, and what was found at a low confidence. Ignored boxes have `ignore` true."""
+    """One picture: what is there, and what was found at a low confidence. Ignored boxes have `ignore` true.
+
+    `marks`: where a task learns from more than boxes, the shape in each true box.
+    """
 
     corners: Floats
     labels: Ints
     ignore: Flags
     found: Detections
+    marks: tuple[Mark, ...] = ()
 
 
-def judged(boxes: Iterable[Box], found: Detections, names: tuple[str, ...]) -> Judged:
+def judged(boxes: Iterable[Box], found: Detections, names: tuple[str, ...], marks: tuple[Mark, ...] = ()) -> Judged:
     """Put a picture's true boxes beside its detections; `names` must hold every label."""
     index = {name: number for number, name in enumerate(names)}
     known = list(boxes)
@@ -38,6 +43,7 @@ def judged(boxes: Iterable[Box], found: Detections, names: tuple[str, ...]) -> J
         labels=np.array([index[box.label] for box in known], dtype=np.int64),
         ignore=np.array([box.ignore for box in known], dtype=bool),
         found=found,
+        marks=marks,
     )
 
 

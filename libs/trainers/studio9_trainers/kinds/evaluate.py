@@ -8,6 +8,7 @@ from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import EvaluateResult
 from studio9_trainers.data.dataset import read_pictures
+from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import UserError
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.kinds.judged import tell_report
@@ -30,6 +31,7 @@ def evaluate(run: Run, request: TaskRequest) -> EvaluateResult:
     with run.timed("data_loading"):
         pictures = read_pictures(run.folder, "test")
     task = task_of(run.folder.model)
+    pictures = marked(task, pictures)
     check_judgeable(task, pictures)
     with run.timed("model_loading"):
         model = get_trainer(request.framework, task, run=run).load(run.folder.model)

@@ -9,6 +9,7 @@ from studio9_task.request import TaskRequest
 from studio9_task.results import Evaluation, PredictedPicture, StepCount, TrainResult
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
+from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadInput
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
@@ -61,18 +62,18 @@ def _pictures(
     """(all labelled for training, to fit, to validate, all to predict at the end)."""
     if "train" not in request.inputs:
         raise BadInput("inputs: there is no train input: give the training album.")
-    whole = read_pictures(run.folder, "train")
+    whole = marked(config.task, read_pictures(run.folder, "train"))
     check_learnable(config.task, whole)
     inputs = [whole]
     if "val" in request.inputs:
-        fitted, val = whole, read_pictures(run.folder, "val")
+        fitted, val = whole, marked(config.task, read_pictures(run.folder, "val"))
         inputs.append(val)
     else:
         fitted, val = split_off(whole, config.validation_fraction)
         if len(val) == len(whole):
             run.warn("no_validation", f"{len(whole)} pictures are too few to hold some back: they validate themselves.")
     if "test" in request.inputs:
-        test = read_pictures(run.folder, "test")
+        test = marked(config.task, read_pictures(run.folder, "test"))
         inputs.append(test)
         _compare(run, config, whole, test)
     check(run, inputs, config.thresholds.labels)

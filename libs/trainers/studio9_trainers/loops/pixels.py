@@ -13,6 +13,8 @@ PAD = (114, 114, 114)
 """The grey of the border."""
 
 
+PIXELS = "upright RGB from 0 to 1, longer side to input_size, in the middle of a square padded with 114/255"
+"""How a square holds a picture, in words."""
 SCALED = "scaled bilinearly, below 0.6 of its size first by the mean of each area"
 """How a picture gets into its square, in words."""
 

@@ -15,7 +15,7 @@ from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
 from studio9_trainers.errors import UserError
 from studio9_trainers.merging.merge import merge
-from studio9_trainers.models import Detector, Model
+from studio9_trainers.models import Detector, Model, ShapeFinder
 from studio9_trainers.tiling.cutting import cut, cut_pixels
 from studio9_trainers.tiling.grid import Tile
 
@@ -26,6 +26,8 @@ def sliced(model: Model, how: Sliced | None) -> Model:
         return model
     if not isinstance(model, Detector):
         raise UserError("sliced: the model finds no boxes: leave it out.", "bad_parameters")
+    if isinstance(model, ShapeFinder):
+        raise UserError("sliced: of tiles only upright boxes are put together: leave it out.", "bad_parameters")
     return SlicedDetector(model, how)
 
 

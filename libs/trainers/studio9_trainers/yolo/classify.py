@@ -9,6 +9,7 @@ from torch import nn
 from studio9_trainers.capabilities import Capabilities
 from studio9_trainers.errors import BadModel
 from studio9_trainers.files import ModelFile, State, load_fitting, load_model
+from studio9_trainers.loops.pixels import PIXELS
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
 from studio9_trainers.transfer.models import PictureClassifier
@@ -16,8 +17,6 @@ from studio9_trainers.transfer.trainer import Classification
 from studio9_trainers.yolo.framework import CLASSIFIER, FRAMEWORK, NAME
 from studio9_trainers.yolo.quiet import ultralytics
 from studio9_trainers.yolo.weights import model_file
-
-PIXELS = "upright RGB from 0 to 1, longer side to input_size, in the middle of a square padded with 114/255"
 
 
 class YoloNetwork(nn.Module):

@@ -20,7 +20,8 @@ from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.yolo.exporting import exportable
 from studio9_trainers.yolo.letterbox import letterbox, unscaled
 from studio9_trainers.yolo.own_figures import own_figures
-from studio9_trainers.yolo.weights import rebuilt
+from studio9_trainers.yolo.shapes import KINDS, Way, masked, posed, turned
+from studio9_trainers.yolo.weights import POINTS, rebuilt
 
 BATCH = 16
 
@@ -32,6 +33,7 @@ class YoloDetector:
         self._file = file
         self._device = device
         self._model = rebuilt(file).to(device, memory_format=torch.channels_last).eval().fuse(verbose=False)
+        self._chooses = bool(getattr(self._model, "end2end", False))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,10 +48,6 @@ class YoloDetector:
     def save(self, path: Path) -> Written:
         """Write the model file."""
         return save_model(path, self._file)
-
-    def exportable(self) -> Exportable:
-        """See CanExport."""
-        return exportable(self._model, self._file)
 
     def detect(
         self, pictures: Iterable[tuple[Picture, Pixels]], confidence: float, iou: float, max_boxes: int
@@ -73,23 +71,79 @@ class YoloDetector:
         stacked = torch.from_numpy(np.stack([scaled for _, _, scaled in batch])).to(self._device)
         # Height, width, colour as they lie in memory are already the order that channels_last wants.
         output = self._model(stacked.permute(0, 3, 1, 2).float() / 255)
+        raw, prototypes = parted(output)
         # No limit of time: which boxes are kept must not depend on how busy the machine is.
         kept, rows = non_max_suppression(
-            output, confidence, iou, max_det=max_boxes, nc=len(self.names), max_time_img=60.0, return_idxs=True
+            raw,
+            confidence,
+            iou,
+            max_det=max_boxes,
+            nc=len(self.names),
+            max_time_img=60.0,
+            rotated=self._file.task == "obb",
+            end2end=self._chooses,
+            return_idxs=True,
         )
-        raw = output[0] if isinstance(output, (list, tuple)) else output
-        return [
-            (picture, unscaled(boxes.cpu().numpy(), shape, self._file.input_size, self._scores(raw[number], at)))
-            for number, ((picture, shape, _), boxes, at) in enumerate(zip(batch, kept, rows, strict=True))
-        ]
+        found = []
+        for number, ((picture, shape, scaled), boxes, at) in enumerate(zip(batch, kept, rows, strict=True)):
+            own = prototypes[number].cpu() if prototypes is not None else None
+            scores = self._scores(raw[number], at)
+            found.append((picture, self._found(boxes.cpu().numpy(), own, shape, scaled.shape[:2], scores)))
+        return found
+
+    def _found(
+        self, rows: Any, prototypes: torch.Tensor | None, shape: tuple[int, ...], scaled: tuple[int, ...], scores: Any
+    ) -> Detections:
+        """Boxes, or what the task finds, in the picture's own pixels."""
+        way = Way(shape, self._file.input_size)
+        match self._file.task:
+            case "obb":
+                return turned(rows, way, self.names, scores)
+            case "pose":
+                return posed(rows, way, self.names, tuple(self._file.options[POINTS]), scores)
+            case "segment":
+                assert prototypes is not None
+                return masked(rows, prototypes, scaled, way, self.names)
+            case _:
+                return unscaled(rows, shape, self._file.input_size, scores)
 
     def _scores(self, raw: torch.Tensor, rows: torch.Tensor) -> Any:
         """Every label's score of the boxes that were kept; none where the model has made its choice itself."""
-        if raw.shape[-1] == 6:
+        if self._chooses:
             return None
         chosen = raw[4 : 4 + len(self.names), rows.view(-1).long()]
         return chosen.T.cpu().numpy().astype(np.float16)
 
     def own_figures(self, pictures: list[Judged], labels: int) -> dict[str, float]:
         """See HasOwnFigures."""
-        return own_figures(pictures, labels)
+        return own_figures(pictures, labels, self._file.task)
+
+
+class YoloShapeFinder(YoloDetector):
+    """One that finds masks, keypoints or turned boxes; they can't be put together from tiles, nor exported yet."""
+
+    @property
+    def shape(self) -> str:
+        """See ShapeFinder."""
+        return KINDS[self._file.task]
+
+
+class YoloBoxDetector(YoloDetector):
+    """One that finds upright boxes."""
+
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        return exportable(self._model, self._file)
+
+
+def detector(file: ModelFile, device: str) -> YoloDetector:
+    """The model of a file at work."""
+    return (YoloBoxDetector if file.task == "detect" else YoloShapeFinder)(file, device)
+
+
+def parted(output: Any) -> tuple[Any, Any]:
+    """(what boxes are made of, the prototypes of masks or none), from what a model gives while evaluating."""
+    first = output[0] if isinstance(output, tuple | list) else output
+    if isinstance(first, tuple | list):  # of masks
+        return first[0], first[1]
+    return first, None

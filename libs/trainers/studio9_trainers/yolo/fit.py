@@ -11,7 +11,11 @@ from typing import Any, Literal
 import torch
 from ultralytics.data.build import build_dataloader
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
+from ultralytics.models.yolo.obb import OBBValidator
+from ultralytics.models.yolo.pose import PoseValidator
+from ultralytics.models.yolo.segment import SegmentationValidator
 
+from studio9_trainers.augmentation.marks import other_side
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import Diverged
@@ -26,6 +30,12 @@ from studio9_trainers.yolo.framework import NAME
 from studio9_trainers.yolo.pictures import PictureDataset
 from studio9_trainers.yolo.weights import backbone_layers, build
 
+VALIDATORS = {
+    "detect": DetectionValidator,
+    "segment": SegmentationValidator,
+    "pose": PoseValidator,
+    "obb": OBBValidator,
+}
 VALIDATED = {
     "metrics/precision(B)": "precision",
     "metrics/recall(B)": "recall",
@@ -34,8 +44,17 @@ VALIDATED = {
     "val/box_loss": "box_loss",
     "val/cls_loss": "cls_loss",
     "val/dfl_loss": "dfl_loss",
+    "metrics/mAP50(M)": "mask_map50",
+    "metrics/mAP50-95(M)": "mask_map50_95",
+    "metrics/mAP50(P)": "pose_map50",
+    "metrics/mAP50-95(P)": "pose_map50_95",
+    "val/seg_loss": "mask_loss",
+    "val/pose_loss": "pose_loss",
+    "val/kobj_loss": "visibility_loss",
+    "val/angle_loss": "angle_loss",
 }
-"""The package's keys: ours. Its mAP differs in the third digit from COCO's, which the result holds."""
+"""The package's keys: ours. Its mAP differs in the third digit from COCO's, which the result holds; of turned boxes it
+is that of the turned boxes."""
 
 
 class Fit(DetectionTrainer):
@@ -50,9 +69,10 @@ class Fit(DetectionTrainer):
         input_size: int,
         state: TrainingState | None,
         begin: State | None,
+        points: tuple[str, ...] = (),
     ) -> None:
         self._run, self._config = run, config
-        self._sets, self._labels = sets, labels
+        self._sets, self._labels, self._points = sets, labels, points
         self._state, self._begin = state, begin
         self._checkpoints = Checkpoints(run)
         self.best: State = {}
@@ -68,11 +88,23 @@ class Fit(DetectionTrainer):
         """Our pictures in place of a data set's description."""
         names = dict(enumerate(self._labels))
         train, val = self._sets
-        return {"train": train, "val": val, "names": names, "nc": len(names), "channels": 3}
+        data = {"train": train, "val": val, "names": names, "nc": len(names), "channels": 3}
+        if self._points:
+            sides = [other_side(name) for name in self._points]
+            places = [self._points.index(one) if one in self._points else at for at, one in enumerate(sides)]
+            data |= {"kpt_shape": [len(self._points), 3], "flip_idx": places}
+        return data
+
+    def set_model_attributes(self) -> None:
+        """What the package's losses and validators ask of a model."""
+        super().set_model_attributes()
+        if self._points:
+            self.model.kpt_shape = self.data["kpt_shape"]
+            self.model.kpt_names = {number: list(self._points) for number in range(len(self._labels))}
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
         """A fresh model, with the weights to begin with where some were given."""
-        model = build(self._config.architecture, self._config.task, len(self._labels))
+        model = build(self._config.architecture, self._config.task, len(self._labels), len(self._points))
         if self._begin is not None and self._state is None:
             fitting = load_fitting(model, self._begin)
             self._run.events.log(f"{fitting} of {len(model.state_dict())} tensors of the given model fit.")
@@ -84,7 +116,9 @@ class Fit(DetectionTrainer):
         dataset = PictureDataset(
             dataset_path,
             self._labels,
+            self._points,
             data=self.data,
+            task=self._config.task,
             imgsz=self.args.imgsz,
             augment=fitting,
             hyp=self.args,
@@ -101,7 +135,8 @@ class Fit(DetectionTrainer):
     def get_validator(self) -> Any:
         """The framework's own validator, which chooses the best epoch."""
         check: dict[str, list[Callable[[Any], None]]] = {"on_val_batch_start": [lambda _: self._run.stop.check()]}
-        return DetectionValidator(self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=check)
+        validator = VALIDATORS[self._config.task]
+        return validator(self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=check)
 
     def build_optimizer(self, model: Any, *args: Any, **options: Any) -> Any:
         """The framework's groups, each parted in backbone and head where their rates differ."""

@@ -1,17 +1,18 @@
 """What YOLO offers, as data; importing this imports neither torch nor Ultralytics."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from studio9_task.catalogue import Architecture, FloatParameter, Head, ParameterDefinition
+from studio9_task.catalogue import Architecture, Consumer, FloatParameter, Head, ParameterDefinition
 from studio9_trainers.capabilities import COMPUTED, SMALLER, Capabilities, Task
 from studio9_trainers.frameworks import Framework
-from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import common_parameters, installed, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
 from studio9_trainers.yolo.zoo import fitting, model_files, shown
 
 NAME = "yolo"
 HEAD = "YOLO_HEAD"
+SHAPES: tuple[Task, ...] = ("segment", "pose", "obb")
+HEADS: dict[Task, str] = {"detect": HEAD, "segment": "YOLO_SEGMENT", "pose": "YOLO_POSE", "obb": "YOLO_OBB"}
 CLASSIFIER = "YOLO_CLASSIFIER"
 LICENCE = "AGPL-3.0"
 
@@ -23,13 +24,6 @@ TRAINING: tuple[ParameterDefinition, ...] = (
     mirror_parameter(),
     scale_parameter(),
 )
-
-
-def _version() -> str | None:
-    try:
-        return version("ultralytics")
-    except PackageNotFoundError:
-        return None
 
 
 def _capabilities() -> tuple[Capabilities, ...]:
@@ -45,6 +39,18 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 note=f"{len(detecting)} architectures",
             )
         )
+    for task in SHAPES:
+        if models := fitting(task):
+            found.append(
+                Capabilities(
+                    framework=NAME,
+                    task=task,
+                    loop="framework",
+                    licence=LICENCE,
+                    evaluate="framework",
+                    note=f"{len(models)} architectures; ours are the figures of the boxes around",
+                )
+            )
     if classifying := fitting("classify"):
         found.append(
             Capabilities(
@@ -70,7 +76,12 @@ def _trainer(task: Task, order: Order) -> Trainer:
     return YoloTrainer(task, order)
 
 
-_OWN: dict[str, Any] = {"framework": NAME, "package": "ultralytics", "package_version": _version()}
+_OTHERS: dict[Task, tuple[str, Consumer, str]] = {
+    "segment": ("YOLO with masks", "segmenter", "Segment"),
+    "pose": ("YOLO with keypoints", "pose_estimator", "Pose"),
+    "obb": ("YOLO with turned boxes", "turned_detector", "OBB"),
+}
+_OWN: dict[str, Any] = {"framework": NAME, "package": "ultralytics", "package_version": installed("ultralytics")}
 
 FRAMEWORK = Framework(
     name=NAME,
@@ -88,6 +99,19 @@ FRAMEWORK = Framework(
             class_name="Detect",
             parameters=TRAINING,
             **_OWN,
+        ),
+        *(
+            Head(
+                id=HEADS[task],
+                name=name,
+                consumer=consumer,
+                architectures=fitting(task),
+                module="ultralytics.nn.modules.head",
+                class_name=made,
+                parameters=TRAINING,
+                **_OWN,
+            )
+            for task, (name, consumer, made) in _OTHERS.items()
         ),
         Head(
             id=CLASSIFIER,

@@ -5,18 +5,26 @@ from typing import Any
 
 import cv2
 import numpy as np
+from ultralytics.data.converter import merge_multi_segment
 from ultralytics.data.dataset import YOLODataset
 
-from studio9_trainers.data.dataset import Picture, PictureSet
-from studio9_trainers.data.decode import decode
+from studio9_task.pictures import PictureRecord
+from studio9_task.shapes import Keypoints, Mask, Polygon, RotatedBox
+from studio9_trainers.data.dataset import Mark, Picture, PictureSet
+from studio9_trainers.data.masks import mask_pixels
+from studio9_trainers.data.outlines import rotated_corners
+from studio9_trainers.loading.jpeg import decode_soon
 
 
 class PictureDataset(YOLODataset):
     """Reads labels from the manifest's records and pixels through our decoder; nothing is scanned or cached."""
 
-    def __init__(self, pictures: PictureSet, labels: tuple[str, ...], **options: Any) -> None:
+    def __init__(
+        self, pictures: PictureSet, labels: tuple[str, ...], points: tuple[str, ...] = (), **options: Any
+    ) -> None:
         self._pictures = {str(picture.path): picture for picture in pictures.pictures}
         self._indices = {label: index for index, label in enumerate(labels)}
+        self._points = {name: index for index, name in enumerate(points)}
         super().__init__(img_path="", **options)
 
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
@@ -36,7 +44,7 @@ class PictureDataset(YOLODataset):
         """
         if self.ims[i] is not None:
             return self.ims[i], self.im_hw0[i], self.im_hw[i]
-        pixels = cv2.cvtColor(decode(Path(self.im_files[i])), cv2.COLOR_RGB2BGR)
+        pixels = cv2.cvtColor(decode_soon(Path(self.im_files[i])), cv2.COLOR_RGB2BGR)
         height, width = pixels.shape[:2]
         ratio = self.imgsz / max(height, width)
         if ratio != 1:
@@ -60,6 +68,7 @@ class PictureDataset(YOLODataset):
     def _entry(self, picture: Picture) -> dict[str, Any]:
         record = picture.record
         counted = [box for box in picture.boxes if not box.ignore]
+        marks = [mark for mark in picture.marks if not mark.ignore]
         scale = (record.width, record.height, record.width, record.height)
         centred = [(box.left + box.width / 2, box.top + box.height / 2, box.width, box.height) for box in counted]
         return {
@@ -67,8 +76,37 @@ class PictureDataset(YOLODataset):
             "shape": (record.height, record.width),
             "cls": np.array([[self._indices[box.label]] for box in counted], dtype=np.float32).reshape(-1, 1),
             "bboxes": np.array(centred, dtype=np.float32).reshape(-1, 4) / np.array(scale, dtype=np.float32),
-            "segments": [],
-            "keypoints": None,
+            "segments": [self._outline(mark, record) for mark in marks] if not self.use_keypoints else [],
+            "keypoints": self._keypoints(marks, record) if self.use_keypoints else None,
             "normalized": True,
             "bbox_format": "xywh",
         }
+
+    @staticmethod
+    def _outline(mark: Mark, record: PictureRecord) -> Any:
+        """Points of an outline, as parts of the picture's size; several parts are joined as the package joins them."""
+        match mark:
+            case RotatedBox():
+                points = rotated_corners(mark)
+            case Polygon():
+                points = np.array(mark.points, dtype=np.float64)
+            case Mask():
+                pixels = mask_pixels(mark).astype(np.uint8)
+                parts, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+                rings = [part.reshape(-1, 2) for part in parts]
+                joined = rings[0] if len(rings) == 1 else np.concatenate(merge_multi_segment(rings), axis=0)
+                points = joined + np.array((mark.left + 0.5, mark.top + 0.5))
+            case _:
+                raise TypeError(f"{mark.kind} has no outline")
+        return (points / (record.width, record.height)).astype(np.float32)
+
+    def _keypoints(self, marks: list[Mark], record: PictureRecord) -> Any:
+        """(objects, points, 3): parts of the picture's size, and whether a point is marked."""
+        found = np.zeros((len(marks), len(self._points), 3), dtype=np.float32)
+        for row, mark in zip(found, marks, strict=True):
+            assert isinstance(mark, Keypoints)
+            for point in mark.points:
+                if point.visibility > 0 and point.name in self._points:
+                    place = point.x / record.width, point.y / record.height, point.visibility
+                    row[self._points[point.name]] = place
+        return found

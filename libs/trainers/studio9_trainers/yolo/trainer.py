@@ -5,11 +5,12 @@ from typing import Any
 
 from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.config import TrainingConfig
+from studio9_trainers.data.marks import point_names
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
 from studio9_trainers.sizes import fitting_size
 from studio9_trainers.trainer import Order, Trained
-from studio9_trainers.yolo.framework import FRAMEWORK, HEAD, NAME
+from studio9_trainers.yolo.framework import FRAMEWORK, HEADS, NAME
 from studio9_trainers.yolo.quiet import ultralytics
 
 LARGEST = 640
@@ -35,12 +36,13 @@ class YoloTrainer:
         # Only now: importing these imports the package.
         from studio9_trainers.files import ModelFile, load_model
         from studio9_trainers.state.training import load_state
-        from studio9_trainers.yolo.detector import YoloDetector
+        from studio9_trainers.yolo.detector import detector
         from studio9_trainers.yolo.fit import Fit
-        from studio9_trainers.yolo.weights import PIXELS
+        from studio9_trainers.yolo.weights import PIXELS, POINTS
 
         run.device = device()
         labels = tuple(sorted({*material.train.labels, *material.val.labels}))
+        points = point_names(material.train)
         input_size = config.input_size or fitting_size(material.train, LARGEST)
         state = load_state(run.checkpoint, NAME, config, labels) if run.checkpoint else None
         weights = load_model(material.begin, NAME, self._task).state if material.begin else None
@@ -48,7 +50,7 @@ class YoloTrainer:
         if state is not None and state.place.epoch >= config.epochs:  # it died after its last epoch
             best, best_epoch, done = state.best_weights, state.place.best_epoch, state.place.epoch
         else:
-            fit = Fit(run, config, (material.train, material.val), labels, input_size, state, weights)
+            fit = Fit(run, config, (material.train, material.val), labels, input_size, state, weights, points)
             fit.train()
             best, best_epoch, done = fit.best, fit.best_epoch, fit.epochs_done
             effective |= fit.effective
@@ -56,15 +58,16 @@ class YoloTrainer:
             framework=NAME,
             task=self._task,
             architecture=config.architecture,
-            head=HEAD,
+            head=HEADS[self._task],
             labels=labels,
             input_size=input_size,
             thresholds=config.thresholds,
             state=best,
+            options={POINTS: points} if points else {},
             pixels=PIXELS,
         )
         return Trained(
-            model=YoloDetector(file, run.device),
+            model=detector(file, run.device),
             epochs_done=done,
             best_epoch=best_epoch,
             resumed_from=state.place.epoch if state else None,
@@ -77,10 +80,10 @@ class YoloTrainer:
         run = self._order.run
         ultralytics(run.folder.scratch, run.threads)
         from studio9_trainers.files import load_model
-        from studio9_trainers.yolo.detector import YoloDetector
+        from studio9_trainers.yolo.detector import detector
 
         run.device = device()
-        return YoloDetector(load_model(path, NAME, self._task), run.device)
+        return detector(load_model(path, NAME, self._task), run.device)
 
 
 def _effective(config: TrainingConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel, yaml_model_load
 
 from studio9_trainers.capabilities import Task
 from studio9_trainers.errors import BadModel, Unsupported
@@ -10,6 +10,9 @@ from studio9_trainers.files import ModelFile
 from studio9_trainers.yolo.zoo import fitting, model_files
 
 PIXELS = "upright RGB from 0 to 1, longer side to input_size, padded with 114/255 to multiples of 32"
+
+POINTS = "points"
+"""The option of a model file that names the keypoints of poses."""
 
 
 def model_file(architecture: str, task: Task) -> str:
@@ -20,9 +23,13 @@ def model_file(architecture: str, task: Task) -> str:
     return known[task]
 
 
-def build(architecture: str, task: Task, labels: int) -> Any:
-    """A fresh model of one of the catalogue's architectures, for so many labels."""
-    return DetectionModel(model_file(architecture, task), ch=3, nc=labels, verbose=False)
+MODELS = {"detect": DetectionModel, "segment": SegmentationModel, "obb": OBBModel, "pose": PoseModel}
+
+
+def build(architecture: str, task: Task, labels: int, points: int = 0) -> Any:
+    """A fresh model of one of the catalogue's architectures, for so many labels and, of poses, keypoints."""
+    more = {"data_kpt_shape": [points, 3]} if task == "pose" else {}
+    return MODELS[task](model_file(architecture, task), ch=3, nc=labels, verbose=False, **more)
 
 
 def backbone_layers(architecture: str, task: Task) -> int:
@@ -32,7 +39,7 @@ def backbone_layers(architecture: str, task: Task) -> int:
 
 def rebuilt(file: ModelFile) -> Any:
     """The model of a file, with its weights. Raises BadModel when they don't fit."""
-    model = build(file.architecture, file.task, len(file.labels))
+    model = build(file.architecture, file.task, len(file.labels), len(file.options.get(POINTS, ())))
     try:
         model.load_state_dict(file.state)
     except RuntimeError:
