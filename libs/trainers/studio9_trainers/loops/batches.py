@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from studio9_trainers.data.dataset import Picture
-from studio9_trainers.data.decode import Pixels, decode
+from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Floats
+from studio9_trainers.loading.jpeg import decode_soon
 from studio9_trainers.loops.pixels import Placed, Variation, place, squared
 from studio9_trainers.state.seeds import seed_of
 
@@ -98,7 +99,7 @@ class PictureBatches:
     def _decoded(self, number: int, picture: Picture) -> Any:
         kept = self._kept.get(number)
         if kept is None:
-            kept = decode(picture.path, picture.record.filename or picture.record.picture_id)
+            kept = decode_soon(picture.path, picture.record.filename or picture.record.picture_id)
             if self._kept_bytes + kept.nbytes <= KEPT_BYTES:
                 self._kept[number] = kept
                 self._kept_bytes += kept.nbytes

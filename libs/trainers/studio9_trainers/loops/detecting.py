@@ -3,25 +3,23 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from studio9_task.outputs import Written
-from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
 from studio9_trainers.evaluation.average_precision import average_precision
 from studio9_trainers.evaluation.figures import Judged, judged
 from studio9_trainers.extensions import own_metrics
-from studio9_trainers.files import ModelFile, save_model
+from studio9_trainers.files import ModelFile
+from studio9_trainers.loops.at_work import AtWork
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.loop import Loop
-from studio9_trainers.loops.pixels import Placed, Variation, place, squared
+from studio9_trainers.loops.pixels import PIXELS, Placed, Variation, place, squared
 
 BATCH = 16
 VALIDATION = {"confidence": 0.001, "iou": 0.6, "max_boxes": 100}
@@ -30,31 +28,12 @@ Raw = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Of one picture: corners in the square's pixels, confidences, label indices."""
 
 
-class SquareDetector(ABC):
-    """A detector whose network takes squares. `network` and `file` are what exports need."""
-
-    def __init__(self, file: ModelFile, network: torch.nn.Module, device: str) -> None:
-        self.file = file
-        self.network = network.to(device).eval()
-        self.device = device
+class SquareDetector(AtWork, ABC):
+    """A detector whose network takes squares."""
 
     @abstractmethod
     def raw(self, pixels: torch.Tensor, limit: int) -> list[Raw]:
         """The boxes of each picture of a batch (pixels from 0 to 1), at most so many."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels, by index."""
-        return self.file.labels
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Those stored with the model."""
-        return self.file.thresholds
-
-    def save(self, path: Path) -> Written:
-        """Write the model file."""
-        return save_model(path, self.file)
 
     def detect(
         self, pictures: Iterable[tuple[Picture, Pixels]], confidence: float, iou: float, max_boxes: int
@@ -108,7 +87,7 @@ class DetectionLoop(Loop):
             thresholds=config.thresholds,
             state=weights,
             options=config.options,
-            pixels="upright RGB from 0 to 1, longer side to input_size, in the middle of a square padded with 114/255",
+            pixels=PIXELS,
         )
 
     def validate(self, model: torch.nn.Module) -> tuple[dict[str, float], float]:

@@ -1,12 +1,11 @@
 """What RT-DETR offers, as data; importing this imports neither torch nor transformers."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import Architecture, Head, IntParameter
 from studio9_trainers.capabilities import COMPUTED, Capabilities, Task
 from studio9_trainers.frameworks import Framework
-from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import common_parameters, installed, loop_parameters, mirror_parameter, scale_parameter
 from studio9_trainers.trainer import Order, Trainer
 
 NAME = "rtdetr"
@@ -22,15 +21,8 @@ CAPABILITIES = Capabilities(
 )
 
 
-def _version() -> str | None:
-    try:
-        return version("transformers")
-    except PackageNotFoundError:
-        return None
-
-
 def _capabilities() -> tuple[Capabilities, ...]:
-    return (CAPABILITIES,) if _version() else ()
+    return (CAPABILITIES,) if installed("transformers") else ()
 
 
 def _trainer(task: Task, order: Order) -> Trainer:
@@ -42,7 +34,7 @@ def _trainer(task: Task, order: Order) -> Trainer:
 _OWN: dict[str, Any] = {
     "framework": NAME,
     "package": "transformers",
-    "package_version": _version(),
+    "package_version": installed("transformers"),
     "module": "transformers.models.rt_detr.modeling_rt_detr",
     "class_name": "RTDetrForObjectDetection",
 }

@@ -3,18 +3,15 @@
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from studio9_task.outputs import Written
-from studio9_task.parameters import Thresholds
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.export.exportable import Exportable
-from studio9_trainers.files import ModelFile, save_model
+from studio9_trainers.loops.at_work import AtWork
 from studio9_trainers.loops.pixels import SCALED, Placed, Variation, place, square_input, squared
 from studio9_trainers.models import Scores
 
@@ -24,27 +21,8 @@ Ready = tuple[Picture, Pixels, Placed, Pixels]
 """Picture, its pixels, where they lie in the square, the square's pixels."""
 
 
-class NetworkModel:
-    """A network with its file's facts. `network` and `file` are what exports need."""
-
-    def __init__(self, file: ModelFile, network: torch.nn.Module, device: str) -> None:
-        self.file = file
-        self.network = network.to(device).eval()
-        self.device = device
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels, by index."""
-        return self.file.labels
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Those stored with the model."""
-        return self.file.thresholds
-
-    def save(self, path: Path) -> Written:
-        """Write the model file."""
-        return save_model(path, self.file)
+class NetworkModel(AtWork):
+    """A network that takes squares, in batches."""
 
     def _batches(self, pictures: Iterable[Given]) -> Iterator[tuple[list[Ready], torch.Tensor]]:
         side = self.file.input_size

@@ -15,7 +15,6 @@ from studio9_trainers.transfer.offered import STACKED_AUTOENCODER
 
 BACKBONE = "backbone."
 DECODER_WIDTH = 16
-PIXELS = "upright RGB from 0 to 1, longer side to input_size, in the middle of a square padded with 114/255"
 BACKBONE_OPTIONS = {STACKED_AUTOENCODER: ("width", "latent", "denoise")}
 
 

@@ -1,6 +1,5 @@
 """The architectures and heads of transfer learning, as data for the catalogue; imports neither torch nor timm."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from studio9_task.catalogue import (
@@ -12,7 +11,7 @@ from studio9_task.catalogue import (
     StringParameter,
     WhenValues,
 )
-from studio9_trainers.offered import common_parameters, loop_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import common_parameters, installed, loop_parameters, mirror_parameter, scale_parameter
 
 NAME = "transfer"
 LICENCE = "Apache-2.0"
@@ -47,15 +46,8 @@ CLASSIFIERS = {
 }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _own(package: str) -> dict[str, Any]:
-    return {"framework": NAME, "package": package, "package_version": _version(package)}
+    return {"framework": NAME, "package": package, "package_version": installed(package)}
 
 
 _STACKED = Architecture(

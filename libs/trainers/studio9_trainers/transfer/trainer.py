@@ -16,6 +16,7 @@ from studio9_trainers.extensions import own_metrics
 from studio9_trainers.files import ModelFile, State, load_model, read_model
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.loop import Loop
+from studio9_trainers.loops.pixels import PIXELS
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
 from studio9_trainers.trainer import Order
@@ -25,7 +26,6 @@ from studio9_trainers.transfer.detection import Detection
 from studio9_trainers.transfer.framework import capability
 from studio9_trainers.transfer.models import PictureClassifier, PictureReconstructor
 from studio9_trainers.transfer.network import (
-    PIXELS,
     Network,
     backbone_of,
     backbone_options,

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from studio9_task.model import Contract
 from studio9_trainers.errors import UserError
+from studio9_trainers.texts import value_of
 
 
 class Between(Contract):
@@ -60,7 +61,7 @@ def parsed(pairs: Mapping[str, str]) -> dict[str, Any]:
                     "log": mark == "log",
                 }
             else:
-                given = {"kind": "one_of", "values": [_value(part) for part in body.split(",")]}
+                given = {"kind": "one_of", "values": [value_of(part) for part in body.split(",")]}
             space |= SPACE.validate_python({name: given})
             space[name].distribution()
         except (ValueError, ValidationError):
@@ -68,14 +69,3 @@ def parsed(pairs: Mapping[str, str]) -> dict[str, Any]:
                 f"--vary {name}={text}: write LOW..HIGH, LOW..HIGH:log or A,B,C.", "bad_parameters"
             ) from None
     return space
-
-
-def _value(text: str) -> bool | int | float | str:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
