@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, split_off
-from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
 from studio9_trainers.extensions import callbacks
@@ -135,6 +134,8 @@ def _material(
 ) -> Material:
     if len(train) == 0:
         raise BadInput(f"{train.name} has no pictures: add some.")
+    from studio9_trainers.data.marks import marked  # needs OpenCV, which telling the catalogue must not
+
     train = marked(config.task, train)
     if val is not None:
         return Material(train, marked(config.task, val), begin)
