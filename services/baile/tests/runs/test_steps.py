@@ -145,8 +145,8 @@ async def test_after_a_first_step_that_fails_nothing_more_begins(
 
 
 @pytest.fixture
-def held(monkeypatch: Any) -> Iterator[dict[str, bool]]:
-    """No result is brought in while `held["held"]`."""
+def results(monkeypatch: Any) -> Iterator[dict[str, bool]]:
+    """No result is brought in while `results["held"]`."""
     state, step = {"held": True}, Finisher.step
 
     async def maybe(self: Finisher) -> bool:
@@ -157,13 +157,13 @@ def held(monkeypatch: Any) -> Iterator[dict[str, bool]]:
 
 
 async def test_who_cancels_a_step_that_has_just_finished_gets_no_second_one(
-    held: dict[str, bool], ana: Any, workers: Any, albums: dict[str, str], experiment: Any, until: Any
+    results: dict[str, bool], ana: Any, workers: Any, albums: dict[str, str], experiment: Any, until: Any
 ) -> None:
     made = await ana.ok("POST", "/experiments", two_steps(albums, experiment))
     first = await workers.take()
     await ana.ok("POST", f"/processes/{first.data.job}/cancel")
     await workers.complete(first)
-    held["held"] = False
+    results["held"] = False
     ended = await status_is(ana, until, f"/experiments/{made['id']}", "CANCELLED")
     assert "summary" in ended["result"]["step1"]
     assert (await ana.ok("GET", "/processes"))["count"] == 1

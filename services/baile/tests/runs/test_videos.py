@@ -130,12 +130,12 @@ async def test_cancelling_while_it_is_fetched(
 ) -> None:
     reached, go_on, download = asyncio.Event(), asyncio.Event(), CloudObjects.stream
 
-    async def held(self: CloudObjects, key: str, *, chunk: int = 1 << 20) -> Any:
+    async def once_let_go(self: CloudObjects, key: str, *, chunk: int = 1 << 20) -> Any:
         reached.set()
         await go_on.wait()
         return await download(self, key, chunk=chunk)
 
-    monkeypatch.setattr(CloudObjects, "stream", held)
+    monkeypatch.setattr(CloudObjects, "stream", once_let_go)
     await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY)
     await reached.wait()
     process = await ana.ok("GET", f"/albums/{album}/process")
