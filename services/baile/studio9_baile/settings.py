@@ -94,6 +94,12 @@ class BaileSettings(WithObjects):
     decode_memory: int = Field(2 << 30, description="bytes of address space of a checking process")
     picture_url_s: int = Field(7_200, ge=3_600, description="life of a picture's URL; Salsa keeps it for an hour")
     event_days: int = Field(7, ge=1, description="how long server-sent events can be resumed")
+    sweep_s: float = Field(21_600.0, gt=0, description="how often objects that nothing names are looked for")
+    orphan_age_s: float = Field(
+        172_800.0,
+        ge=0,
+        description="age of an object that nothing names before it is marked, and of the mark before it goes",
+    )
     reread_s: float = Field(60.0, gt=0, description="how often jobs that have not ended are read again")
     republish_s: float = Field(10.0, gt=0, description="how long to wait for job.accepted before asking again")
 

@@ -31,6 +31,7 @@ ALLOWED = {
     "baile/usecases/accounts.py::confirm_email": "the code from the mail is what proves it",
     "baile/usecases/accounts.py::sign_up": "who signs up has none yet; the operator has named it",
     "baile/usecases/catalogue.py": "workers belong to the installation, and so does what they can do",
+    "baile/usecases/keeping.py::keep": "whoever keeps bytes has made the key for their organisation; jobs do, too",
     "baile/usecases/monitoring.py::gpus": "workers belong to the installation, and so do their GPUs",
     "baile/usecases/monitoring.py::workers": "workers belong to the installation",
     "orion/beats.py": "silence is looked for in all beats",

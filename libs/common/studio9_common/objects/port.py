@@ -1,8 +1,10 @@
 """Immutable objects under keys that begin with the organisation: created once, never overwritten.
 
-Every adapter passes `tests/contract/objects`. Keys: `{organisation}/pictures/{sha256}`, `…/datasets/{version}/…`,
-`…/models/{version}/…`, `…/jobs/{job}/{fence}/…`, `…/scratch/{job}/…`. sha256 is lower-case hex of the whole content and
-is checked on the way in; it is kept as metadata, so `head` knows it without reading.
+Every adapter passes `tests/contract/objects`. Keys: `{organisation}/pictures/{sha256}`, `…/files/{sha256}`,
+`…/datasets/{version}/…`, `…/models/{version}/…`, `…/online/{job}/…`, `…/jobs/{job}/{fence}/…`, `…/scratch/{job}/…`.
+Orion removes what jobs leave in the last two, Baile what nothing names in the others (and scratch without a job).
+sha256 is lower-case hex of the whole content and is checked on the way in; it is kept as metadata, so `head` knows it
+without reading.
 """
 
 from collections.abc import AsyncIterator, Mapping

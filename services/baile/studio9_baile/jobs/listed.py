@@ -15,6 +15,7 @@ from studio9_baile.models.jobs import Process, ResultState
 from studio9_baile.models.pictures import Album
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.keeping import keep
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_task.pictures import PictureRecord
 from studio9_task.problems import describe
@@ -98,4 +99,4 @@ async def _keep(core: Core, organisation: str, record: PictureRecord, files: Fil
         raise BadResult(f"{file.key} does not belong to the job's organisation")
     stream = await core.objects.stream(file.key)
     key = f"{organisation}/pictures/{record.sha256}"
-    await core.objects.put(key, stream, content_type=file.media_type, sha256=record.sha256)
+    await keep(core, key, stream, content_type=file.media_type, sha256=record.sha256)

@@ -20,6 +20,7 @@ from studio9_baile.security.decoder import Decoded, PictureDamaged, PictureTooLa
 from studio9_baile.security.names import BadFileName, file_name
 from studio9_baile.usecases.buckets import fetch_file, open_place
 from studio9_baile.usecases.file_sets import OPAQUE, add_file, file_path, stored_key
+from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.label_csv import upload_labels
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.quotas import check_room
@@ -133,7 +134,7 @@ async def _picture(
     except (BadFileName, PictureUnsupported, PictureDamaged, PictureTooLarge):
         return None
     key = f"{organisation}/pictures/{one.sha256}"
-    await core.objects.put(key, one.path, content_type=decoded.content_type, sha256=one.sha256)
+    await keep(core, key, one.path, content_type=decoded.content_type, sha256=one.sha256)
     await asyncio.to_thread(one.path.unlink)
     return one, decoded, name
 
@@ -190,7 +191,7 @@ async def import_files(core: Core, process: Process) -> Done:
                 raise BadInput(f"{info.key} has {info.size} bytes, at most {core.settings.max_files} are taken")
             one = await _fetch(bucket, info, Path(temporary))
             key = stored_key(process.organisation, one.sha256)
-            await core.objects.put(key, one.path, content_type=OPAQUE, sha256=one.sha256)
+            await keep(core, key, one.path, content_type=OPAQUE, sha256=one.sha256)
             await asyncio.to_thread(one.path.unlink)
             fetched[file_path(info.key.removeprefix(prefix))] = one
     async with core.database.write(process.organisation) as work:

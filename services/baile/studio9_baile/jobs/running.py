@@ -15,6 +15,7 @@ from studio9_baile.jobs.merging import Merger
 from studio9_baile.jobs.outbox import Publisher
 from studio9_baile.jobs.rereading import Rereader
 from studio9_baile.jobs.streams import StreamFinder
+from studio9_baile.jobs.sweeping import Sweeper
 from studio9_baile.jobs.tallying import Tallier
 from studio9_baile.jobs.transferring import Transferrer
 from studio9_baile.models.records import BucketRow
@@ -44,6 +45,7 @@ class Background:
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),
             Loop(DELIVERIES, Deliverer(core).step, every_s=5.0, bell=bell),
             Loop("tallies", Tallier(core).step, every_s=5.0),
+            Loop("orphans", Sweeper(core).step, every_s=core.settings.sweep_s),
             Loop("forget", Forgetter(core).step, every_s=3600.0),
         )
 

@@ -37,9 +37,18 @@ class StoredFile(Scoped):
     name: Mapped[str]
     key: Mapped[str]
     profile: Mapped[str]
-    sha256: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     content_type: Mapped[str]
+
+
+class Orphan(Scoped):
+    """An object that nothing named when it was looked for, at `created_at`. Whoever is about to store the same bytes
+    again takes the mark away first; an object that keeps its mark is removed."""
+
+    __tablename__ = "orphans"
+
+    key: Mapped[str] = mapped_column(unique=True)
 
 
 class OnlineApi(Asset):

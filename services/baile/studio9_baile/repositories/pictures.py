@@ -178,6 +178,10 @@ class Pictures(Repository[Picture]):
                 found.setdefault(picture.filename, []).append(picture)
         return found
 
+    async def stored(self, hashes: Collection[str]) -> set[str]:
+        """Those of these hashes, at most CHUNK, that a picture has."""
+        return set(await self._session.scalars(select(Picture.sha256).where(self.mine, Picture.sha256.in_(hashes))))
+
     async def by_source(self, album: str, sources: Collection[str]) -> dict[str, Picture]:
         """The pictures of a result album, by what the result calls them; at most CHUNK."""
         rows = await self._session.scalars(self.select(Picture.album == album, Picture.source.in_(sources)))

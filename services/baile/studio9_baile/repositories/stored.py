@@ -3,7 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from studio9_baile.models.stored import FileSet, MailedCode, OnlineApi, StoredFile
+from sqlalchemy import select
+
+from studio9_baile.models.stored import FileSet, MailedCode, OnlineApi, Orphan, StoredFile
 from studio9_baile.repositories.base import AssetRepository, Repository
 from studio9_baile.repositories.paging import Page, like
 
@@ -29,12 +31,32 @@ class StoredFiles(Repository[StoredFile]):
         columns = {"filename": StoredFile.name, "filesize": StoredFile.size, "modified": StoredFile.created_at}
         return await self.page_of(statement, page.sorted(columns), page)
 
+    async def stored(self, hashes: Collection[str]) -> set[str]:
+        """Those of these hashes, at most CHUNK, that a file has."""
+        statement = select(StoredFile.sha256).where(self.mine, StoredFile.sha256.in_(hashes))
+        return set(await self._session.scalars(statement))
+
     async def of(self, file_set: str, names: Collection[str] | None = None) -> list[StoredFile]:
         """The files of a set (with these names), by name."""
         statement = self.select(StoredFile.file_set == file_set)
         if names is not None:
             statement = statement.where(StoredFile.name.in_(names))
         return await self.rows(statement.order_by(StoredFile.name))
+
+
+class Orphans(Repository[Orphan]):
+    """Objects that nothing names."""
+
+    row = Orphan
+
+    async def of(self, keys: Collection[str], *, lock: bool = False) -> dict[str, Orphan]:
+        """The marks of these objects, at most CHUNK, by key."""
+        statement = self.select(Orphan.key.in_(keys))
+        return {row.key: row for row in await self.rows(statement.with_for_update() if lock else statement)}
+
+    async def spare(self, key: str) -> None:
+        """Takes the mark away; one that is just being acted upon is waited for."""
+        await self._session.execute(self.delete_where(Orphan.key == key))
 
 
 class OnlineApis(AssetRepository[OnlineApi]):

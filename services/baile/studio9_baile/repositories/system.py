@@ -303,5 +303,8 @@ class SystemWork:
     async def put_catalogue(self, catalogue: KnownCatalogue) -> None:
         await self._session.merge(catalogue)
 
+    async def organisation_ids(self) -> list[str]:
+        return list(await self._session.scalars(select(Organisation.id).order_by(Organisation.id)))
+
     async def organisations(self) -> int:
         return await self._session.scalar(select(func.count()).select_from(Organisation)) or 0

@@ -27,7 +27,7 @@ from studio9_baile.repositories.pictures import (
 )
 from studio9_baile.repositories.records import AuditEntries, IdempotencyKeys, LineageEdges
 from studio9_baile.repositories.runs import Deployments, Experiments, Predictions
-from studio9_baile.repositories.stored import FileSets, MailedCodes, OnlineApis, StoredFiles
+from studio9_baile.repositories.stored import FileSets, MailedCodes, OnlineApis, Orphans, StoredFiles
 from studio9_baile.repositories.tallies import Tallies
 from studio9_common.ids import new_id
 
@@ -138,6 +138,10 @@ class Work:
     @cached_property
     def files(self) -> StoredFiles:
         return StoredFiles(*self._mine)
+
+    @cached_property
+    def orphans(self) -> Orphans:
+        return Orphans(*self._mine)
 
     @cached_property
     def online_apis(self) -> OnlineApis:

@@ -15,6 +15,7 @@ from studio9_baile.usecases.access import check_owner, check_read
 from studio9_baile.usecases.asking import ask_cancel
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place
+from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.quotas import check_room
 from studio9_common.errors import Conflict, NotFound
@@ -89,9 +90,8 @@ async def add_files(core: Core, caller: Caller, identifier: str, uploads: Sequen
         check_owner(caller, row)
         await check_room(core, work, size=sum(upload.size for upload in named.values()))
     for upload in named.values():
-        await core.objects.put(
-            stored_key(caller.organisation, upload.sha256), upload.path, content_type=OPAQUE, sha256=upload.sha256
-        )
+        key = stored_key(caller.organisation, upload.sha256)
+        await keep(core, key, upload.path, content_type=OPAQUE, sha256=upload.sha256)
     async with core.database.write(caller.organisation) as work:
         row = await idle(work, caller, identifier)
         for known in await work.files.of(row.id, list(named)):

@@ -16,6 +16,7 @@ from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place
+from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.predictions import usable_model, weights
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
@@ -98,7 +99,7 @@ async def call(core: Core, caller: Caller, identifier: str, upload: Upload) -> P
         raise Conflict("This online API is switched off", field="enabled", value=False, fix="switch it on")
     decoded = await core.decoder.decode(upload.path)
     key = f"{caller.organisation}/pictures/{upload.sha256}"
-    await core.objects.put(key, upload.path, content_type=decoded.content_type, sha256=upload.sha256)
+    await keep(core, key, upload.path, content_type=decoded.content_type, sha256=upload.sha256)
     record = PictureRecord(
         picture_id=new_id(),
         version=upload.sha256,

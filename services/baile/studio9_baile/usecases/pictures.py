@@ -13,6 +13,7 @@ from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import current_shapes, predictions, revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
@@ -58,10 +59,11 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
     async with core.database.read(caller.organisation) as work:
         await editable(work, caller, album_id)
         await check_room(core, work, pictures=1, size=upload.size)
+        key = f"{caller.organisation}/pictures/{upload.sha256}"
+        marked = bool(await work.orphans.of([key]))
     name = file_name(upload.filename)
     decoded = await core.decoder.decode(upload.path)
-    key = f"{caller.organisation}/pictures/{upload.sha256}"
-    await core.objects.put(key, upload.path, content_type=decoded.content_type, sha256=upload.sha256)
+    await keep(core, key, upload.path, content_type=decoded.content_type, sha256=upload.sha256, marked=marked)
     async with core.database.write(caller.organisation) as work:
         album = await editable(work, caller, album_id)
         picture = work.pictures.make(

@@ -12,6 +12,7 @@ from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.albums import editable
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import revise
 from studio9_baile.usecases.shapes import GivenTag, shapes_of
@@ -107,7 +108,7 @@ async def _look(core: Core, caller: Caller, number: int, given: Registered) -> _
         decoded = await core.decoder.decode(path, field)
         sha256 = await asyncio.to_thread(_hash, path)
         kept = f"{caller.organisation}/pictures/{sha256}"
-        await core.objects.put(kept, path, content_type=decoded.content_type, sha256=sha256)
+        await keep(core, kept, path, content_type=decoded.content_type, sha256=sha256)
     name = file_name(given.filename, f"pictureMetaList.{number}.filename")
     return _Looked(given, name, kept, sha256, head.size, decoded.content_type, decoded.width, decoded.height)
 
