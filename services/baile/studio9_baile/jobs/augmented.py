@@ -7,7 +7,6 @@ from studio9_baile.jobs.listed import Files, List, file_of
 from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.revisions import revise
-from studio9_common.ids import new_id
 from studio9_task.augmentations import AugmentedRecord
 
 
@@ -32,10 +31,7 @@ async def _write(
         source = sources.get(record.original_id or record.picture_id)
         new = record.original_id is not None
         applied = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in record.applied]
-        picture = Picture(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
+        picture = work.pictures.make(
             album=album.id,
             sha256=record.sha256,
             key=f"{work.organisation}/pictures/{record.sha256}",
@@ -51,7 +47,6 @@ async def _write(
             augmentations=[*((source.augmentations if source else None) or []), *applied] or None,
         )
         made[picture.id] = (picture, record)
-    work.pictures.add_all(picture for picture, _ in made.values())
     await work.flush()
     labelled = [picture for picture, record in made.values() if record.annotations]
     shapes = {identifier: record.annotations for identifier, (_, record) in made.items()}

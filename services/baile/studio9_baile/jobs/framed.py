@@ -4,19 +4,17 @@ from collections.abc import Sequence
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.listed import Files, List, file_of
-from studio9_baile.models.pictures import Album, Picture
+from studio9_baile.models.pictures import Album
 from studio9_baile.repositories.work import Work
-from studio9_common.ids import new_id
 from studio9_task.frames import FrameRecord
 
 
 async def _write(core: Core, work: Work, album: Album, job: str, records: Sequence[FrameRecord], files: Files) -> None:
     there = await work.pictures.by_source(album.id, [_source(record) for record in records])
-    work.pictures.add_all(
-        Picture(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
+    for record in records:
+        if _source(record) in there:
+            continue
+        work.pictures.make(
             album=album.id,
             sha256=record.sha256,
             key=f"{work.organisation}/pictures/{record.sha256}",
@@ -28,9 +26,6 @@ async def _write(core: Core, work: Work, album: Album, job: str, records: Sequen
             filename=record.filename,
             source=_source(record),
         )
-        for record in records
-        if _source(record) not in there
-    )
     await work.flush()
 
 

@@ -14,7 +14,6 @@ from studio9_baile.core import Caller, Core
 from studio9_baile.jobs.telling import tell
 from studio9_baile.models.identity import Role
 from studio9_baile.models.jobs import Process
-from studio9_baile.models.pictures import Picture
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.decoder import Decoded, PictureDamaged, PictureTooLarge, PictureUnsupported
 from studio9_baile.security.names import BadFileName, file_name
@@ -110,7 +109,7 @@ async def import_pictures(core: Core, process: Process) -> Done:
         for one, decoded, name in fetched:
             source = f"s3:{one.info.key}"
             if source not in there:
-                work.pictures.add(_row(core, work, album.id, one, decoded, name, source))
+                _add_picture(core, work, album.id, one, decoded, name, source)
         _advance(work, row, cursor, found)
     return Done.some
 
@@ -139,11 +138,8 @@ async def _picture(
     return one, decoded, name
 
 
-def _row(core: Core, work: Work, album: str, one: _Fetched, decoded: Decoded, name: str, source: str) -> Picture:
-    return Picture(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
+def _add_picture(core: Core, work: Work, album: str, one: _Fetched, decoded: Decoded, name: str, source: str) -> None:
+    work.pictures.make(
         album=album,
         sha256=one.sha256,
         key=f"{work.organisation}/pictures/{one.sha256}",

@@ -103,16 +103,12 @@ def _lines(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], sp
 
 def add_version(work: Work, caller: Caller, version: NewVersion, profile: str, job: str | None) -> DatasetVersion:
     """Makes a written version known, with where it came from."""
-    row = work.dataset_versions.add(
-        DatasetVersion(
-            id=version.id,
-            organisation=work.organisation,
-            created_at=work.now,
-            author=caller.user,
-            purpose=version.purpose,
-            pictures=sum(one.pictures for one in version.manifests),
-            shapes=sum(one.shapes for one in version.manifests),
-        )
+    row = work.dataset_versions.make(
+        id=version.id,
+        author=caller.user,
+        purpose=version.purpose,
+        pictures=sum(one.pictures for one in version.manifests),
+        shapes=sum(one.shapes for one in version.manifests),
     )
     for one in version.manifests:
         work.manifests.make(

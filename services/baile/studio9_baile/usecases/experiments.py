@@ -20,7 +20,6 @@ from studio9_baile.usecases.pipeline import TYPE, Plan, Step, plan
 from studio9_baile.usecases.predictions import weights
 from studio9_baile.usecases.steps import begin, prepare
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +46,14 @@ async def create_experiment(core: Core, caller: Caller, new: NewExperiment) -> E
     versions = [await write_version(core, caller, "train", one) for one in albums]
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.EXPERIMENT, caller.user, name)
-        experiment = work.experiments.add(
-            Experiment(
-                id=new_id(),
-                organisation=caller.organisation,
-                created_at=work.now,
-                updated_at=work.now,
-                owner=caller.user,
-                name=name,
-                description=description,
-                type=TYPE,
-                status=ExperimentStatus.RUNNING,
-                pipeline=new.pipeline,
-                result=None,
-            )
+        experiment = work.experiments.make(
+            owner=caller.user,
+            name=name,
+            description=description,
+            type=TYPE,
+            status=ExperimentStatus.RUNNING,
+            pipeline=new.pipeline,
+            result=None,
         )
         first, *rest = (
             prepare(core, work, caller, step.name, planned, version, inputs)

@@ -10,7 +10,6 @@ from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind
 from studio9_baile.usecases.listing import repository_of
 from studio9_common.errors import BadInput, NotFound
-from studio9_common.ids import new_id
 
 SEGMENTS = {
     "albums": Kind.ALBUM,
@@ -76,9 +75,7 @@ async def create_folder(core: Core, caller: Caller, identifier: str, path: str) 
             raise BadInput("Path is invalid", field="path", value=path[:200], fix="write a/b, with a made before")
         if await work.folders.at(project.id, path) is not None:
             raise BadInput("Folder already exists", field="path", value=path, fix="choose another path")
-        return work.folders.add(
-            Folder(id=new_id(), organisation=caller.organisation, created_at=work.now, project=project.id, path=path)
-        )
+        return work.folders.make(project=project.id, path=path)
 
 
 async def get_folder(core: Core, caller: Caller, identifier: str, folder: str) -> Folder:

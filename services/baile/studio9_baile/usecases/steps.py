@@ -22,7 +22,6 @@ from studio9_baile.usecases.datasets import NewVersion, add_version
 from studio9_baile.usecases.pipeline import STEPS, Plan
 from studio9_baile.usecases.predictions import weights
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
-from studio9_common.ids import new_id
 from studio9_task.layout import MODEL
 from studio9_task.parameters import TrainParameters
 
@@ -73,20 +72,11 @@ async def begin(
     job = new_job()
     owner = experiment.owner
     title = f"{experiment.name} Model" if training.name == STEPS[0] else f"{experiment.name} Step 2 Model"
-    model = work.models.add(
-        Model(
-            id=new_id(),
-            organisation=work.organisation,
-            created_at=work.now,
-            updated_at=work.now,
-            owner=owner,
-            name=await work.models.free_name(owner, title),
-            description=None,
-            in_library=False,
-        )
+    model = work.models.make(
+        owner=owner, name=await work.models.free_name(owner, title), description=None, in_library=False
     )
     await work.flush()
-    version = work.versions.add(_version(work, model, experiment, training, extractor, job))
+    version = _version(work, model, experiment, training, extractor, job)
     await work.flush()
     albums = {name: await work.albums.get(album) for name, album in training.albums.items()}
     data: dict[str, Any] = {
@@ -147,11 +137,7 @@ async def _inputs(work: Work, training: Training) -> list[Input]:
 def _version(
     work: Work, model: Model, experiment: Experiment, training: Training, extractor: ModelVersion | None, job: str
 ) -> ModelVersion:
-    return ModelVersion(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
-        updated_at=work.now,
+    return work.versions.make(
         model=model.id,
         number=1,
         status=VersionStatus.TRAINING,

@@ -15,7 +15,6 @@ from studio9_baile.usecases.asking import Wanted, ask, new_job
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
-from studio9_common.ids import new_id
 from studio9_task.catalogue import Catalogue, Head
 from studio9_task.parameters import TrainParameters
 from studio9_task.problems import Problem, shown
@@ -42,7 +41,7 @@ async def train(
         check_owner(caller, model)
         data, manifests = await _dataset(work, caller, dataset_version, head)
         job = new_job()
-        version = work.versions.add(await _version(work, model, data, parameters, head, job))
+        version = await _version(work, model, data, parameters, head, job)
         made_from(work, Kind.MODEL_VERSION, version.id, Kind.DATASET_VERSION, data.id, "trained_on", job)
         spec = Spec(
             kind="train",
@@ -135,11 +134,7 @@ def _input(manifest: DatasetManifest) -> Input:
 async def _version(
     work: Work, model: Model, data: DatasetVersion, parameters: TrainParameters, head: Head, job: str
 ) -> ModelVersion:
-    return ModelVersion(
-        id=new_id(),
-        organisation=work.organisation,
-        created_at=work.now,
-        updated_at=work.now,
+    return work.versions.make(
         model=model.id,
         number=await work.versions.next_number(model.id),
         status=VersionStatus.TRAINING,
