@@ -17,6 +17,7 @@ from studio9_baile.usecases.catalogue import framework_of
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.label_csv import Report, upload_labels
 from studio9_baile.usecases.pictures import Upload
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.errors import BadInput
 from studio9_common.ids import new_id
 from studio9_task.frames import KIND, MOST_FRAMES
@@ -35,9 +36,10 @@ async def import_pictures(
     labels_path: str | None = None,
 ) -> Album:
     """Starts bringing in the pictures below a path; the album is UPLOADING until they are there. Labels come from a
-    file, or from the bucket. Raises NotFound, AccessDenied, AlbumLocked, BadInput."""
+    file, or from the bucket. Raises NotFound, AccessDenied, AlbumLocked, QuotaReached, BadInput."""
     async with core.database.read(caller.organisation) as work:
         _check_video(await editable(work, caller, album_id))
+        await check_room(core, work, pictures=1)
     context: dict[str, Any] = {"path": path_in(path, "S3ImagesPath")}
     if labels is not None:
         key = f"{caller.organisation}/scratch/{new_id()}/labels.csv"
@@ -82,9 +84,10 @@ async def import_video(
     core: Core, caller: Caller, album_id: str, reference: BucketReference, path: str | None, every: int | None
 ) -> Album:
     """Starts bringing in each `every`-th frame of a video as a picture of an empty album, which is UPLOADING until they
-    are there. Raises NotFound, AccessDenied, AlbumLocked, BadInput."""
+    are there. Raises NotFound, AccessDenied, AlbumLocked, QuotaReached, BadInput."""
     async with core.database.read(caller.organisation) as work:
         await _for_video(work, caller, album_id)
+        await check_room(core, work, pictures=1)
     divider = 1 if every is None else every
     context: dict[str, Any] = {"path": _video_path(path), "every": divider}
     if not 1 <= divider <= MOST_FRAMES:

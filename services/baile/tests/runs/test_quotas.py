@@ -66,6 +66,11 @@ async def test_pictures_over_the_quota_are_refused(ana: Any, installation: Any, 
     merge = {"name": "m", "labelMode": "LOCALIZATION", "copyPicturesFrom": [albums["train"], albums["test"]]}
     await ana.refused(409, "POST", "/albums", merge)
     await ana.refused(409, "POST", f"/albums/{albums['train']}/copy", {"name": "c"})
+    await ana.refused(
+        409, "POST", f"{path.removesuffix('/pictures')}/importPicturesFromS3", {**BUCKET, "S3ImagesPath": ""}
+    )
+    video = {**BUCKET, "S3VideoPath": "a.mp4"}
+    await ana.refused(409, "POST", f"/albums/{albums['empty']}/importVideoFromS3", video)
     assert (await ana.ok("GET", "/albums"))["count"] == 4
     assert (await ana.ok("GET", "/processes?page=1&page_size=10"))["count"] == 0
     await ana.ok("PUT", path, {"pictureMetaList": [one], "keepExisting": False})
