@@ -14,7 +14,8 @@ def beat(worker: str, **machine: float) -> WorkerBeat:
 
 
 async def test_a_minute_is_written_once_by_any_orion(world: Any) -> None:
-    one, other, now = Machines(world.store), Machines(world.store), world.clock.now()
+    one, other = Machines(world.store), Machines(world.store)
+    now = world.clock.now().replace(second=0, microsecond=0)  # a minute by the clock, not any sixty seconds
     await one.note([beat("w1", load=0.5, gpu_0_temperature_c=61.0), beat("w2", load=0.1)], now)
     await one.note([beat("w1", load=0.9)], now + timedelta(seconds=5))
     await other.note([beat("w1", load=0.7)], now + timedelta(seconds=6))
