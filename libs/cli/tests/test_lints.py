@@ -143,6 +143,13 @@ def test_a_test_that_checks_passes(body: str) -> None:
     assert assertions.check(sources) == []
 
 
+def test_a_files_own_helpers_count_before_others_of_the_same_name() -> None:
+    case = "async def test_it():\n  held()\n"
+    checks, does_not = "def held():\n  assert True\n", "def held():\n  return 1\n"
+    sources = {Path("tests/a/test_a.py"): checks + case, Path("tests/a/test_b.py"): does_not + case}
+    assert [finding.path for finding in assertions.check(sources)] == [Path("tests/a/test_b.py")]
+
+
 def test_only_tests_must_check() -> None:
     text = "def test_connection():\n  return 1\n"
     assert assertions.check({Path("libs/common/studio9_common/bus.py"): text, Path("tests/a/conftest.py"): text}) == []

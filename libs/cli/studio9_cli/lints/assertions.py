@@ -1,7 +1,8 @@
 """Every test checks something: code that merely ran shows little.
 
 A check is an `assert`, `pytest.raises` and its like, a wait that fails in time (`asyncio.timeout`, `wait_for`), a
-`raise`, or a call of a helper among the tests that holds one. Helpers are known by their names, methods too.
+`raise`, or a call of a helper among the tests that holds one. Helpers are known by their names, methods too; those of
+the same file count before others of the same name.
 """
 
 import ast
@@ -17,19 +18,18 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def check(sources: Mapping[Path, str]) -> list[Finding]:
     """The tests without a check (paths relative to the repository)."""
     trees = {path: ast.parse(text) for path, text in sources.items() if is_test(path)}
-    helpers: dict[str, list[Function]] = {}
-    for tree in trees.values():
-        for function in functions(tree):
-            if not is_case(function):
-                helpers.setdefault(function.name, []).append(function)
-    checking = _checking(helpers)
-    return [
-        Finding(path, function.lineno, f"{function.name} checks nothing: assert what must be so afterwards")
-        for path, tree in trees.items()
-        if path.name.startswith("test_")
-        for function in functions(tree)
-        if is_case(function) and not _checks(function, checking)
-    ]
+    everywhere = _checking(_helpers(*trees.values()), CHECKS)
+    found = []
+    for path, tree in trees.items():
+        if path.name.startswith("test_"):
+            own = _helpers(tree)
+            checking = _checking(own, everywhere - own.keys())
+            found += [
+                Finding(path, function.lineno, f"{function.name} checks nothing: assert what must be so afterwards")
+                for function in functions(tree)
+                if is_case(function) and not _checks(function, checking)
+            ]
+    return found
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:
@@ -42,9 +42,18 @@ def is_case(function: Function) -> bool:
     return function.name.startswith("test_")
 
 
-def _checking(helpers: Mapping[str, list[Function]]) -> frozenset[str]:
-    """The names of helpers that check, by themselves or through another."""
-    found = CHECKS
+def _helpers(*trees: ast.AST) -> dict[str, list[Function]]:
+    """What is no test, by name."""
+    found: dict[str, list[Function]] = {}
+    for tree in trees:
+        for function in functions(tree):
+            if not is_case(function):
+                found.setdefault(function.name, []).append(function)
+    return found
+
+
+def _checking(helpers: Mapping[str, list[Function]], found: frozenset[str]) -> frozenset[str]:
+    """The names of helpers that check, by themselves or through another, beside those that were found before."""
     while True:
         more = found | {name for name, given in helpers.items() if all(_checks(one, found) for one in given)}
         if more == found:
