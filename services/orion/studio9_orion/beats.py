@@ -4,7 +4,7 @@ Never part of the job's document: two thousand running jobs are not rewritten ev
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio9_common.contracts.collections import BEATS
 from studio9_common.contracts.messages import AttemptBeat
@@ -18,6 +18,15 @@ def beat_id(job: str, fence: int) -> str:
     return f"{job}:{fence}"
 
 
+class Heard(NamedTuple):
+    """What a worker told of an attempt, when, and until when that holds."""
+
+    worker: str
+    beat: AttemptBeat
+    received_at: str
+    lease_until: str
+
+
 class Beats:
     """See the module's docstring."""
 
@@ -26,13 +35,12 @@ class Beats:
 
     async def put(self, heard: Sequence[tuple[str, AttemptBeat]], received_at: str, lease_until: str) -> None:
         """Notes what (worker, attempt) were heard at a time."""
+        await self.put_heard([Heard(worker, beat, received_at, lease_until) for worker, beat in heard])
+
+    async def put_heard(self, heard: Sequence[Heard]) -> None:
+        """Notes what was heard."""
         await put_many(
-            self._store,
-            BEATS.name,
-            [
-                (beat_id(beat.job, beat.fence), _document(worker, beat, received_at, lease_until))
-                for worker, beat in heard
-            ],
+            self._store, BEATS.name, [(beat_id(one.beat.job, one.beat.fence), _document(*one)) for one in heard]
         )
 
     async def heard_until(self, keys: Iterable[Key]) -> dict[Key, str]:

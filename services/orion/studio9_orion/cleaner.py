@@ -24,8 +24,15 @@ from studio9_orion.shell import Ended, Shell
 from studio9_orion.store import put_many
 
 _RESULT: TypeAdapter[Result | None] = TypeAdapter(Result | None)
+CLEAN_EVERY_S = 0.25
+"""Least time between two batches that are not full: nobody waits for them, and one search for relatives, one read and
+three writes do for all that gather meanwhile."""
+FULL = 64
+"""Jobs that are cleaned together: few enough that a slow object storage does not hold back the acknowledgements."""
 AT_ONCE = 16
 """Jobs whose objects are removed at the same time."""
+UNHEARD = frozenset({"requested", "queued", "assigned", "completed"})
+"""The life of a job whose only attempt's result came before a beat moved it on."""
 FEW_FENCES = 8
 """With so few, each prefix is removed by itself; with more, one listing finds those that hold anything."""
 
@@ -44,7 +51,13 @@ class Cleaner:
             if not isinstance(data, JobClean):
                 raise BadInput(f"{data.type} does not belong into this queue", field="type", value=data.type)
             ids.append(data.job)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CLEAN_EVERY_S
         await self.clean(ids)
+        if len(deliveries) < FULL:
+            for delivery in deliveries:
+                await delivery.ack()
+            await asyncio.sleep(until - loop.time())
 
     async def clean(self, ids: Sequence[str]) -> None:
         """Cleans up after jobs that have ended; others are left alone."""
@@ -88,7 +101,10 @@ class Cleaner:
 
 
 def _heard_fences(job: Job) -> range:
-    """The fences that may have left a beat; older ones were deleted when a sweep found them superseded."""
+    """The fences that may have left a beat; older ones were deleted when a sweep found them superseded. None of a job
+    that ended before it was seen to begin; what a beat that was late by then has left is the sweep's, too."""
+    if all(event.type in UNHEARD for event in job.events):
+        return range(0)
     return range(max(1, job.fence - 2 * FEW_FENCES), job.fence + 1)
 
 

@@ -12,7 +12,7 @@ from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
 from studio9_orion import queues
 from studio9_orion.beats import Beats
-from studio9_orion.cleaner import Cleaner
+from studio9_orion.cleaner import FULL, Cleaner
 from studio9_orion.core.events import DeadLettered
 from studio9_orion.dispatcher import Dispatcher
 from studio9_orion.hearing import Hearing
@@ -38,9 +38,6 @@ from studio9_orion.workers import Workers
 _ECHO = Outgoing("orion.echo", b"{}", "echo", mandatory=False, persistent=False)
 """What nobody listens to: that the broker confirms it says that workers can send their beats."""
 
-
-CLEANED_AT_ONCE = 64
-"""Jobs that are cleaned together: few enough that a slow object storage does not hold back the acknowledgements."""
 
 LEAD_SHARE = 0.4
 """Ticks between two calls to the scheduler that leads: one that was killed is replaced after so long."""
@@ -95,7 +92,7 @@ class Engine:
             self._subscriber(queues.RESULTS, self.supervisor.handle_results, settings.batch),
             self._beats,
             self._subscriber(queues.TELEMETRY, self.telemetry.handle, settings.batch),
-            self._subscriber(queues.CLEAN, self.cleaner.handle, CLEANED_AT_ONCE),
+            self._subscriber(queues.CLEAN, self.cleaner.handle, FULL),
             self._subscriber(queues.SCHEDULE, self.scheduler.handle, settings.batch),
         ]
         self._tickers = [

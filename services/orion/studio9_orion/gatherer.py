@@ -12,16 +12,23 @@ Item = TypeVar("Item")
 
 
 class Gatherer(Generic[Item]):
-    """Collects items and calls `work` with those that are there, one batch at a time; each waits `pause_s` for others.
+    """Collects items and calls `work` with those that are there, one batch at a time; each waits `pause_s` for others,
+    and a batch `every_s` for the next.
 
     What fails because a store is away, and what is left at `stop`, is dropped: it is found again by a sweep.
     """
 
     def __init__(
-        self, name: str, work: Callable[[list[Item]], Awaitable[None]], *, pause_s: float = 0.0, most: int = 200
+        self,
+        name: str,
+        work: Callable[[list[Item]], Awaitable[None]],
+        *,
+        pause_s: float = 0.0,
+        every_s: float = 0.0,
+        most: int = 200,
     ) -> None:
         self._work = work
-        self._pause_s = pause_s
+        self._pause_s, self._every_s = pause_s, every_s
         self._most = most
         self._items: dict[Item, float] = {}
         """With the moment at which its turn comes, the oldest first."""
@@ -70,6 +77,8 @@ class Gatherer(Generic[Item]):
                 self._log.warning("left_to_the_sweep", reason=str(error))
             except Exception:
                 self._log.exception("batch_failed")
+            if self._every_s and len(self._items) < self._most:
+                await asyncio.sleep(self._every_s)
 
     async def _ripe(self) -> list[Item]:
         """Those that have waited long enough, once the oldest has."""

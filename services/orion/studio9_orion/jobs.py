@@ -52,14 +52,15 @@ class Jobs:
         return {item.id: Versioned(job_of(item.body), item.etag) for item in found if item is not None}
 
     async def load_recent(self, ids: Iterable[str], *, within_s: float) -> dict[str, Versioned]:
-        """As `load_many`, but what this Orion wrote within so many seconds is taken as it wrote it. It may be as old as
-        what an Orion reads that is then slow for so long; whoever could not bear that uses `load_many`."""
+        """As `load_many`, but what this Orion wrote within so many seconds is taken as it wrote it; an end, which is
+        final, however long ago. It may be as old as what an Orion reads that is then slow for so long; whoever could
+        not bear that uses `load_many`."""
         since = asyncio.get_running_loop().time() - within_s
         recent: dict[str, Versioned] = {}
         others: list[str] = []
         for id in dict.fromkeys(ids):
             written = self._written.get(id)
-            if written is not None and written[1] >= since:
+            if written is not None and (written[1] >= since or written[0].job.state in TERMINAL):
                 recent[id] = written[0]
             else:
                 others.append(id)
@@ -79,7 +80,7 @@ class Jobs:
         moment = asyncio.get_running_loop().time()
         outcomes = await self.store.bulk(JOBS.name, items)
         for (job, _), outcome in zip(writes, outcomes, strict=True):
-            if outcome.status < 300 and outcome.etag is not None and job.phase is not Phase.clean:
+            if outcome.status < 300 and outcome.etag is not None:
                 self._written[job.id] = Versioned(job, outcome.etag), moment
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)

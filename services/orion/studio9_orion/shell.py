@@ -33,8 +33,9 @@ ROUNDS = 50
 CLEAR_AFTER_S = 3.0
 """How long a published command may wait for the job's next change to take it out of the outbox; before a sweep
 elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
-TELL_AFTER_S = 0.05
-"""How long jobs that have ended wait for others, so that one search finds the relatives of all."""
+TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.25
+"""How long jobs that have ended wait for others, so that one search finds the relatives of all: the first of them, and
+those that follow."""
 TOLD = 5_000
 """Ended jobs that are remembered as having been told of."""
 
@@ -88,7 +89,9 @@ class Shell:
         self._sent: dict[str, set[int]] = {}
         self._told: OrderedDict[Ended, None] = OrderedDict()
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
-        self._telling: Gatherer[Ended] = Gatherer("related", self.tell_related, pause_s=TELL_AFTER_S)
+        self._telling: Gatherer[Ended] = Gatherer(
+            "related", self.tell_related, pause_s=TELL_AFTER_S, every_s=TELL_EVERY_S
+        )
         self.log = logger("orion")
 
     def watch(self, on_written: Callable[[Job], None]) -> None:
@@ -244,14 +247,14 @@ class Shell:
         self._observer.stepped(job, n)
         if job.events and job.events[-1].n > n:
             self._watch(job)
-        log = self.log.bind(job=job.id, organisation=job.organisation)
+        named = {"job": job.id, "organisation": job.organisation}
         trace_id = trace_id_of(job.traceparent)
         if trace_id is not None:
-            log = log.bind(trace_id=trace_id)
+            named["trace_id"] = trace_id
         for event in job.events:
             if event.n > n:
                 reason = event.reason.code if event.reason else None
-                log.info(f"job_{event.type}", phase=event.phase, attempt=event.attempt, reason=reason)
+                self.log.info(f"job_{event.type}", phase=event.phase, attempt=event.attempt, reason=reason, **named)
 
     def _written(self, job: Job, decisions: Sequence[Decision]) -> list[Order]:
         """After a write: what was taken out of the outbox with it is forgotten, what is new in it is to be sent."""

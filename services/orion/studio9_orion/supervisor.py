@@ -1,7 +1,8 @@
 """Supervision: beats and results from workers, in batches.
 
 A batch of beats is one bulk read of the jobs, one bulk write of the beats' documents, one of the jobs that moved (few),
-then the leases. Beats are noted before the jobs move, so that a job never runs without a lease that holds.
+then the leases. Beats are noted before the jobs move, so that a job never runs without a lease that holds; the first
+beat of an attempt is noted when its job moves, which a result that comes at once saves.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from studio9_common.contracts.messages import (
     WorkerResult,
 )
 from studio9_common.times import format_time
-from studio9_orion.beats import Beats
+from studio9_orion.beats import Beats, Heard
 from studio9_orion.core import decide, lease_for
 from studio9_orion.core.events import Beat, ResultReceived
 from studio9_orion.gatherer import Gatherer
@@ -36,6 +37,8 @@ from studio9_orion.workers import Worker, Workers, seen
 BEATS_EVERY_S = 0.2
 """Least time between two batches of beats: the first is taken at once, those that follow gather meanwhile. That is
 little beside a lease, and a batch costs about the same for one beat as for ten."""
+RESULTS_EVERY_S = 0.05
+"""The same between two batches of results: where many short jobs end, one write does for those of a moment."""
 RECENT_S = 1.0
 """How old what is known of a job may be when a beat is answered by it."""
 BEGIN_AFTER_S = 0.5
@@ -56,6 +59,8 @@ class Supervisor:
         self._machines = Machines(shell.jobs.store)
         self._progress: OrderedDict[tuple[str, int], object] = OrderedDict()
         self._beginning: Gatherer[Told] = Gatherer("beginning", self._begin, pause_s=BEGIN_AFTER_S)
+        self._first: dict[Told, Heard] = {}
+        """The beats by which attempts begin."""
         self.heard = 0
         """Beats handled since the start; a sweep sees by it whether Orion can hear."""
 
@@ -82,42 +87,69 @@ class Supervisor:
         shown = [(beat, attempt) for beat in newest.values() for attempt in beat.attempts]
         found = await self._shell.jobs.load_recent((a.job for _, a in shown), within_s=RECENT_S)
         jobs = {id: one.job for id, one in found.items()}
-        current = [(beat.worker, attempt) for beat, attempt in shown if _counts(jobs.get(attempt.job), beat, attempt)]
         until = format_time(now + timedelta(seconds=self._shell.policy.lease_s))
+        current: list[tuple[str, AttemptBeat]] = []
+        moving: list[Told] = []
+        for beat, attempt in shown:
+            if not _known(jobs, attempt):
+                continue
+            job, told = jobs[attempt.job], (attempt.job, _event(beat, attempt))
+            moves = decide(job, told[1], now, self._shell.policy).changed
+            later = moves and self._beginning.runs and _only_begins(job, told[1])
+            if moves and not later:
+                moving.append(told)
+            if _counts(job, beat, attempt):
+                if later:
+                    self._first[told] = Heard(beat.worker, attempt, time, until)
+                else:
+                    current.append((beat.worker, attempt))
+            if later:
+                self._beginning.add(told)
         await self._beats.put(current, time, until)
         await put_many(self._shell.jobs.store, WORKERS.name, await self._workers.documents(newest.values(), time))
-        told = [(attempt.job, _event(beat, attempt)) for beat, attempt in shown if _known(jobs, attempt)]
-        moving = [(id, event) for id, event in told if decide(jobs[id], event, now, self._shell.policy).changed]
-        later = [one for one in moving if self._beginning.runs and _only_begins(jobs[one[0]], one[1])]
-        for one in later:
-            self._beginning.add(one)
-        jobs |= (await self._shell.apply([one for one in moving if one not in later])).jobs
+        jobs |= (await self._shell.apply(moving)).jobs
         answers = [self._lease(beat, jobs) for beat in newest.values()]
-        changed = list(self._changed_progress(current, jobs, time))
-        outcomes = await self._bus.publish_many(answers + [message for _, _, message in changed])
-        for (key, said, _), failure in zip(changed, outcomes[len(answers) :], strict=True):
-            if failure is None:  # else the next beat says it again
-                self._remember(key, said)
+        await self._tell(answers, current, jobs, time)
         self.heard += len(beats)
         self._on_workers([seen(beat, time) for beat in newest.values()])
         await self._machines.note(newest.values(), now)
 
     async def _begin(self, told: Sequence[Told]) -> None:
-        """Moves attempts on that have begun. Where a result was quicker, nothing is left to write."""
+        """Moves attempts on that have begun, their beats noted first. Where a result was quicker, nothing is left to
+        write."""
         now = self._shell.clock.now()
-        written = {id: self._shell.jobs.written(id) for id, _ in told}
-        await self._shell.apply(
-            [
-                (id, event)
-                for id, event in told
-                if (known := written[id]) is None or decide(known.job, event, now, self._shell.policy).changed
-            ]
-        )
+        known = {id: found.job for id, _ in told if (found := self._shell.jobs.written(id)) is not None}
+        over = {id for id, job in known.items() if job.ended_at is not None}
+        firsts = [(one[0], self._first.pop(one, None)) for one in told]
+        heard = [first for id, first in firsts if first is not None and id not in over]
+        await self._beats.put_heard(heard)
+        moving = [
+            (id, event)
+            for id, event in told
+            if id not in known or decide(known[id], event, now, self._shell.policy).changed
+        ]
+        jobs = {**known, **(await self._shell.apply(moving)).jobs}
+        await self._tell([], [(one.worker, one.beat) for one in heard], jobs, format_time(now))
+
+    async def _tell(
+        self, answers: list[Outgoing], heard: Iterable[tuple[str, AttemptBeat]], jobs: dict[str, Job], time: str
+    ) -> None:
+        """Publishes leases, and the progress that (worker, attempt) tell of."""
+        changed = list(self._changed_progress(heard, jobs, time))
+        outcomes = await self._bus.publish_many(answers + [message for _, _, message in changed])
+        for (key, said, _), failure in zip(changed, outcomes[len(answers) :], strict=True):
+            if failure is None:  # else the next beat says it again
+                self._remember(key, said)
 
     async def handle_results(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while the store is away, BadMessage for what can never be read."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + RESULTS_EVERY_S
         results = [report_of(delivery, WorkerResult) for delivery in deliveries]
         await self._shell.apply([(data.job, _result(data)) for data in results])
+        for delivery in deliveries:
+            await delivery.ack()
+        await asyncio.sleep(until - loop.time())
 
     def _lease(self, beat: WorkerBeat, jobs: dict[str, Job]) -> Outgoing:
         lease_s = self._shell.policy.lease_s
@@ -186,15 +218,9 @@ def _only_begins(job: Job, event: Beat) -> bool:
     return job.phase in {Phase.assigned, Phase.starting} and event.checkpoint is None
 
 
-def _counts(job: Job | None, beat: WorkerBeat, attempt: AttemptBeat) -> bool:
+def _counts(job: Job, beat: WorkerBeat, attempt: AttemptBeat) -> bool:
     """Whether the attempt is the job's current one, on this worker."""
-    return (
-        job is not None
-        and job.organisation == attempt.organisation
-        and job.ended_at is None
-        and job.fence == attempt.fence
-        and job.attempts[-1].worker == beat.worker
-    )
+    return job.ended_at is None and job.fence == attempt.fence and job.attempts[-1].worker == beat.worker
 
 
 def _event(beat: WorkerBeat, attempt: AttemptBeat) -> Beat:

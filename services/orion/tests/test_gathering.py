@@ -3,7 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from studio9_common.contracts.collections import BEATS
 from studio9_common.contracts.job import Phase, Spec
+from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat
 from studio9_common.ids import new_id
 from studio9_orion.core.events import Assigned, Beat, CancelRequested, Requested, ResultReceived
 from studio9_orion.gatherer import Gatherer
@@ -52,6 +56,46 @@ async def test_an_attempt_that_ends_at_once_is_never_written_as_running(world: A
     await orion.shell.apply([(id, result)])
     await orion.supervisor._begin([(id, Beat(worker="w1", fence=1, phase="running"))])
     assert [event.type for event in (await world.job(id)).events] == ["requested", "queued", "assigned", "completed"]
+
+
+@pytest.mark.parametrize("quicker", [False, True])
+async def test_the_first_beat_of_an_attempt_is_noted_when_its_job_moves(world: Any, quicker: bool) -> None:
+    orion, id = world.orion(), new_id()
+    await world.listen("worker.w1.v1", "worker.*.w1")
+    await orion.shell.apply([(id, requested(id)), (id, Assigned(worker="w1"))])
+    orion.supervisor.start()
+    attempt = AttemptBeat(job=id, organisation="acme", fence=1, sequence=1, phase="running")
+    await orion.supervisor.take_beats(
+        [WorkerBeat(worker="w1", instance="i", sequence=1, slots=(Slot(id="s1"),), attempts=(attempt,))]
+    )
+    assert (await world.job(id)).phase is Phase.assigned
+    if quicker:
+        result = ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded")
+        await orion.shell.apply([(id, result)])
+    await orion.supervisor.stop()
+    noted = (await world.store.get_many(BEATS.name, [f"{id}:1"]))[0]
+    job = await world.job(id)
+    if quicker:
+        assert noted is None and job.phase is Phase.cleaning
+    else:
+        assert noted.body["worker"] == "w1" and job.phase is Phase.running
+
+
+async def test_a_batch_is_not_followed_at_once_by_the_next() -> None:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Queue[float] = asyncio.Queue()
+
+    async def work(items: list[str]) -> None:
+        done.put_nowait(loop.time())
+
+    gatherer: Gatherer[str] = Gatherer("test", work, every_s=0.1)
+    gatherer.start()
+    async with asyncio.timeout(30):
+        gatherer.add("a")
+        first = await done.get()
+        gatherer.add("b")
+        assert await done.get() - first >= 0.09
+    await gatherer.stop()
 
 
 async def test_a_job_of_this_orion_is_cleaned_without_being_read(world: Any) -> None:
