@@ -47,6 +47,7 @@ def test_all_that_may_happen_happens_to_somebody(seed: int) -> None:
     assert {wish.organisation for wish in wishes} == {"acme", "zeta"}
     assert {wish.spec.kind for wish in wishes} == {"train", "predict", "evaluate"}
     assert {wish.spec.child_failure for wish in wishes} == {"go_on", "fail"}
-    assert {wish.spec.requirements.gpus for wish in wishes} == {0, 1}
+    assert {wish.spec.requirements.gpus for wish in wishes} == {0, 1, 2}
+    assert {duty.kind for number in range(20) for duty in plan_of(number).duties} == {"drain", "limit"}
     for there in ("cancel_at", "depends_on", "parent", "retry_of", "move"):
         assert any(getattr(wish, there) for wish in wishes), there

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--runs", type=int, default=100, help="how many seeds; each is one run (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--processes", type=int, default=1, help="how many runs at once (default 1)")
+    parser.add_argument("--processes", type=int, default=1, help="how many runs, or planted bugs, at once (default 1)")
     parser.add_argument("--within", type=float, metavar="S", help="begin nothing new after so many seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
     parser.add_argument(
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.plant is not None:
         names = [*plants()] if args.plant == "all" else [args.plant]
-        found = find_plants(names, args.seed, tell=_say)
+        found = find_plants(names, args.seed, tell=_say, processes=args.processes)
         report: dict[str, Any] = {"seed": args.seed, "plants": found}
         good = all(one["found"] for one in found)
     else:

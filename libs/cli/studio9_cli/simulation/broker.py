@@ -11,7 +11,6 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from studio9_cli.simulation.loop import VirtualLoop
@@ -50,6 +49,8 @@ class Broker:
     def __init__(self, loop: VirtualLoop, weather: Weather, rng: random.Random) -> None:
         self.loop, self.weather, self.rng = loop, weather, rng
         self.lines: dict[str, Line] = {}
+        self._routes: dict[str, list[Line]] = {}
+        """By routing key, for as long as no queue comes or goes."""
         self.dead: list[tuple[str, str, str]] = []
         """(queue, routing key, reason) of dead letters."""
 
@@ -57,6 +58,7 @@ class Broker:
 
     def declare(self, spec: Queue) -> None:
         line = self.lines.get(spec.name)
+        self._routes.clear()
         if line is None:
             self.lines[spec.name] = Line(spec, idle_since=self.loop.now)
             self._expire_later(self.lines[spec.name])
@@ -65,6 +67,7 @@ class Broker:
 
     def delete(self, name: str) -> None:
         line = self.lines.pop(name, None)
+        self._routes.clear()
         if line is not None:
             line.gone = True
             for consumer in line.consumers:
@@ -111,7 +114,10 @@ class Broker:
 
     def route(self, message: Outgoing) -> bool:
         """Puts a message into every queue that is bound to its key; False: into none."""
-        lines = [line for line in self.lines.values() if _bound(line.spec.bindings, message.routing_key)]
+        key = message.routing_key
+        lines = self._routes.get(key)
+        if lines is None:
+            lines = self._routes[key] = [line for line in self.lines.values() if _bound(line.spec.bindings, key)]
         weather, rng = self.weather, self.rng
         for line in lines:
             ttl = min(line.spec.message_ttl_s or math.inf, message.expires_s or math.inf)
@@ -164,7 +170,6 @@ class Broker:
         self.dead.append((queue, letter.message.routing_key, reason))
 
 
-@lru_cache(4096)
 def _bound(bindings: Sequence[str], key: str) -> bool:
     return any(binding == key or fnmatch.fnmatchcase(key, binding.replace("#", "*")) for binding in bindings)
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -12,8 +12,9 @@ from multiprocessing import get_context
 from typing import Any
 
 from studio9_cli import project
+from studio9_cli.simulation.faults import label
 from studio9_cli.simulation.plan import plan_of
-from studio9_cli.simulation.plants.catalogue import plants
+from studio9_cli.simulation.plants.catalogue import NEEDS, plants
 from studio9_cli.simulation.shrinking import shrink, story
 from studio9_cli.simulation.world import Run, World
 from studio9_orion.core.table import TABLE
@@ -23,7 +24,7 @@ BATCH = 50
 """Runs after which progress is told."""
 SHOWN = 2
 """Failures of a batch that are shrunk and told in full; the others give their seed."""
-PLANT_SEEDS = 400
+PLANT_SEEDS = 600
 """Seeds that are tried for one planted bug."""
 
 LEGAL = frozenset((str(phase), event) for phase, row in TABLE.items() for event in row)
@@ -133,22 +134,34 @@ def failure(run: Run, *, shrinks: bool = True) -> dict[str, Any]:
     return told
 
 
-def find_plants(names: Iterable[str], seed: int, *, tell: Told, seeds: int = PLANT_SEEDS) -> list[dict[str, Any]]:
-    """For each planted bug the first seed that finds it."""
+def find_plants(
+    names: Iterable[str], seed: int, *, tell: Told, seeds: int = PLANT_SEEDS, processes: int = 1
+) -> list[dict[str, Any]]:
+    """For each planted bug the first seed that finds it, whatever `processes`."""
     found = []
-    for name in names:
-        one = find_plant(name, seed, seeds=seeds)
-        tell(f"{name:<36} " + (f"found by seed {one['seed']}: {one['problem']}" if one["found"] else "NOT found"))
-        found.append(one)
+    look = partial(find_plant, seed=seed, seeds=seeds)
+    with ExitStack() as stack:
+        if processes > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(processes, mp_context=get_context("spawn")))
+            answers: Iterable[dict[str, Any]] = pool.map(look, names)
+        else:
+            answers = map(look, names)
+        for one in answers:
+            how = f"found by seed {one['seed']}: {one['problem']}" if one["found"] else "NOT found"
+            tell(f"{one['name']:<36} {how}")
+            found.append(one)
     return found
 
 
 def find_plant(name: str, seed: int, *, seeds: int = PLANT_SEEDS) -> dict[str, Any]:
     """Looks for one planted bug: the first seed that fails with it and holds without it."""
-    plant = plants()[name]
+    plant, needs = plants()[name], NEEDS.get(name)
     for number in range(seed, seed + seeds):
-        run = World(plan_of(number)).run(plant())
-        if run.problems and not World(plan_of(number)).run().problems:
+        plan = plan_of(number)
+        if needs is not None and needs not in {*map(label, plan.faults), *(duty.kind for duty in plan.duties)}:
+            continue
+        run = World(plan).run(plant())
+        if run.problems and not World(plan).run().problems:
             problem = run.problems[0]
             return {"name": name, "found": True, "seed": number, "problem": f"{problem.sort}: {problem.what}"}
     return {"name": name, "found": False, "seed": None, "problem": None}

@@ -17,11 +17,15 @@ class NodeClock:
         self.skew_s = skew_s
         self.misled = 0
         """How often somebody was told a wrong time."""
+        self._told = 0.0, EPOCH
 
     def now(self) -> datetime:
         if self.skew_s:
             self.misled += 1
-        return EPOCH + timedelta(seconds=self._loop.now + self.skew_s)
+        seconds = self._loop.now + self.skew_s
+        if self._told[0] != seconds:  # it is asked for many times in one moment
+            self._told = seconds, EPOCH + timedelta(seconds=seconds)
+        return self._told[1]
 
     def monotonic(self) -> float:
         return self._loop.now

@@ -92,8 +92,10 @@ def begin(world: "World", fault: Fault) -> None:
             world.processes[target].crash()
             world.workers[target].machine.crash()
         case "kill_task":
-            weather.effects[fault.kind] += len(world.workers[target].machine.running())
-            world.workers[target].machine.crash()
+            busy = [name for name in (target, *WORKERS) if world.workers[name].machine.running()]
+            if busy:  # the target, or one that has a task
+                weather.effects[fault.kind] += 1
+                world.workers[busy[0]].machine.crash()
         case "pause_orion" | "pause_worker":
             for name in _names(target):
                 world.processes[name].pause()

@@ -266,15 +266,25 @@ class Disk:
     """What the agent has written down; it outlives the agent."""
 
     facts: dict[str, str] = field(default_factory=dict)
+    facts_at: dict[str, float] = field(default_factory=dict)
+    """When each was written last."""
     seen: dict[str, Seen] = field(default_factory=dict)
     attempts: dict[AttemptKey, AttemptRecord] = field(default_factory=dict)
 
 
 class SimState:
-    """Stands in for `studio9_worker.state.WorkerState`. `full()`: the disk takes nothing more."""
+    """Stands in for `studio9_worker.state.WorkerState`. `full()`: the disk takes nothing more. `on_accept` is told of
+    each attempt that the worker is about to take."""
 
-    def __init__(self, disk: Disk, loop: VirtualLoop, rng: random.Random, full: Callable[[], bool]) -> None:
-        self._disk, self._loop, self._rng, self._full = disk, loop, rng, full
+    def __init__(
+        self,
+        disk: Disk,
+        loop: VirtualLoop,
+        rng: random.Random,
+        full: Callable[[], bool],
+        on_accept: Callable[[AttemptKey], None],
+    ) -> None:
+        self._disk, self._loop, self._rng, self._full, self._on_accept = disk, loop, rng, full, on_accept
 
     async def _synced(self, work: Callable[[], Any]) -> None:
         if self._full():
@@ -288,8 +298,12 @@ class SimState:
         if old is not None and keep:
             return old
         new = make(old)
+
+        def work() -> None:
+            self._disk.facts[name], self._disk.facts_at[name] = new, self._loop.now
+
         if new != old:
-            await self._synced(lambda: self._disk.facts.__setitem__(name, new))
+            await self._synced(work)
         return new
 
     async def seen(self, job: str) -> Seen:
@@ -299,6 +313,8 @@ class SimState:
         return [self._disk.attempts[key] for key in sorted(self._disk.attempts)]
 
     async def accept(self, record: AttemptRecord, now: datetime) -> None:
+        self._on_accept(record.key)
+
         def work() -> None:
             self._see(record.key.job, highest=record.key.fence)
             self._disk.attempts[record.key] = record

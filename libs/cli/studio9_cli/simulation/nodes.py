@@ -18,7 +18,7 @@ from studio9_common.contracts.messages import Slot, WorkerRun
 from studio9_orion.core import Answer
 from studio9_orion.core.events import PriorityChanged
 from studio9_orion.engine import Engine
-from studio9_worker.agent import Agent
+from studio9_worker.agent import DRAIN, Agent
 from studio9_worker.beats import Beats
 from studio9_worker.context import Context
 from studio9_worker.inbox import Inbox, own_queue
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 AGAIN_S = 10.0
 """After so long a process that could not begin is begun again."""
+CATALOGUE = {"digest": "simulated", "frameworks": ()}
+"""What each worker says that its trainers can do."""
+MOMENT_S = 1.0
+"""So long after it was told a worker may still take what it was about to take."""
 HEARTBEAT_S = 60.0
 """After so long a broker takes a silent connection for lost."""
 
@@ -125,6 +129,7 @@ class OrionProcess(Process):
         store: Any = SimStore(world.database, self.name, self.rng)
         objects: Any = SimObjects(world.bucket, self.name, self.rng)
         engine = self.engine = Engine(settings, self.bus, store, objects, self.clock)
+        engine.rules = world.operator.rules
         await engine.start()
 
 
@@ -143,7 +148,7 @@ class WorkerProcess(Process):
 
     async def _main(self) -> None:
         world = self.world
-        state: Any = SimState(self.disk, world.loop, self.rng, lambda: world.weather.full(self.name))
+        state: Any = SimState(self.disk, world.loop, self.rng, lambda: world.weather.full(self.name), self._accepted)
         objects: Any = SimObjects(world.bucket, self.name, self.rng)
         folders: Any = Folders(self.machine)
         context = Context(
@@ -164,12 +169,20 @@ class WorkerProcess(Process):
         await subscriber.start()
         instance = f"{self.name}-{self.starts}"
         beats = Beats(agent, lambda: subscriber.healthy, generation=self.starts, instance=instance)
+        beats.announce(CATALOGUE)
         tasks = [asyncio.create_task(self._forever(beats)), asyncio.create_task(self._sweep(context))]
         await asyncio.wait(tasks)
 
     def _run_of(self, key: AttemptKey) -> tuple[WorkerRun, int]:
         run = self.disk.attempts[key].run
         return run, min(epoch_of(run.resume), run.spec.parameters["epochs"] - 1)
+
+    def _accepted(self, key: AttemptKey) -> None:
+        """An attempt is about to be written down."""
+        drained_at, told = self.disk.facts_at.get(DRAIN, 0.0), self.disk.facts.get(DRAIN, "")
+        here = any(one.job == key.job for one in self.disk.attempts)  # then it only takes over what its job has
+        if told.endswith(" draining") and self.world.loop.now > drained_at + MOMENT_S and not here:
+            self.world.oracle.problem("broken", f"was taken by {self.name}, which is drained", key.job)
 
     def _begun(self, key: AttemptKey) -> None:
         """A task is about to begin."""

@@ -13,6 +13,7 @@ from studio9_common.contracts.job import OUTPUT_ORDER, TERMINAL, Job, Phase, Sta
 from studio9_common.contracts.messages import Slot
 from studio9_common.times import parse_time
 from studio9_orion.core.keeping import fence_of
+from studio9_orion.jobs import HELD_PHASES
 from studio9_worker.lease import AttemptKey
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Sort = Literal["lost", "doubled", "stuck", "leaked", "broken"]
 CANCEL_SLACK_S = 3.0
 LOOK_S = 20.0
 MOMENT_S = 0.001
+KNOWN_TICKS = 3
 STOP_S = 60.0
 """A stubborn task has 20 s from SIGTERM to SIGKILL; the rest is for the way there."""
 LOST_CODES = frozenset({"worker_lost", "start_timeout"})
@@ -48,6 +50,8 @@ class Oracle:
         self._seen: set[tuple[str, str, str]] = set()
         self._begun: set[AttemptKey] = set()
         self._unwanted: dict[AttemptKey, float] = {}
+        self._held: dict[str, float] = {}
+        """Jobs that a worker has, and since when."""
 
     def problem(self, sort: Sort, what: str, job: str = "") -> None:
         """Notes a problem once."""
@@ -61,6 +65,10 @@ class Oracle:
 
     def written(self, before: Job | None, after: Job) -> None:
         """A job's document has changed."""
+        if after.phase in HELD_PHASES:
+            self._held.setdefault(after.id, self._world.loop.now)
+        else:
+            self._held.pop(after.id, None)
         if before is None:
             self._created(after)
             return
@@ -115,6 +123,22 @@ class Oracle:
             if other is None or other.state is not State.completed:
                 self.problem("doubled", "began before what it depends on had completed", after.id)
 
+        self._within_limit(after)
+
+    def _within_limit(self, job: Job) -> None:
+        """Whoever assigns knows what has been assigned for some ticks, and what was limited as long ago."""
+        world, now = self._world, self._world.loop.now
+        known = now - KNOWN_TICKS * world.orion_settings.tick_s
+        limit = world.operator.rules.limits.get(job.organisation)
+        if limit is None or world.operator.limited[job.organisation] > known or not world.troubles.steady(now):
+            return
+        others = [world.job(id) for id, since in self._held.items() if since < known and id != job.id]
+        held = sum(other is not None and other.organisation == job.organisation for other in others)
+        if held >= limit:
+            self.problem(
+                "broken", f"was assigned beside {held} others of {job.organisation}, limited to {limit}", job.id
+            )
+
     def _lost(self, job: Job) -> None:
         """Silence counts only if the worker was really silent for a lease."""
         world, attempt = self._world, job.attempts[-1]
@@ -125,7 +149,7 @@ class Oracle:
         sure, since = attempt.reason.code == "start_timeout", world.loop.now - span
         if sure:  # the command may have vanished with the worker's queue at any time since it was given
             since = min(since, (parse_time(attempt.assigned_at) - EPOCH).total_seconds() - tick_s)
-        if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, sure=sure):
+        if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, world.loop.now, sure=sure):
             self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
 
     def begun(self, key: AttemptKey, slots: list[Slot], beside: list[AttemptKey]) -> None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from studio9_cli.simulation.clock import EPOCH_MS
 from studio9_common.contracts.job import Requirements, Spec
@@ -12,9 +12,9 @@ from studio9_common.ids import new_id
 HOUR_S = 3600.0
 ORIONS = ("orion-a", "orion-b")
 CLIENTS = ("baile", "pegasus")
-WORKERS: dict[str, tuple[int, tuple[float, ...]]] = {"w1": (2, ()), "w2": (1, (24.0,)), "w3": (0, (16.0,))}
+WORKERS: dict[str, tuple[int, tuple[float, ...]]] = {"w1": (2, ()), "w2": (1, (24.0,)), "w3": (0, (16.0, 16.0))}
 """By worker: how many slots without a GPU, and the memory (GiB) of each GPU."""
-LEASE_S = 80.0
+LEASE_S = 120.0
 """The lease of every run."""
 JOBS, FAULTS = (20, 24), (10, 13)
 LONG = 0.08
@@ -55,6 +55,18 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """What an operator does at a time and takes back after a while: a worker takes no new jobs (`drain`), or an
+    organisation runs at most `amount` jobs at once (`limit`)."""
+
+    kind: Literal["drain", "limit"]
+    at: float
+    target: str
+    lasts: float
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One run. `until`: when the last fault is over and everything must settle."""
 
@@ -64,6 +76,7 @@ class Plan:
     until: float = HOUR_S
     names: dict[str, str] = field(default_factory=dict)
     """Short names of jobs, for traces."""
+    duties: tuple[Duty, ...] = ()
 
 
 def plan_of(seed: int) -> Plan:
@@ -73,14 +86,28 @@ def plan_of(seed: int) -> Plan:
     faults: list[Fault] = []
     for _ in range(rng.randint(*FAULTS)):
         faults.append(_fault(rng, _moment(rng, wishes, faults)))
-    faults.sort(key=lambda fault: fault.at)
     if rng.random() < LONG:
         target = rng.choice(("bus", "store", "objects", "orions", "w1"))
         faults.append(Fault("outage", rng.uniform(120, 1500), target, HOUR_S))
-        faults.sort(key=lambda fault: fault.at)
+    duties = _duties(rng)
+    for duty in duties:
+        if duty.kind == "drain" and rng.random() < 0.4:  # what it was told must outlive the agent
+            faults.append(Fault("crash_agent", duty.at + rng.uniform(20, 200), duty.target, rng.uniform(5, 60)))
+    faults.sort(key=lambda fault: fault.at)
     until = max([HOUR_S, *(fault.at + fault.lasts for fault in faults)])
     names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
-    return Plan(seed, tuple(wishes), tuple(faults), until, names)
+    return Plan(seed, tuple(wishes), tuple(faults), until, names, duties)
+
+
+def _duties(rng: random.Random) -> tuple[Duty, ...]:
+    """An operator at work, in every other run."""
+    duties: list[Duty] = []
+    if rng.random() < 0.35:
+        duties.append(Duty("drain", rng.uniform(60, 2500), rng.choice(list(WORKERS)), rng.uniform(100, 900)))
+    if rng.random() < 0.35:
+        house = rng.choice(("acme", "acme", "zeta"))
+        duties.append(Duty("limit", rng.uniform(60, 2000), house, rng.uniform(200, 1000), rng.randint(1, 2)))
+    return tuple(duties)
 
 
 def contention(seed: int) -> Plan:
@@ -159,6 +186,8 @@ def _parent(rng: random.Random, at: float, earlier: list[Wish]) -> str | None:
 def _requirements(rng: random.Random, kind: str) -> Requirements:
     if kind != "train" or rng.random() < 0.6:
         return Requirements()
+    if rng.random() < 0.2:
+        return Requirements(gpus=2, gpu_memory_gib=8.0)
     return Requirements(gpus=1, gpu_memory_gib=rng.choice((8.0, 8.0, 20.0)))
 
 
@@ -218,7 +247,7 @@ def _skew(rng: random.Random) -> float:
 
 def _fault(rng: random.Random, at: float) -> Fault:
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-    lasts, amount, target = rng.choice((rng.uniform(5, 150), rng.uniform(100, 300))), 0.0, ""
+    lasts, amount, target = rng.choice((rng.uniform(5, 150), LEASE_S * rng.uniform(1, 3))), 0.0, ""
     workers = list(WORKERS)
     match kind:
         case "crash_orion" | "pause_orion":

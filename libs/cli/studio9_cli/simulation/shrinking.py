@@ -22,7 +22,7 @@ def shrink(run: Run, plan: Plan, changes: Sequence[Substitute] = ()) -> tuple[Pl
         found = World(smaller).run(changes)
         return found if any(problem.sort == sort for problem in found.problems) else None
 
-    for attribute in ("faults", "wishes"):
+    for attribute in ("faults", "duties", "wishes"):
         size = len(getattr(plan, attribute)) // 2
         while size and tries < TRIES:
             start = 0
@@ -45,12 +45,12 @@ def _whole(plan: Plan) -> bool:
 
 
 def story(plan: Plan, run: Run) -> list[str]:
-    """What happened to the jobs that the problems are about, and all faults: at most LINES lines."""
+    """What happened to the jobs that the problems are about, all faults and what operators did: at most LINES lines."""
     names = {problem.job for problem in run.problems if problem.job}
     told = [
         line
         for line in run.trace
-        if any(word in line for word in (" fault ", " healed ")) or not names or names & set(line.split())
+        if any(word in line for word in (" fault ", " healed ", " operator ")) or not names or names & set(line.split())
     ]
     cut = max(0, len(told) - LINES)
     return ([f"... {cut} lines before"] if cut else []) + told[cut:]

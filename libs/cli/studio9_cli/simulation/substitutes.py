@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
 from typing import Any
@@ -37,8 +38,6 @@ from studio9_cli.simulation.clock import EPOCH_MS
 from studio9_cli.simulation.machine import Events, Lines
 from studio9_cli.simulation.recorder import Recorder
 from studio9_cli.simulation.store import LightItem
-from studio9_common.bus.port import Outgoing
-from studio9_common.contracts.envelope import Envelope
 from studio9_common.contracts.messages import Message
 from studio9_common.ids import new_id
 
@@ -46,10 +45,36 @@ Substitute = tuple[Any, str, Any]
 """(object, attribute, what to put there)."""
 
 
+@dataclass(slots=True)
+class LightEnvelope:
+    """Stands in for `Envelope`, which is frozen and costs more to make."""
+
+    id: str
+    type: str
+    source: str
+    organisation: str
+    time: str
+    data: Message
+    subject: str | None = None
+    traceparent: str | None = None
+
+
 class Parcel(bytes):
     """A message's body that carries the message itself."""
 
-    envelope: Envelope
+    envelope: LightEnvelope
+
+
+@dataclass(slots=True)
+class LightOutgoing:
+    """Stands in for `Outgoing`."""
+
+    routing_key: str
+    body: Parcel
+    message_id: str
+    mandatory: bool
+    persistent: bool
+    expires_s: float | None
 
 
 def light_encode(
@@ -62,15 +87,15 @@ def light_encode(
     now: datetime | None = None,
     mandatory: bool = False,
     expires_s: float | None = None,
-) -> Outgoing:
+) -> Any:
     """Stands in for `studio9_common.contracts.envelope.encode`."""
     subject = getattr(data, "job", None)
     parcel = Parcel()
-    parcel.envelope = Envelope(id or "", data.type, source, organisation, "", data, subject, traceparent)
-    return Outgoing(data.route(), parcel, id or "", {}, mandatory, not data.transient, expires_s)
+    parcel.envelope = LightEnvelope(id or "", data.type, source, organisation, "", data, subject, traceparent)
+    return LightOutgoing(data.route(), parcel, id or "", mandatory, not data.transient, expires_s)
 
 
-def light_decode(body: bytes) -> Envelope:
+def light_decode(body: bytes) -> LightEnvelope:
     """Stands in for `studio9_common.contracts.envelope.decode`."""
     assert isinstance(body, Parcel)
     return body.envelope

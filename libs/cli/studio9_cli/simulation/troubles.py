@@ -4,7 +4,7 @@ from studio9_cli.simulation.plan import LEASE_S, ORIONS, WORKERS, Fault
 
 RECOVERY_S = 45.0
 """After a fault of the ground everything may take a moment to find its way back (back-off, reconnecting)."""
-JUMP_S = 60.0
+JUMP_S = 0.75 * LEASE_S
 """Until its next sweep nobody knows that an Orion's clock has jumped: what is lost in between is heard again."""
 OF_OTHERS = frozenset({"crash_client", "gpu_taken"})
 """Faults that nothing of Orion's can be blamed on."""
@@ -23,11 +23,14 @@ class Troubles:
         self._deaf: list[Span] = []
         self._jumped: list[Span] = []
         self._shaky: list[Span] = []
+        self._unsteady: list[Span] = []
         self._emptied = [fault.at for fault in faults if fault.kind == "delete_queues"]
         down: dict[str, list[Span]] = {name: [] for name in ORIONS}
         for fault in faults:
             span = (fault.at, fault.at + fault.lasts)
             name = fault.target.partition(":")[0]
+            if name not in WORKERS and fault.kind not in OF_OTHERS:
+                self._unsteady.append((span[0], span[1] + RECOVERY_S + LEASE_S))
             if name in WORKERS and fault.kind not in {"kill_task", "clock_skew"}:
                 if not fault.target.endswith((":store", ":objects")):
                     self._workers[name].append(span)
@@ -44,10 +47,12 @@ class Troubles:
         first, second = down.values()
         self._shaky += [(max(a, c), min(b, d) + RECOVERY_S) for a, b in first for c, d in second if a < d and c < b]
 
-    def silent(self, worker: str, since: float, *, sure: bool = False) -> bool:
-        """Whether a worker could not be heard at some time since then; `sure`: for a reason of its own."""
-        spans = self._workers[worker] + self._jumped + ([] if sure else self._deaf)
-        return any(end >= since for _, end in spans)
+    def silent(self, worker: str, since: float, now: float, *, sure: bool = False) -> bool:
+        """Whether a worker could not be heard at some time since then, or its beats are judged by clocks that have just
+        jumped; `sure`: for a reason of its own, or because of a deadline that a wrong clock had set."""
+        if any(end >= since for _, end in self._workers[worker] + (self._jumped if sure else self._deaf)):
+            return True
+        return any(start <= now <= end for start, end in self._jumped)
 
     def heard_since(self, worker: str, now: float) -> float:
         """Since when a worker can be heard; `now` if it cannot."""
@@ -56,6 +61,10 @@ class Troubles:
     def fair_since(self, now: float) -> float:
         """Since when broker, store and an Orion have been there; `now` if they are not."""
         return max([0.0, *(min(end, now) for start, end in self._shaky if start <= now)])
+
+    def steady(self, now: float) -> bool:
+        """Whether both Orions, broker and store have been there, undisturbed, for a good while."""
+        return not any(start <= now <= end for start, end in self._unsteady)
 
     def emptied(self, since: float) -> bool:
         """Whether all queues were deleted since then, and what was in them with them."""

@@ -16,6 +16,7 @@ from studio9_cli.simulation.faults import Faults
 from studio9_cli.simulation.loop import Node, VirtualLoop
 from studio9_cli.simulation.nodes import OrionProcess, Process, WorkerProcess
 from studio9_cli.simulation.objects import Bucket
+from studio9_cli.simulation.operating import Operator
 from studio9_cli.simulation.oracle import Oracle, Problem
 from studio9_cli.simulation.people import Requester, Warehouse
 from studio9_cli.simulation.plan import HOUR_S, LEASE_S, ORIONS, WORKERS, Plan, Wish
@@ -70,6 +71,7 @@ class World:
         self.bucket = Bucket(self.loop, self.weather)
         self.oracle = Oracle(self)
         self.requester, self.warehouse = Requester(self), Warehouse(self)
+        self.operator = Operator(self)
         self.workers = {name: WorkerProcess(self, name, *slots) for name, slots in WORKERS.items()}
         self.orions = {name: OrionProcess(self, name) for name in ORIONS}
         self.processes: dict[str, Process] = {
@@ -77,6 +79,7 @@ class World:
             **self.workers,
             "baile": self.requester,
             "pegasus": self.warehouse,
+            "operator": self.operator,
         }
         self._wishes = {wish.id: wish for wish in plan.wishes}
         self._jobs = self.database.table("jobs").documents
@@ -122,7 +125,8 @@ class World:
         self.loop.after(LOOK_S, self.oracle.look)
         last = max((fault.at + fault.lasts for fault in self.plan.faults), default=0.0)
         wished = max((max(wish.at, wish.cancel_at or 0.0) for wish in self.plan.wishes), default=0.0)
-        start = max(last, wished) + 1.0
+        done = max((duty.at + duty.lasts for duty in self.plan.duties), default=0.0)
+        start = max(last, wished, done) + 1.0
         self.loop.run_to(start)
         end = max(self.plan.until, start) + SETTLE_S
         self.loop.run_to(HOUR_S)

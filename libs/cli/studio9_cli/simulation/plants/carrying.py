@@ -217,7 +217,23 @@ def retried_from_nothing() -> list[Substitute]:
     return [(Dispatcher, "_checkpoints", checkpoints)]
 
 
+def limits_read_once() -> list[Substitute]:
+    """The scheduler keeps to the limits that it knew when it began, whatever operators set since."""
+    known = Scheduler._shares
+
+    def shares(self: Any, now: Any) -> Any:
+        rules = self.__dict__.setdefault("_first_rules", self._rules())
+        current, self._rules = self._rules, lambda: rules
+        try:
+            return known(self, now)
+        finally:
+            self._rules = current
+
+    return [(Scheduler, "_shares", shares)]
+
+
 PLANTS = (
+    limits_read_once,
     child_failure_not_told,
     retried_from_nothing,
     result_failure_swallowed,

@@ -7,6 +7,13 @@ from studio9_cli.simulation.substitutes import Substitute
 
 Plant = Callable[[], list[Substitute]]
 
+NEEDS: Mapping[str, str] = {
+    "drain_forgotten": "drain",
+    "limits_read_once": "limit",
+    "skewed_clock_judges": "clock_skew:orion",
+}
+"""Planted bugs that only show where a plan has this fault or duty: other seeds need not be tried."""
+
 
 def plants() -> Mapping[str, Plant]:
     """Name → what makes its substitutes; the first line of its docstring says what it breaks."""

@@ -38,4 +38,13 @@ def silence_never_found() -> list[Substitute]:
     return [(Sweeper, "_judge", judge)]
 
 
-PLANTS = (outage_declares_all_lost, deaf_orion_judges, silence_never_found)
+def skewed_clock_judges() -> list[Substitute]:
+    """Beats that one Orion stamped are judged by another's clock, however far apart the two are."""
+
+    def ahead(self: Hearing, time: str | None, now: Any, *, leases: int = 0) -> bool:
+        return False
+
+    return [(Hearing, "_ahead", ahead)]
+
+
+PLANTS = (skewed_clock_judges, outage_declares_all_lost, deaf_orion_judges, silence_never_found)

@@ -4,6 +4,7 @@ from typing import Any
 
 from studio9_cli.simulation.machine import SimRunner
 from studio9_cli.simulation.substitutes import Substitute, module
+from studio9_orion.workers import Worker
 from studio9_worker.admission import Verdict
 from studio9_worker.agent import Agent
 from studio9_worker.life import AttemptLife
@@ -70,7 +71,35 @@ def stop_without_effect() -> list[Substitute]:
     return [(SimRunner, "stop", stop)]
 
 
+def slots_shared() -> list[Substitute]:
+    """Slots are given by the last beat alone, without what was given since, and the worker takes what it is told."""
+    places = Worker.places
+
+    def as_shown(self: Worker, busy: Any = None, ended: frozenset[str] = frozenset()) -> Any:
+        return places(self, None, ended)
+
+    def slots_of(self: Agent, message: Any, older: Any) -> tuple[str, ...]:
+        if self.draining:
+            return ()
+        return tuple(slot.id for slot in self.slots.fitting(message.spec.requirements, ()))
+
+    return [(Worker, "places", as_shown), (Agent, "_slots", slots_of)]
+
+
+def drain_forgotten() -> list[Substitute]:
+    """A drained worker that was restarted takes jobs again."""
+    known = Agent.recover
+
+    async def recover(self: Agent) -> None:
+        await known(self)
+        self.draining = False
+
+    return [(Agent, "recover", recover)]
+
+
 PLANTS = (
+    slots_shared,
+    drain_forgotten,
     result_forgotten_once_sent,
     tombstones_ignored,
     stop_not_heard,
