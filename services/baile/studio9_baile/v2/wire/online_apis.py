@@ -69,5 +69,5 @@ class CallAnswer(Answer):
             return cls(predictions=[])
         scores = found.scores or ({} if found.label is None else {found.label: 1.0})
         labels = [Predicted(label=label, confidence=score) for label, score in scores.items()]
-        boxes = [Predicted(**box.model_dump(exclude={"index"})) for box in found.boxes]
+        boxes = [Predicted(**box.model_dump(include=set(Predicted.model_fields))) for box in found.boxes]
         return cls(predictions=sorted(labels + boxes, key=lambda one: -one.confidence))
