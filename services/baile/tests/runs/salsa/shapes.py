@@ -148,7 +148,17 @@ class PredictedTag(Tag):
     confidence: Fraction
 
 
-class Picture(Shape):
+class Label(Shape):
+    """A tag in an album of the other kind."""
+
+    label: str
+
+
+class PredictedLabel(Label):
+    confidence: Fraction
+
+
+class _Picture(Shape):
     id: Id
     albumId: Id
     filepath: Url
@@ -156,10 +166,18 @@ class Picture(Shape):
     filesize: Count
     caption: str = ""
     predictedCaption: str = ""
-    tags: list[Tag]
-    predictedTags: list[PredictedTag]
     originalPictureId: Id = ""
     augmentationsApplied: list[dict[str, Any]] = []
+
+
+class Picture(_Picture):
+    tags: list[Tag]
+    predictedTags: list[PredictedTag]
+
+
+class ClassifiedPicture(_Picture):
+    tags: list[Label]
+    predictedTags: list[PredictedLabel]
 
 
 class LabelCount(Shape):
