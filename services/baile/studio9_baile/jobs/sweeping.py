@@ -18,6 +18,7 @@ from studio9_baile.models.jobs import IMPORT_PICTURES, ResultState
 from studio9_baile.repositories.jobs import LIVE
 from studio9_baile.repositories.work import Work
 from studio9_common.logs import logger
+from studio9_common.objects.port import ObjectMissing
 
 AT_ONCE = 500
 """Objects that are looked at in one transaction."""
@@ -155,7 +156,7 @@ class Sweeper:
 
     async def _not_in_manifests(self, organisation: str, keys: Sequence[str]) -> list[str]:
         """Those that no dataset version names: a version can be used for as long as it is there, whatever has become
-        of the album."""
+        of the album. None while a manifest itself cannot be found: what it named is not known."""
         async with self._core.database.read(organisation) as work:
             manifests = await work.manifests.all()
         named: set[str] = set()
@@ -164,7 +165,11 @@ class Sweeper:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             path = Path(temporary) / "manifest.jsonl"
             for manifest in manifests:
-                await self._core.objects.download(manifest.key, path)
+                try:
+                    await self._core.objects.download(manifest.key, path)
+                except ObjectMissing:
+                    self._log.error("manifest_missing", organisation=organisation, key=manifest.key)
+                    return []
                 named |= await asyncio.to_thread(_hashes, path)
         return [key for key in keys if _last(key) not in named]
 

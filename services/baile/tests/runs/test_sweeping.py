@@ -100,6 +100,27 @@ async def test_bytes_of_pictures_go_with_the_last_that_shows_them(
     ]
 
 
+async def test_no_picture_goes_while_a_manifest_is_missing(
+    ana: Any, png: Any, sweep: Any, there: Any, installation: Any, organisation: str
+) -> None:
+    album = (await ana.ok("POST", "/albums", {"name": "a", "labelMode": "LOCALIZATION"}))["id"]
+    contents = [png(colour=(n, 1, 1)) for n in range(2)]
+    ids = [(await ana.upload(album, f"p{n}", content))["id"] for n, content in enumerate(contents)]
+    await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
+    async with installation.baile.core.database.read(organisation) as work:
+        (manifest,) = await work.manifests.all()
+    kept = await installation.objects.get(manifest.key)
+    await installation.objects.delete(manifest.key)
+    await ana.ok("DELETE", f"/albums/{album}/pictures/{ids[0]}")
+    later = await ana.upload(album, "later", unnamed := png(colour=(9, 9, 9)))
+    await ana.ok("DELETE", f"/albums/{album}/pictures/{later['id']}")
+    await sweep(3)
+    assert await there(place_of(contents[0])) and await there(place_of(unnamed)), "what it named is not known"
+    await installation.objects.put(manifest.key, kept)
+    await sweep(2)
+    assert await there(place_of(contents[0])) and not await there(place_of(unnamed))
+
+
 async def test_what_comes_again_stays(ana: Any, png: Any, sweep: Any, there: Any) -> None:
     album = (await ana.ok("POST", "/albums", {"name": "a", "labelMode": "LOCALIZATION"}))["id"]
     content = png()
