@@ -26,6 +26,8 @@ from studio9_task.layout import MODEL
 from studio9_task.parameters import TrainParameters
 
 TL_TYPES = {"classifier": "CLASSIFICATION", "detector": "LOCALIZATION", "decoder": "AUTOENCODER"}
+INPUTS = ("train", "test")
+"""In the order in which a job has them; what waits in a process has no order."""
 LONGEST_NAME = 250
 
 
@@ -130,7 +132,7 @@ async def _inputs(work: Work, training: Training) -> list[Input]:
     known = await work.manifests.of(training.dataset_version)
     return [
         Input(name=name, kind="pictures", ref=ObjectRef(key=row.key, sha256=row.sha256, size=row.size))
-        for name, row in ((name, known[name]) for name in training.albums)
+        for name, row in ((name, known[name]) for name in INPUTS if name in training.albums)
     ]
 
 
