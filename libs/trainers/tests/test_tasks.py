@@ -58,6 +58,7 @@ def test_a_training_tells_what_it_does(trained: TaskFolder, told: Told) -> None:
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     progress = [event for event in events if isinstance(event, Progress)]
     assert [one.value for one in progress] == sorted(one.value for one in progress)
+    assert [event.code for event in events if isinstance(event, Warned)] == ["few_steps"]
     assert progress[-1].value == 1
     assert any(one.remaining_s for one in progress)
     metrics = {(one.key, one.split, one.step) for one in events if isinstance(one, Metric)}

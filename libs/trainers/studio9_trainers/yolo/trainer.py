@@ -1,5 +1,6 @@
 """YOLO behind the Trainer interface: the framework owns the loop."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.marks import point_names
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
+from studio9_trainers.run import Run
 from studio9_trainers.sizes import fitting_size
 from studio9_trainers.trainer import Order, Trained
 from studio9_trainers.yolo.framework import FRAMEWORK, HEADS, NAME
@@ -15,6 +17,9 @@ from studio9_trainers.yolo.quiet import ultralytics
 
 LARGEST = 640
 """The input size that is chosen when none is given is at most this."""
+FEW_STEPS = 200
+"""The smallest models, begun with random weights, found nothing after 100 steps on pages of digits, and 0.95 of mAP50
+after 240."""
 
 
 class YoloTrainer:
@@ -46,6 +51,8 @@ class YoloTrainer:
         input_size = config.input_size or fitting_size(material.train, LARGEST)
         state = load_state(run.checkpoint, NAME, config, labels) if run.checkpoint else None
         weights = load_model(material.begin, NAME, self._task).state if material.begin else None
+        if weights is None and state is None:
+            _count_steps(run, config, len(material.train))
         effective = _effective(config)
         if state is not None and state.place.epoch >= config.epochs:  # it died after its last epoch
             best, best_epoch, done = state.best_weights, state.place.best_epoch, state.place.epoch
@@ -84,6 +91,16 @@ class YoloTrainer:
 
         run.device = device()
         return detector(load_model(path, NAME, self._task), run.device)
+
+
+def _count_steps(run: Run, config: TrainingConfig, pictures: int) -> None:
+    steps = config.epochs * math.ceil(pictures / config.batch_size)
+    if steps < FEW_STEPS:
+        run.warn(
+            "few_steps",
+            f"{steps} steps ({config.epochs} epochs of {pictures} pictures, {config.batch_size} a step) are few to"
+            " learn from random weights: give more epochs, a smaller batch, or a model to begin with.",
+        )
 
 
 def _effective(config: TrainingConfig) -> dict[str, Any]:
