@@ -4,6 +4,7 @@ The lines on standard output can be evaluated by a shell in which tests are then
 """
 
 import argparse
+import signal
 import sys
 import threading
 
@@ -18,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Until interrupted."""
+    """Until interrupted, or told to end by SIGTERM."""
+    # A shell that puts a command behind itself lets it ignore interrupts; then nothing would end the servers in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = set(args.names)
     needed = {need for server in servers() if server.name in wanted for need in server.needs}
     chosen = [server for server in servers() if not wanted or server.name in wanted | needed]
