@@ -6,10 +6,11 @@ Never part of the job's document: two thousand running jobs are not rewritten ev
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from studio9_common.clients.aries import BulkItem
 from studio9_common.contracts.collections import BEATS
 from studio9_common.contracts.messages import AttemptBeat
 from studio9_common.documents.port import Where
-from studio9_orion.store import Store, delete_many, find, put_many
+from studio9_orion.store import Store, check, delete_many, find, put_many
 
 Key = tuple[str, int]
 
@@ -35,13 +36,25 @@ class Beats:
 
     async def put(self, heard: Sequence[tuple[str, AttemptBeat]], received_at: str, lease_until: str) -> None:
         """Notes what (worker, attempt) were heard at a time."""
-        await self.put_heard([Heard(worker, beat, received_at, lease_until) for worker, beat in heard])
-
-    async def put_heard(self, heard: Sequence[Heard]) -> None:
-        """Notes what was heard."""
         await put_many(
-            self._store, BEATS.name, [(beat_id(one.beat.job, one.beat.fence), _document(*one)) for one in heard]
+            self._store,
+            BEATS.name,
+            [
+                (beat_id(beat.job, beat.fence), _document(worker, beat, received_at, lease_until))
+                for worker, beat in heard
+            ],
         )
+
+    async def put_first(self, heard: Sequence[Heard]) -> list[Heard]:
+        """Notes first beats, those that were heard a while ago; gives those that were noted. What another Orion has
+        noted meanwhile is newer and stays: one that was frozen would take the attempt's lease back to the past."""
+        if not heard:
+            return []
+        items = [
+            BulkItem(action="create", id=beat_id(one.beat.job, one.beat.fence), body=_document(*one)) for one in heard
+        ]
+        outcomes = await self._store.bulk(BEATS.name, items)
+        return [one for one, outcome in zip(heard, outcomes, strict=True) if check(BEATS.name, outcome)]
 
     async def heard_until(self, keys: Iterable[Key]) -> dict[Key, str]:
         """Until when each attempt's last beat holds, in real time; those never heard are missing."""

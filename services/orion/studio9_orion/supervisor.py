@@ -82,10 +82,11 @@ class Supervisor:
     async def take_beats(self, beats: Sequence[WorkerBeat]) -> None:
         """Notes, applies and answers beats. Of several from one worker only the newest is answered."""
         newest = {(beat.worker, beat.instance): beat for beat in sorted(beats, key=lambda beat: beat.sequence)}
-        now = self._shell.clock.now()
-        time = format_time(now)
         shown = [(beat, attempt) for beat in newest.values() for attempt in beat.attempts]
         found = await self._shell.jobs.load_recent((a.job for _, a in shown), within_s=RECENT_S)
+        # Only now: an Orion that froze while it read would note a lease that is over, in the place of a newer one.
+        now = self._shell.clock.now()
+        time = format_time(now)
         jobs = {id: one.job for id, one in found.items()}
         until = format_time(now + timedelta(seconds=self._shell.policy.lease_s))
         current: list[tuple[str, AttemptBeat]] = []
@@ -122,14 +123,14 @@ class Supervisor:
         over = {id for id, job in known.items() if job.ended_at is not None}
         firsts = [(one[0], self._first.pop(one, None)) for one in told]
         heard = [first for id, first in firsts if first is not None and id not in over]
-        await self._beats.put_heard(heard)
+        noted = await self._beats.put_first(heard)
         moving = [
             (id, event)
             for id, event in told
             if id not in known or decide(known[id], event, now, self._shell.policy).changed
         ]
         jobs = {**known, **(await self._shell.apply(moving)).jobs}
-        await self._tell([], [(one.worker, one.beat) for one in heard], jobs, format_time(now))
+        await self._tell([], [(one.worker, one.beat) for one in noted], jobs, format_time(now))
 
     async def _tell(
         self, answers: list[Outgoing], heard: Iterable[tuple[str, AttemptBeat]], jobs: dict[str, Job], time: str

@@ -139,3 +139,23 @@ async def test_relatives_are_searched_once_for_each_end(world: Any) -> None:
     await orion.cleaner.clean([id])
     await orion.cleaner.clean([id])
     assert searched == [[id]]
+
+
+async def test_a_first_beat_that_was_held_back_does_not_take_a_newer_one_back(world: Any) -> None:
+    """An Orion that froze with it in hand writes it when it wakes up; another has heard the attempt since."""
+    frozen, awake, id = world.orion(), world.orion(), new_id()
+    await world.listen("worker.w1.v1", "worker.*.w1")
+    await frozen.shell.apply([(id, requested(id)), (id, Assigned(worker="w1"))])
+    frozen.supervisor.start()
+
+    def beat(sequence: int) -> WorkerBeat:
+        attempt = AttemptBeat(job=id, organisation="acme", fence=1, sequence=sequence, phase="running")
+        return WorkerBeat(worker="w1", instance="i", sequence=sequence, slots=(Slot(id="s1"),), attempts=(attempt,))
+
+    await frozen.supervisor.take_beats([beat(1)])
+    world.clock.pass_(30)
+    await awake.supervisor.take_beats([beat(2)])
+    newer = (await world.store.get_many(BEATS.name, [f"{id}:1"]))[0]
+    await frozen.supervisor.stop()
+    assert newer is not None and newer.body["sequence"] == 2
+    assert (await world.store.get_many(BEATS.name, [f"{id}:1"]))[0] == newer

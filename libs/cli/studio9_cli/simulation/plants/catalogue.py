@@ -10,6 +10,7 @@ Plant = Callable[[], list[Substitute]]
 NEEDS: Mapping[str, str] = {
     "drain_forgotten": "drain",
     "limits_read_once": "limit",
+    "old_beat_noted": "pause_orion",
     "skewed_clock_judges": "clock_skew:orion",
 }
 """Planted bugs that only show where a plan has this fault or duty: other seeds need not be tried."""

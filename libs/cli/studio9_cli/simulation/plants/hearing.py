@@ -1,9 +1,11 @@
 """Planted bugs in what Orion takes for silence."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from studio9_cli.simulation.substitutes import Substitute
+from studio9_orion.beats import Beats, Heard
 from studio9_orion.engine import Engine
 from studio9_orion.hearing import Ears, Hearing
 from studio9_orion.sweeper import Sweeper
@@ -47,4 +49,15 @@ def skewed_clock_judges() -> list[Substitute]:
     return [(Hearing, "_ahead", ahead)]
 
 
-PLANTS = (skewed_clock_judges, outage_declares_all_lost, deaf_orion_judges, silence_never_found)
+def old_beat_noted() -> list[Substitute]:
+    """An Orion that was frozen with a first beat in hand notes it in the place of newer ones."""
+
+    async def put_first(self: Beats, heard: Sequence[Heard]) -> list[Heard]:
+        for one in heard:
+            await self.put([(one.worker, one.beat)], one.received_at, one.lease_until)
+        return list(heard)
+
+    return [(Beats, "put_first", put_first)]
+
+
+PLANTS = (old_beat_noted, skewed_clock_judges, outage_declares_all_lost, deaf_orion_judges, silence_never_found)
