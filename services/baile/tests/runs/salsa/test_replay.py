@@ -10,7 +10,8 @@ import pytest
 from studio9_common.contracts.messages import JobFailed
 from studio9_common.contracts.reasons import reason
 
-from .shapes import SHAPES, Album, Error, Experiment, Model, OnlineJob, Picture, Prediction, Shape, check
+from .answers import SHAPES
+from .shapes import Album, Error, Experiment, Model, OnlineJob, Picture, Prediction, Shape, check
 
 
 def requests() -> Iterator[tuple[str, str]]:
