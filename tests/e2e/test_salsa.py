@@ -1,7 +1,7 @@
 """What a browser with the Salsa UI was seen to send, played in its order against a platform with the real trainers."""
 
 import asyncio
-import importlib.util
+import importlib
 import io
 import re
 import sys
@@ -34,18 +34,15 @@ CLASSIFIER = {"tlType": "CLASSIFICATION", "classifierType": "FCN_1LAYER"}
 AUTOENCODER = {"architecture": "STACKED_AUTOENCODER", "featureExtractorParams": {}}
 
 
-def contract() -> ModuleType:
-    """The shapes of answers that the contract replay compares with."""
-    path = root() / "services/baile/tests/runs/salsa/shapes.py"
-    spec = importlib.util.spec_from_file_location("salsa_shapes", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def contract() -> tuple[ModuleType, ModuleType]:
+    """The shapes of answers that the contract replay compares with, and which of them each route gets."""
+    package = ModuleType("salsa")
+    package.__path__ = [str(root() / "services/baile/tests/runs/salsa")]
+    sys.modules[package.__name__] = package
+    return importlib.import_module("salsa.shapes"), importlib.import_module("salsa.answers")
 
 
-SALSA = contract()
+SALSA, ANSWERS = contract()
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -123,7 +120,7 @@ class Walk:
             SALSA.check(SALSA.Error, answer.json())
             return
         assert answer.status_code == 200, told
-        shape = SALSA.SHAPES[re.sub(r"\{\w+\}", "{}", path.partition("?")[0])]
+        shape = ANSWERS.SHAPES[re.sub(r"\{\w+\}", "{}", path.partition("?")[0])]
         if shape is SALSA.Listed[SALSA.Picture] and "{boxes}" not in path:
             shape = SALSA.Listed[SALSA.ClassifiedPicture]
         try:
