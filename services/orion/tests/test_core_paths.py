@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from studio9_common.contracts.checkpoints import checkpoint_key
 from studio9_common.contracts.job import Exit, ObjectRef, Phase, Spec, State
 from studio9_common.contracts.reasons import ReasonClass, reason
 from studio9_orion.core import Answer
@@ -83,6 +84,17 @@ def test_a_lost_worker_is_replaced_from_the_last_checkpoint(life: Any) -> None:
     assert life.pass_deadline("back_off").at() == (P.queued, S.queued)
     life.assign("w2")
     assert (life.job.fence, life.attempt.number, life.job.checkpoint) == (2, 2, CHECKPOINT)
+
+
+def test_a_beat_that_comes_late_does_not_bring_an_older_checkpoint_back(life: Any) -> None:
+    """The worker deletes it once a newer one was heard of; an attempt told to resume from it would find nothing."""
+    older, newer = (
+        ObjectRef(key=checkpoint_key("acme/jobs/j/1/", epoch=epoch, step=0, sha256="1" * 64, suffix=".pt"),
+                  sha256="1" * 64, size=7)
+        for epoch in (1, 2)
+    )  # fmt: skip
+    life.in_phase(P.running).beat(checkpoint=older).beat(checkpoint=newer).beat(checkpoint=older)
+    assert (life.job.checkpoint, life.attempt.checkpoint) == (newer, newer)
 
 
 def test_a_job_that_loses_two_workers_ends(life: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import PurePosixPath
 
+from studio9_common.contracts.checkpoints import checkpoint_key
 from studio9_common.contracts.job import ObjectRef
 from studio9_common.errors import Studio9Error
 from studio9_common.objects.port import ChecksumMismatch
@@ -80,7 +81,7 @@ class CheckpointKeeper:
         if wanted is None or (self.current is not None and self.current.sha256 == wanted.sha256):
             return
         suffix = PurePosixPath(wanted.path).suffix
-        key = f"{self._prefix}checkpoints/{wanted.epoch:06d}-{wanted.step:08d}-{wanted.sha256[:16]}{suffix}"
+        key = checkpoint_key(self._prefix, epoch=wanted.epoch, step=wanted.step, sha256=wanted.sha256, suffix=suffix)
         try:
             await patiently(lambda: self._put(wanted, key), patience_s)
         except (ChecksumMismatch, FileNotFoundError):

@@ -1,5 +1,6 @@
 """An attempt from its assignment to the last beat."""
 
+from studio9_common.contracts.checkpoints import is_older
 from studio9_common.contracts.job import Attempt, Phase
 from studio9_common.contracts.messages import JobStarted, WorkerRun
 from studio9_common.contracts.reasons import reason
@@ -55,9 +56,12 @@ def beat(draft: Draft, event: Beat) -> Decision:
 
 
 def keep_checkpoint(draft: Draft, event: Beat) -> None:
-    """The newest announced checkpoint is what the next attempt resumes from."""
+    """The newest announced checkpoint is what the next attempt resumes from. Beats come late and twice: an older one
+    is no news, and its checkpoint may be deleted already."""
     attempt = draft.job.attempts[-1]
-    if event.checkpoint is not None and event.checkpoint != attempt.checkpoint:
+    if event.checkpoint is None or event.checkpoint == attempt.checkpoint:
+        return
+    if attempt.checkpoint is None or not is_older(event.checkpoint.key, attempt.checkpoint.key):
         draft.set(attempts=attempts.changed(draft.job, checkpoint=event.checkpoint), checkpoint=event.checkpoint)
 
 
