@@ -22,6 +22,7 @@ from studio9_cli.demo import waiting
 from studio9_cli.demo.api import Api
 from studio9_cli.demo.digits import Page
 from studio9_cli.demo.journey import Journey, Sql, Surroundings
+from studio9_cli.demo.passwords import new_password
 from studio9_cli.demo.runner import pages_of
 from studio9_cli.demo.show import Silent
 from studio9_cli.platform.state import StateFolder
@@ -225,7 +226,7 @@ async def test_the_journey_on_real_servers(deployed: Deployment, sns_url: str, t
     keys = TokenKeys(deployed.secrets.token_keys)
     pegasus = ServiceClient(deployed.address("pegasus"), audience="pegasus", service="operator", keys=keys)
     try:
-        user = {"username": "ana", "password": f"Aa1-{uuid.uuid4()}"}
+        user = {"username": "ana", "password": new_password()}
         body = {"token": bootstrap_token(deployed), "organisation": "Lab", "email": "ana@lab.example"}
         made = await api.post("/v1/bootstrap", body | user | {"firstName": "Ana", "lastName": "Li"})
         await api.sign_in(user["username"], user["password"])

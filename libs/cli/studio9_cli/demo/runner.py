@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import httpx
 from studio9_cli.demo.api import Api, ApiError
 from studio9_cli.demo.digits import Page, build_pages
 from studio9_cli.demo.journey import CONFIDENCE, EPOCHS, PICTURE_SIZE, Journey, Sql, Surroundings
+from studio9_cli.demo.passwords import new_password
 from studio9_cli.demo.show import Show
 from studio9_cli.demo.waiting import JourneyFailed
 from studio9_cli.platform.operators import Operators
@@ -122,7 +122,7 @@ async def sign_in(api: Api, operators: Operators, folder: StateFolder) -> None:
     """Signs in; makes the organisation and its user first where this state folder has none. The password is random."""
     file = folder.path / "demo.json"
     if not file.exists():
-        write_private(file, json.dumps({"username": USER, "password": f"Aa1-{secrets.token_urlsafe(18)}"}))
+        write_private(file, json.dumps({"username": USER, "password": new_password()}))
     known = json.loads(file.read_text())
     try:
         await api.sign_in(known["username"], known["password"])

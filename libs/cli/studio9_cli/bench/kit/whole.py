@@ -1,7 +1,6 @@
 """Every service that a user's training goes through, on the bench's servers: Aries, Argo, Orion, Baile and a worker."""
 
 import asyncio
-import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from cryptography.fernet import Fernet
 from studio9_cli.bench.kit.deployed import READY_S, Deployed
 from studio9_cli.bench.kit.running import Bench
 from studio9_cli.demo.api import Api
+from studio9_cli.demo.passwords import new_password
 from studio9_cli.servers.instances import is_ready
 from studio9_cli.servers.processes import Process
 from studio9_common.tokens import TokenKeys
@@ -56,7 +56,7 @@ class Whole(Deployed):
         """Baile's API for the first user of a new organisation; close it."""
         asked = await asyncio.to_thread(self._bootstrap_token)
         api = Api(self.address("baile"), patience_s=ASK_S)
-        login = {"username": "bench", "password": f"Aa1-{secrets.token_urlsafe(18)}"}
+        login = {"username": "bench", "password": new_password()}
         body = {"token": asked, "organisation": "Bench", "email": "bench@studio9.example"}
         await api.post("/v1/bootstrap", body | login | {"firstName": "Be", "lastName": "Nch"})
         await api.sign_in(login["username"], login["password"])
