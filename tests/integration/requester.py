@@ -168,7 +168,8 @@ class Requester:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise AssertionError(f"no {key} of {job}, but {self.keys(job)}") from None
+            last = self.heard[job][-1:]
+            raise AssertionError(f"no such {key} of {job}, but {self.keys(job)}, at last {last}") from None
 
     def keys(self, job: str) -> list[str]:
         """The routing keys of what was heard about a job, in order, a repeated one once."""

@@ -9,7 +9,7 @@ import pytest
 
 from studio9_common.contracts.job import Job, Phase, State
 
-from .deployed import LEASE_S, DeployedPlatform
+from .deployed import LEASE_S, STAYS, DeployedPlatform
 from .relay import Relay
 from .requester import Requester
 
@@ -27,7 +27,7 @@ def go(platform: DeployedPlatform, job: Job) -> Path:
 
 
 async def waiting_task(asks: Requester) -> Job:
-    job = await asks.submit("train", parameters={"epochs": 3, "wait": True})
+    job = await asks.submit("train", parameters={"epochs": 3, "wait": True}, labels=(STAYS,))
     return await asks.working(job, epoch=2)
 
 
