@@ -117,6 +117,16 @@ class Jobs:
         )
         return self._find(where, sort=("ended_at",), most=most)
 
+    def ended_and_changed(self, since: str, until: str, *, most: int = 10_000) -> AsyncIterator[Job]:
+        """Terminal jobs whose document changed within a time, `until` excluded: by their end, by being cleaned up
+        (after an outage long after it), or because somebody still reported about an attempt of theirs."""
+        where = Where(
+            equals={"state": tuple(state.value for state in sorted(TERMINAL))},
+            at_least={"updated_at": since},
+            below={"updated_at": until},
+        )
+        return self._find(where, sort=("updated_at",), most=most)
+
     async def related_to(self, ended: Sequence[str]) -> list[Job]:
         """Jobs not yet ended that are children of, or depend on, any of these."""
         found: dict[str, Job] = {}

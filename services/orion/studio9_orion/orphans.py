@@ -1,6 +1,6 @@
 """The orphan sweep: looks independently for what jobs left behind, and says what it removed and why.
 
-It starts from jobs that ended lately, so it touches only its own installation and only what a real-time read shows to
+It starts from ended jobs of which something was heard lately, so it touches only its own installation and only what a real-time read shows to
 be over; and it lets checkpoints go that have been kept for long enough.
 """
 
@@ -19,7 +19,8 @@ from studio9_orion.store import get, put_many
 
 MARK = "orphans"
 LOOK_BACK_S = 900.0
-"""Jobs that ended within this time are looked at in each sweep: an attempt that was cut off may still upload."""
+"""Ended jobs that changed within this time are looked at in each sweep: an attempt that was cut off may still upload,
+and does so just when an outage ends, which is when the job is cleaned up."""
 RETENTION_STEP_S = 6 * 3_600.0
 """How much time one sweep may catch up on old checkpoints."""
 
@@ -47,12 +48,13 @@ class OrphanSweeper:
         """One sweep, recorded when it is finished. Raises Unavailable while store or objects are away."""
         now = self._shell.clock.now()
         removed = Removed()
-        recent = [job.id async for job in self._shell.jobs.ended(_before(now, LOOK_BACK_S), format_time(now))]
+        since = _before(now, LOOK_BACK_S)
+        recent = [job.id async for job in self._shell.jobs.ended_and_changed(since, format_time(now))]
         for job in await self._over(recent):
             if job.phase is Phase.clean and _may_have_left(job):
                 removed.add(await self._cleaner.remove_objects(job), "left behind by a job that has ended")
         cursor = await self._release_checkpoints(now, removed)
-        await forget_removed(self._shell.jobs.store, _before(now, LOOK_BACK_S))
+        await forget_removed(self._shell.jobs.store, since)
         await self._record(now, cursor, removed)
         for prefix, count in removed.objects.items():
             self._log.info("orphans_removed", prefix=prefix, objects=count, why=removed.why[prefix])

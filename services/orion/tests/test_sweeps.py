@@ -259,14 +259,15 @@ async def test_an_hour_in_back_off_phases_is_not_forgotten_by_a_restart(world: A
     assert (await world.job(id)).phase is Phase.queued
 
 
-async def ended(world: Any, orion: OrionService, outcome: Any, **changes: Any) -> str:
-    """A job that ended on w1 and was cleaned, after a first attempt that was lost."""
+async def ended(world: Any, orion: OrionService, outcome: Any, *, clean: bool = True, **changes: Any) -> str:
+    """A job that ended on w1 and, if asked for, was cleaned, after a first attempt that was lost."""
     id = await running(orion)
     await sweep_every_5s(world, orion, 35)
     await orion.shell.apply([(id, Assigned(worker="w1"))])
     result = ResultReceived(worker="w1", organisation="acme", fence=2, outcome=outcome, **changes)
     await orion.shell.apply([(id, result)])
-    await orion.cleaner.clean([id])
+    if clean:
+        await orion.cleaner.clean([id])
     return id
 
 
@@ -286,6 +287,16 @@ async def test_what_a_cut_off_attempt_uploads_after_the_end_is_swept_away(world:
     mark = await world.store.get(SWEEPS.name, "orphans")
     assert {one["why"] for one in mark.body["detail"]["removed"]} == {"left behind by a job that has ended"}
     assert (await orion.orphans.sweep()).objects == {}
+
+
+async def test_uploads_that_waited_for_the_end_of_an_outage_are_swept_away(world: Any, orion: OrionService) -> None:
+    """Found by the simulation (seed 1266): the job ended half an hour before the objects were back and it was clean."""
+    id = await ended(world, orion, "failed", clean=False, reason=reason("user_error"))
+    world.clock.pass_(1_800)
+    await orion.cleaner.clean([id])
+    await world.objects.put(f"acme/jobs/{id}/1/late.pt", b"x")
+    world.clock.pass_(1)
+    assert (await orion.orphans.sweep()).objects == {f"acme/jobs/{id}/1/": 1}
 
 
 async def test_a_running_jobs_objects_are_left_alone(world: Any, orion: OrionService) -> None:
