@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from studio9_baile.v2.wire.config import ParameterAnswer
+from studio9_task.catalogue import FloatParameter, StringParameter
+
 
 async def test_primitives_have_the_contracts_shape(ana: Any) -> None:
     vgg, yolo = await ana.ok("GET", "/config/cv-architectures")
@@ -13,19 +16,34 @@ async def test_primitives_have_the_contracts_shape(ana: Any) -> None:
     assert vgg["params"] == [{"name": "depth", "multiple": False, "type": "int", "defaults": [3], "min": 1, "max": 5}]
     (detector,) = await ana.ok("GET", "/config/cv-detectors")
     assert detector["id"] == "YOLO_HEAD" and detector["isNeural"] is True
-    epochs, optimizer, note, momentum, mosaic = detector["params"]
+    epochs, optimizer, mosaic = detector["params"]  # not the note and the momentum, which have no default
     assert epochs == {"name": "epochs", "multiple": False, "type": "int", "defaults": [25], "min": 1, "max": 3000,
                       "step": 1}  # fmt: skip
-    assert optimizer["options"] == ["AdamW", "SGD"] and note["options"] == [] and "defaults" not in note
-    assert momentum["conditions"] == {"optimizer": {"values": ["SGD"]}}
+    assert optimizer == {"name": "optimizer", "multiple": False, "type": "string", "options": ["AdamW", "SGD"],
+                         "defaults": ["AdamW"]}  # fmt: skip
     assert mosaic == {"name": "mosaic", "multiple": False, "type": "boolean", "defaults": [False]}
     (classifier,) = await ana.ok("GET", "/config/cv-classifiers")
     assert classifier["id"] == "FCN_1LAYER" and "params" not in classifier
 
 
+def test_parameters_have_what_the_form_reads() -> None:
+    """The form reads the options of every text, and refuses every number where an empty list of options is named."""
+    when = {"optimizer": {"values": ["SGD"]}, "epochs": {"min": 2}, "mosaic": {"value": True}}
+    text = StringParameter.model_validate({"name": "note", "defaults": ["x"], "conditions": when})
+    assert ParameterAnswer.of(text).model_dump(exclude_none=True) == {
+        "name": "note", "multiple": False, "type": "string", "options": [], "defaults": ["x"],
+        "conditions": {"optimizer": {"values": ["SGD"]}, "epochs": {"min": 2}, "mosaic": {"value": True}},
+    }  # fmt: skip
+    number = FloatParameter.model_validate({"name": "rate", "defaults": [0.5], "min": 0, "max": 1})
+    assert ParameterAnswer.of(number).model_dump(exclude_none=True) == {
+        "name": "rate", "multiple": False, "type": "float", "defaults": [0.5], "min": 0, "max": 1,
+    }  # fmt: skip
+
+
 async def test_where_no_decoder_runs_one_entry_says_so(ana: Any, installation: Any) -> None:
     (entry,) = await ana.ok("GET", "/config/cv-decoders")
     assert (entry["id"], entry["name"]) == ("NONE_OFFERED", "(none is offered here)")
+    assert entry["isNeural"] is False, "the form offers only what is"
     heads = installation.stand_ins.documents["workers"]["w1"]["catalogue"]["heads"]
     brought = {**heads[0], "id": "STACKED", "consumer": "decoder"}
     catalogue = {**installation.stand_ins.documents["workers"]["w1"]["catalogue"], "heads": [*heads, brought]}

@@ -58,6 +58,12 @@ class ModelVersions(Repository[ModelVersion]):
             raise NotFound(self.missing)
         return version
 
+    async def made_of(self) -> list[tuple[str, str, str]]:
+        """(architecture, head, Salsa's type) of all versions, each once."""
+        columns = (ModelVersion.architecture, ModelVersion.head, ModelVersion.tl_type)
+        rows = await self._session.execute(select(*columns).where(self.mine).distinct().order_by(*columns))
+        return [(architecture, head, tl_type) for architecture, head, tl_type in rows]
+
     async def next_number(self, model: str) -> int:
         """The number of a model's next version. The model's row must be locked."""
         statement = select(func.max(ModelVersion.number)).where(self.mine, ModelVersion.model == model)

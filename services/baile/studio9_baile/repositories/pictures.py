@@ -290,8 +290,11 @@ class PredictedShapes(Repository[PredictedShape]):
                     found.setdefault(picture, []).append((shape, confidence))
         return found
 
-    async def page(self, album: str, page: Page) -> tuple[list[PredictedRow], int]:
-        """A page of what was predicted on an album's pictures, picture by picture."""
+    async def page(
+        self, album: str, page: Page, columns: Mapping[str, Any] | None = None
+    ) -> tuple[list[PredictedRow], int]:
+        """A page of what was predicted on an album's pictures, picture by picture; `columns` are those that it can be
+        sorted by besides the file name."""
         where = [
             self.mine,
             Picture.organisation == self.organisation,
@@ -301,11 +304,12 @@ class PredictedShapes(Repository[PredictedShape]):
         if page.search:
             where.append(like(Picture.filename, page.search))
         total = await self._session.scalar(select(func.count()).select_from(PredictedShape, Picture).where(*where))
-        columns = (
+        values = (
             Picture.filename, Picture.width, Picture.height, cast(PredictedShape.shape, Text), PredictedShape.label,
             PredictedShape.confidence, cast(PredictedShape.scores, Text),
         )  # fmt: skip
-        statement = select(*columns).where(*where).order_by(*page.sorted({"filename": Picture.filename}))
+        order = page.sorted({"filename": Picture.filename, **(columns or {})})
+        statement = select(*values).where(*where).order_by(*order)
         statement = statement.order_by(Picture.id, PredictedShape.index).offset(page.offset).limit(page.size)
         result = await self._session.stream(statement, execution_options={"yield_per": CHUNK})
         found: list[PredictedRow] = []

@@ -3,11 +3,14 @@
 A detector tells the confidence of the label that it chose; the probabilities of the other labels stand as 0.
 """
 
+import asyncio
+import csv
+import io
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.learned import ModelVersion
@@ -15,6 +18,7 @@ from studio9_baile.models.pictures import Album, AlbumType, LabelMode
 from studio9_baile.models.runs import Deployment, Prediction
 from studio9_baile.repositories.paging import Page
 from studio9_baile.repositories.pictures import PredictedRow
+from studio9_baile.repositories.probabilities import CORNERS, corners, probabilities
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.changes import Kind
@@ -22,10 +26,11 @@ from studio9_baile.usecases.shapes import SHAPE, area
 from studio9_common.errors import NotFound
 
 PROBABILITY = "{} probability"
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BINS = 10
 ROWS_OF_FIGURES = 100_000
 """Figures of columns are made from so many rows at most."""
+ROWS_AT_ONCE = 5_000
+"""Of a table that is written as CSV."""
 
 Type = Literal["STRING", "INTEGER", "DOUBLE"]
 Value = str | int | float
@@ -71,17 +76,48 @@ async def get_rows(
     """A page of a table's rows, and how many there are."""
     async with core.database.read(caller.organisation) as work:
         table = await _table(work, caller, identifier, share)
-        found, count = await work.predicted.page(table.album.id, page)
+        found, count = await work.predicted.page(table.album.id, page, _sortable(table))
     return [_row(table, one) for one in found], count
 
 
 async def get_figures(core: Core, caller: Caller, identifier: str, share: str | None = None) -> list[Figures]:
-    """Figures of a table's columns."""
+    """Figures of a table's columns; none of an empty table."""
     async with core.database.read(caller.organisation) as work:
         table = await _table(work, caller, identifier, share)
         found, _ = await work.predicted.page(table.album.id, Page(size=ROWS_OF_FIGURES))
     rows = [_row(table, one) for one in found]
+    if not rows:
+        return []  # of nothing there are no figures: the UI would show them as `null`, or break on an empty histogram
     return [_figures(column, [row[number] for row in rows]) for number, column in enumerate(table.columns)]
+
+
+async def export_table(core: Core, caller: Caller, table: Table) -> AsyncIterator[str]:
+    """A table as CSV with a header, page by page."""
+    yield _csv([[column.name for column in table.columns]])
+    number = 1
+    while True:
+        async with core.database.read(caller.organisation) as work:
+            found, _ = await work.predicted.page(table.album.id, Page(number=number, size=ROWS_AT_ONCE))
+        if not found:
+            return
+        yield await asyncio.to_thread(_text, table, found)
+        number += 1
+
+
+def _text(table: Table, rows: Sequence[PredictedRow]) -> str:
+    return _csv(_row(table, one) for one in rows)
+
+
+def _csv(rows: Iterable[Sequence[Value]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def _sortable(table: Table) -> dict[str, Any]:
+    """The columns that a table can be sorted by besides the file name."""
+    found = corners() if table.album.label_mode is LabelMode.LOCALIZATION else {}
+    return found | probabilities({PROBABILITY.format(label): label for label in table.labels})
 
 
 async def _table(work: Work, caller: Caller, identifier: str, share: str | None) -> Table:
@@ -122,8 +158,6 @@ def _row(table: Table, one: PredictedRow) -> list[Value]:
 
 
 def _figures(column: Column, values: Sequence[Value]) -> Figures:
-    if not values:
-        return Figures(column.name, None, 0, None, [])
     if column.type == "STRING":
         frequent = [{"value": value, "count": count} for value, count in _counted(values)]
         return Figures(column.name, None, len(set(values)), frequent[0]["value"], frequent[:BINS])

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from studio9_baile.core import Caller, Core
 from studio9_baile.usecases.augmentation import AWS_REGIONS, DEFAULTS
 from studio9_baile.usecases.deployments import list_buckets
+from studio9_baile.usecases.pipeline import CONSUMERS
 from studio9_baile.v2.dependencies import TheCaller, TheCore
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.wire.base import Listed
@@ -12,35 +14,49 @@ from studio9_task.catalogue import Consumer
 
 routes = router()
 NO_DECODER = ConsumerAnswer(
-    id="NONE_OFFERED", name="(none is offered here)", moduleName="", className="", packageName="", isNeural=True
+    id="NONE_OFFERED", name="(none is offered here)", moduleName="", className="", packageName="", isNeural=False
 )
+"""Not neural: the form does not offer it."""
+GONE = {"moduleName": "", "className": "", "packageName": "no worker offers it now"}
+"""What a model is made of is named as long as the model is there: the library shows it."""
+
+
+async def _made_of(core: Core, caller: Caller) -> list[tuple[str, str, str]]:
+    """(architecture, head, Salsa's type) that the organisation's models are made of."""
+    async with core.database.read(caller.organisation) as work:
+        return await work.versions.made_of()
 
 
 @routes.get("/config/cv-architectures")
-async def architectures(core: TheCore, _caller: TheCaller) -> list[PrimitiveAnswer]:
-    return [PrimitiveAnswer.of(one) for one in (await core.catalogue.current()).architectures]
+async def architectures(core: TheCore, caller: TheCaller) -> list[PrimitiveAnswer]:
+    found = [PrimitiveAnswer.of(one) for one in (await core.catalogue.current()).architectures]
+    known = {one.id for one in found}
+    used = {architecture for architecture, _, _ in await _made_of(core, caller)}
+    return found + [PrimitiveAnswer(id=one, name=one, **GONE) for one in sorted(used - known)]
 
 
-async def _consumers(core: TheCore, consumer: Consumer) -> list[ConsumerAnswer]:
-    heads = (await core.catalogue.current()).heads
-    return [ConsumerAnswer.of_head(one) for one in heads if one.consumer == consumer]
+async def _consumers(core: Core, caller: Caller, consumer: Consumer) -> list[ConsumerAnswer]:
+    found = [ConsumerAnswer.of_head(one) for one in (await core.catalogue.current()).heads if one.consumer == consumer]
+    known = {one.id for one in found}
+    used = {head for _, head, tl_type in await _made_of(core, caller) if CONSUMERS.get(tl_type) == consumer}
+    return found + [ConsumerAnswer(id=one, name=one, isNeural=False, **GONE) for one in sorted(used - known)]
 
 
 @routes.get("/config/cv-classifiers")
-async def classifiers(core: TheCore, _caller: TheCaller) -> list[ConsumerAnswer]:
-    return await _consumers(core, "classifier")
+async def classifiers(core: TheCore, caller: TheCaller) -> list[ConsumerAnswer]:
+    return await _consumers(core, caller, "classifier")
 
 
 @routes.get("/config/cv-detectors")
-async def detectors(core: TheCore, _caller: TheCaller) -> list[ConsumerAnswer]:
-    return await _consumers(core, "detector")
+async def detectors(core: TheCore, caller: TheCaller) -> list[ConsumerAnswer]:
+    return await _consumers(core, caller, "detector")
 
 
 @routes.get("/config/cv-decoders")
-async def decoders(core: TheCore, _caller: TheCaller) -> list[ConsumerAnswer]:
+async def decoders(core: TheCore, caller: TheCaller) -> list[ConsumerAnswer]:
     """The form for a new experiment of the unmodified UI breaks on an empty list: where no trainer brings a decoder,
     one entry says so. It cannot be trained: an experiment that names it is refused."""
-    return await _consumers(core, "decoder") or [NO_DECODER]
+    return await _consumers(core, caller, "decoder") or [NO_DECODER]
 
 
 @routes.get("/config/cv-data-augmentation-defaults")

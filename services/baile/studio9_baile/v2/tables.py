@@ -1,9 +1,11 @@
 """Tables of probabilities: what a model predicted on the pictures of a result album. None come to the
 library, so its list is among the empty sections."""
 
+from starlette.responses import StreamingResponse
+
 from studio9_baile.usecases import tables
 from studio9_baile.v2.albums import Shared
-from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
+from studio9_baile.v2.dependencies import TheCaller, TheCore, TheDownloader, ThePage
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.wire.tables import ColumnStats, RowsAnswer, StatsAnswer, TableAnswer
 
@@ -23,6 +25,13 @@ async def data(table_id: str, core: TheCore, caller: TheCaller, page: ThePage, s
 
 routes.add_api_route("/tables/{table_id}/data", data, methods=["GET"], name="rows of a table")
 routes.add_api_route("/tables/{table_id}/data", data, methods=["POST"], name="rows of a table by POST")
+
+
+@routes.get("/tables/{table_id}/export")
+async def export(table_id: str, core: TheCore, caller: TheDownloader, share: Shared = None) -> StreamingResponse:
+    table = await tables.get_table(core, caller, table_id, share)
+    headers = {"Content-Disposition": f'attachment; filename="table-{table.album.id}.csv"'}
+    return StreamingResponse(tables.export_table(core, caller, table), media_type="text/csv", headers=headers)
 
 
 @routes.get("/tables/{table_id}/stats")

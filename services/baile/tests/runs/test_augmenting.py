@@ -27,7 +27,7 @@ async def complete(workers: Any, installation: Any, request: Any, png: Any) -> N
         **first.model_dump(), "picture_id": "new-1", "version": sha256, "sha256": sha256, "size": len(content),
         "filename": f"{first.filename}_MIRRORING", "original_id": first.picture_id,
         "annotations": (Box(label="ship", left=34, top=10, width=20, height=20),),
-        "applied": ({"augmentationType": "MIRRORING", "flipAxis": 0},),
+        "applied": ({"augmentationType": "MIRRORING", "flipAxis": 0, "extraParams": {"shiftX": 2.5}},),
     })  # fmt: skip
     records = [AugmentedRecord.model_validate(one.model_dump()) for one in originals] + [new]
     result = AugmentResult(framework="torch", pictures=2, originals=2, augmented=1, boxes=1, boxes_dropped=0)
@@ -76,7 +76,9 @@ async def test_an_album_becomes_a_larger_one(
         one["filename"] for one in pictures
     ] == ["train_one", "train_two", "train_two_MIRRORING"]
     (new,) = (await ana.ok("GET", f"/albums/{made['id']}/pictures?augmentations=MIRRORING"))["data"]
-    assert new["augmentationsApplied"] == [{"augmentationType": "MIRRORING", "flipAxis": 0, "extraParams": {}}]
+    assert new["augmentationsApplied"] == [
+        {"augmentationType": "MIRRORING", "flipAxis": 0, "extraParams": {"shiftX": 2.5}, "shiftX": 2.5}
+    ], "the UI looks for the values of extraParams beside it, and would print `shiftX: null`"
     assert new["tags"] == [{"label": "ship", "area": {"left": 34, "top": 10, "width": 20, "height": 20}}]
     source = (await ana.ok("GET", f"/albums/{albums['train']}/pictures"))["data"]
     assert new["originalPictureId"] in {one["id"] for one in source}

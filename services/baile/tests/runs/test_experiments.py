@@ -142,7 +142,7 @@ BAD_PIPELINES = [
     ({"trainParams": {"inputSize": {"width": 96, "height": 64}}}, "trainParams.inputSize.height", "give 96"),
     ({"trainParams": {"inputSize": {"width": True, "height": 64}}}, "trainParams.inputSize.width", "whole number"),
     ({"trainParams": {"loi": [{"label": "ship", "threshold": True}]}}, "trainParams.loi.0.threshold", "number"),
-    ({"trainParams": {"loi": [{"label": "", "threshold": 0.5}]}}, "trainParams.loi.0.label", "1 to 500"),
+    ({"trainParams": {"loi": [{"label": "x" * 501, "threshold": 0.5}]}}, "trainParams.loi.0.label", "1 to 500"),
     ({"input": "nothing"}, "input", "not found"),
     ({"input": "plain"}, "input", "label some"),
     ({"input": "empty"}, "input", "no pictures"),

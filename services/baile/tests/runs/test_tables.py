@@ -10,7 +10,7 @@ async def test_the_tables_of_a_training(ana: Any, bo: Any, model: str) -> None:
     seen = await ana.ok("GET", f"/tables/{table}")
     assert set(seen) == {"id", "ownerId", "datasetId", "name", "status", "datasetType", "created", "updated",
                          "inLibrary", "columns"}  # fmt: skip
-    assert (seen["status"], seen["datasetType"], seen["inLibrary"]) == ("ACTIVE", "DERIVED", False)
+    assert (seen["status"], seen["datasetType"], seen["inLibrary"]) == ("ACTIVE", "DERIVED", True)
     assert [(one["name"], one["dataType"], one["variableType"]) for one in seen["columns"]] == [
         ("filename", "STRING", "CATEGORICAL"), ("xmin", "INTEGER", "CONTINUOUS"), ("ymin", "INTEGER", "CONTINUOUS"),
         ("xmax", "INTEGER", "CONTINUOUS"), ("ymax", "INTEGER", "CONTINUOUS"),
@@ -37,9 +37,45 @@ async def test_the_tables_of_a_training(ana: Any, bo: Any, model: str) -> None:
     await ana.refused(400, "GET", f"/tables/{table}/data?order=colour")
     await bo.refused(404, "GET", f"/tables/{table}")
     assert await ana.ok("GET", "/tables?page=1") == {"data": [], "count": 0}
+    for number, column in enumerate(seen["columns"]):
+        for order in (column["name"], f"-{column['name']}"):
+            found = (await ana.ok("GET", f"/tables/{table}/data", params={"order": order}))["data"]
+            values = [row[number] for row in found]
+            assert values == sorted(values, reverse=order.startswith("-")), order
+
+
+async def test_a_table_as_a_file(ana: Any, bo: Any, model: str) -> None:
+    experiment = (await ana.ok("GET", f"/cv-models/{model}"))["experimentId"]
+    table = (await ana.ok("GET", f"/experiments/{experiment}"))["result"]["step1"]["probabilityPredictionTableId"]
+    url = f"/v2.0/tables/{table}/export"
+    answer = await ana.http.get(url, params={"access_token": ana.token})
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"] == f'attachment; filename="table-{table}.csv"'
+    header, *rows = answer.text.splitlines()
+    assert header == "filename,xmin,ymin,xmax,ymax,buoy probability,ship probability" and len(rows) == 4
+    assert {row.partition(",")[0] for row in rows} == {"train_one", "train_two"}
+    assert (await ana.http.get(url)).status_code == 401
+    assert (await bo.http.get(url, params={"access_token": bo.token})).status_code == 404
+
+
+async def test_of_an_empty_table_there_are_no_figures(
+    ana: Any, workers: Any, model: str, albums: dict[str, str], until: Any
+) -> None:
+    """The UI breaks on a histogram without bars, and prints `null` for figures that are not there."""
+    made = await ana.ok("POST", "/cv-predictions", {"modelId": model, "name": "None", "input": albums["plain"]})
+    request = await workers.take()
+    names = tuple(one.filename for one in (await workers.pictures(request))["predict"])
+    await workers.complete(request, without=names)
+
+    async def done() -> bool:
+        return bool((await ana.ok("GET", f"/cv-predictions/{made['id']}"))["status"] == "DONE")
+
+    await until(done)
+    assert await ana.ok("GET", f"/tables/{made['output']}/data") == {"data": [], "count": 0}
+    assert (await ana.ok("GET", f"/tables/{made['output']}/stats"))["stats"] == []
 
 
 async def test_an_album_of_ones_own_is_no_table(ana: Any, albums: dict[str, str], model: str) -> None:
-    for path in ("", "/data", "/stats"):
+    for path in ("", "/data", "/stats", "/export"):
         await ana.refused(404, "GET", f"/tables/{albums['train']}{path}")
         await ana.refused(404, "GET", f"/tables/nothing{path}")

@@ -98,7 +98,9 @@ def _primitive(one: Architecture | Head) -> dict[str, Any]:
         "className": one.class_name,
         "packageName": one.package,
         "packageVersion": one.package_version,
-        "params": [ParameterAnswer.of(definition) for definition in one.parameters] or None,
+        # The form demands a value of everything that it shows, and sends 0 or "null" for what it has none of: what may
+        # be left out altogether is for the other ways to train.
+        "params": [ParameterAnswer.of(definition) for definition in one.parameters if definition.defaults] or None,
     }
 
 

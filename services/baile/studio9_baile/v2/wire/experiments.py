@@ -134,7 +134,8 @@ class StepBody(Body):
             copies=self.augmentationOptions.copies() if self.augmentationOptions else None,
             width=train.inputSize.width if train.inputSize else None,
             height=train.inputSize.height if train.inputSize else None,
-            labels=[one.of_interest() for one in train.loi or ()],
+            # The form offers the pictures without labels like one more label, whose name is empty.
+            labels=[one.of_interest() for one in train.loi or () if one.label],
             threshold=train.defaultVisualThreshold,
             iou=train.iouThreshold,
             backbone_rate=train.featureExtractorLearningRate,

@@ -7,6 +7,7 @@ from studio9_baile.usecases.models import SeenModel
 from studio9_baile.usecases.pipeline import HEAD_FIELDS
 from studio9_baile.v2.wire.base import Answer, Body, Moment
 
+DETECTS = "LOCALIZATION"
 LABEL_MODES = {"CLASSIFICATION": "CLASSIFICATION", "LOCALIZATION": "LOCALIZATION"}
 
 
@@ -53,7 +54,8 @@ class ModelAnswer(Answer):
             updated=model.updated_at,
             status=version.status,
             modelType=kind,
-            classes=version.labels,
+            # The form of a prediction breaks on a detector without this list.
+            classes=[] if version.labels is None and version.tl_type == DETECTS else version.labels,
             featureExtractorModelId=seen.extractor,
             description=model.description,
             experimentId=version.experiment,

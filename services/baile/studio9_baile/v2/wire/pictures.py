@@ -1,8 +1,9 @@
 """Pictures and their tags."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from studio9_baile.models.pictures import Album, LabelMode
 from studio9_baile.usecases.pictures import Seen
@@ -61,8 +62,13 @@ class PictureAnswer(Answer):
             tags=[tag(shape.label, shape) for shape in seen.shapes],
             predictedTags=[tag(shape.label, shape, confidence) for shape, confidence in seen.predicted],
             originalPictureId=picture.original,
-            augmentationsApplied=picture.augmentations,
+            augmentationsApplied=_shown(picture.augmentations),
         )
+
+
+def _shown(applied: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """The UI lists the names of `extraParams`, but looks for their values beside it."""
+    return None if applied is None else [{**one.get("extraParams", {}), **one} for one in applied]
 
 
 class AreaBody(Body):
@@ -72,9 +78,14 @@ class AreaBody(Body):
     width: Number
 
 
+def _unplaced(value: Any) -> Any:
+    """The UI's form sends four nulls for a label that has no place."""
+    return None if isinstance(value, dict) and value and all(one is None for one in value.values()) else value
+
+
 class TagBody(Body):
     label: str
-    area: AreaBody | None = None
+    area: Annotated[AreaBody | None, BeforeValidator(_unplaced)] = None
 
     def given(self) -> GivenTag:
         if self.area is None:

@@ -4,6 +4,9 @@ from studio9_baile.jobs.telling import estimate
 from studio9_baile.models.jobs import Process, ProcessStatus
 from studio9_baile.v2.wire.base import Answer, Moment
 
+UNKNOWN = "The job failed without saying why; look at its log"
+"""A cause that is absent would be shown as `undefined`."""
+
 
 class ProcessAnswer(Answer):
     """`progress` is 0 to 1, `estimate` the whole seconds that are left."""
@@ -34,6 +37,6 @@ class ProcessAnswer(Answer):
             created=process.created_at,
             started=process.started_at,
             completed=process.ended_at if over else None,
-            cause=process.cause if process.status is ProcessStatus.FAILED else None,
+            cause=(process.cause or UNKNOWN) if process.status is ProcessStatus.FAILED else None,
             jobType=process.job_type,
         )

@@ -36,7 +36,8 @@ class TableAnswer(Answer):
     datasetType: Literal["DERIVED"] = "DERIVED"
     created: Moment
     updated: Moment
-    inLibrary: bool = False
+    inLibrary: bool = True
+    """There is nothing to save: a table is there as long as its album is."""
     columns: list[ColumnAnswer]
 
     @classmethod
