@@ -21,6 +21,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.http.client import ServiceClient
 from studio9_common.service import Service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Span, Tracer
 from studio9_common.warehouse.port import Warehouse
 from studio9_orion import app as orion
 from studio9_orion.settings import OrionSettings
@@ -73,6 +74,8 @@ class EmbeddedPlatform:
         self._folder, self._ports = folder, ports
         self._worker_settings = {**WORKER, **worker_settings}
         self.keys = TokenKeys(TokenKeys.generate())
+        self.spans: list[Span] = []
+        """What the services told of their parts in traces."""
         self._running: dict[str, Service] = {}
         self._warehouse: Warehouse | None = None
         self._stack = AsyncExitStack()
@@ -95,6 +98,10 @@ class EmbeddedPlatform:
                 finally:
                     for name in reversed(list(platform._running)):
                         await platform.kill(name)
+
+    def take(self, span: Span) -> None:
+        """Every service's exporter."""
+        self.spans.append(span)
 
     async def start(self, name: str) -> None:
         """A service that is not running; a worker finds what it left."""
@@ -149,19 +156,19 @@ class EmbeddedPlatform:
         return client
 
     def _built(self, name: str) -> Service:
-        ports = self._ports
+        ports, tracer = self._ports, Tracer(self)
         common: dict[str, Any] = {"state_dir": self._folder / name, "commit": "abc1234"}
         match name.partition("-")[0]:
             case "aries":
-                return aries.build(AriesSettings(**common), documents=ports.aries, keys=self.keys)
+                return aries.build(AriesSettings(**common), documents=ports.aries, keys=self.keys, tracer=tracer)
             case "argo":
                 key = SecretStr(Fernet.generate_key().decode())
                 settings = ArgoSettings(**common, fernet_keys=key)
-                return argo.build(settings, documents=ports.argo, bus=ports.bus, keys=self.keys)
+                return argo.build(settings, documents=ports.argo, bus=ports.bus, keys=self.keys, tracer=tracer)
             case "orion":
                 return orion.build(
                     OrionSettings(**common, **ORION), bus=ports.bus, store=self._aries("orion"), objects=ports.objects,
-                    keys=self.keys,
+                    keys=self.keys, tracer=tracer,
                 )  # fmt: skip
             case "pegasus":
                 about = PegasusSettings(**common)
@@ -170,11 +177,11 @@ class EmbeddedPlatform:
                     self._stack.push_async_callback(self._warehouse.close)
                 return pegasus.build(
                     about, bus=ports.bus, objects=ports.objects, warehouse=self._warehouse,
-                    argo=self._argo("pegasus"), keys=self.keys,
+                    argo=self._argo("pegasus"), keys=self.keys, tracer=tracer,
                 )  # fmt: skip
             case _:
                 python = Path(sys.executable)
                 one = WorkerSettings(
                     **common, **self._worker_settings, worker_id=name, trainers_python=python, labels=name
                 )
-                return worker.build(one, bus=ports.bus, objects=ports.objects, argo=self._argo("worker"))
+                return worker.build(one, bus=ports.bus, objects=ports.objects, argo=self._argo("worker"), tracer=tracer)

@@ -206,7 +206,8 @@ async def test_what_the_broker_itself_gave_up_is_replayed_over_http(
 
 
 async def test_one_job_is_followed_by_its_trace(embedded: EmbeddedPlatform, asks: Requester) -> None:
-    """From the request through Orion, worker and Pegasus: every message and what each of them logs about the job."""
+    """From the request through Orion, worker and Pegasus: every message, what each of them logs about the job, and the
+    spans that each tells."""
     everything = Queue("test.everything.v1", ("job.#", "worker.run.#", "worker.result.#", "worker.telemetry.#"))
     await embedded._ports.bus.declare(everything)
     trace = new_trace()
@@ -234,3 +235,12 @@ async def test_one_job_is_followed_by_its_trace(embedded: EmbeddedPlatform, asks
         ("orion", "job_requested"), ("orion", "job_completed"), ("worker", "attempt_accepted"),
         ("worker", "attempt_ended"), ("pegasus", "loaded"),
     } <= followed  # fmt: skip
+    async with asyncio.timeout(10):
+        while not any(span.name == "load predictions" for span in embedded.spans):  # noqa: ASYNC110 - told at its end
+            await asyncio.sleep(0.02)
+    mine = [span for span in embedded.spans if span.trace.trace_id == trace.trace_id]
+    above = {trace.span_id: "request"} | {span.trace.span_id: span.name for span in mine}
+    assert sorted((above[span.parent], span.name) for span in mine) == [
+        ("attempt 1", "running"), ("attempt 1", "staging"), ("attempt 1", "uploading"),
+        ("job predict", "attempt 1"), ("job predict", "load predictions"), ("request", "job predict"),
+    ]  # fmt: skip

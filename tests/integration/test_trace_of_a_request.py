@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from fastapi import FastAPI, Request
 from PIL import Image
 
 from studio9_cli.demo.api import Api, ApiError
@@ -17,7 +18,8 @@ from studio9_cli.demo.runner import sign_in
 from studio9_cli.platform.operators import Operators
 from studio9_cli.platform.run import Options, platform
 from studio9_cli.platform.state import StateFolder
-from studio9_common.tracing import new_trace, trace_id_of
+from studio9_common.service import HttpServer
+from studio9_common.tracing import Trace, new_trace, trace_id_of
 
 CATALOGUE: dict[str, Any] = {
     "schema": 1, "version": "1",
@@ -96,11 +98,51 @@ async def asked_for(api: Api) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_every_service_that_had_to_do_with_a_job_logs_its_trace(
+class Collector:
+    """Takes spans as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, dict[str, Any]]] = []
+        """The service that told it, and the span."""
+        self._server = HttpServer("127.0.0.1", 0)
+
+    async def __aenter__(self) -> str:
+        app = FastAPI()
+
+        @app.post("/v1/traces")
+        async def take(request: Request) -> dict[str, Any]:
+            for resource in (await request.json())["resourceSpans"]:
+                service = resource["resource"]["attributes"][0]["value"]["stringValue"].removeprefix("studio9-")
+                self.spans += [(service, span) for scope in resource["scopeSpans"] for span in scope["spans"]]
+            return {}
+
+        await self._server.start(app)
+        return f"http://127.0.0.1:{self._server.port}"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.stop()
+
+
+def ways(spans: list[tuple[str, dict[str, Any]]], trace: Trace) -> set[tuple[str, ...]]:
+    """Each span of a trace with all above it, from the request down: `service name`."""
+    by_id = {span["spanId"]: (service, span) for service, span in spans if span["traceId"] == trace.trace_id}
+
+    def way(id: str) -> tuple[str, ...]:
+        service, span = by_id[id]
+        parent = span.get("parentSpanId", "")
+        return (*(() if parent == trace.span_id else way(parent)), f"{service} {span['name']}")
+
+    return {way(id) for id in by_id}
+
+
+async def test_a_job_is_followed_from_its_request_to_its_end_by_logs_and_spans(
     tmp_path: Path, trainers: Path, logs: list[Any]
 ) -> None:
-    state, trace = tmp_path / "state", new_trace()
-    async with platform(Options(state=state, trainers_python=trainers, commit="abc", port=0)) as running:
+    state, trace, collector = tmp_path / "state", new_trace(), Collector()
+    async with (
+        collector as url,
+        platform(Options(state=state, trainers_python=trainers, commit="abc", port=0, otlp_url=url)) as running,
+    ):
         api = Api(running.baile)
         async with Operators.of(state) as operators:
             await sign_in(api, operators, StateFolder(state))
@@ -125,3 +167,9 @@ async def test_every_service_that_had_to_do_with_a_job_logs_its_trace(
         ("orion", "job_requested"), ("orion", "job_assigned"), ("worker", "attempt_accepted"),
         ("worker", "attempt_ended"), ("orion", "job_failed"), ("baile", "job_end_heard"),
     } <= followed  # fmt: skip
+    job = ("baile POST", "orion job train")
+    assert {
+        ("baile POST",), job, (*job, "baile job.accepted"), (*job, "baile job.failed"), (*job, "orion attempt 1"),
+        (*job, "orion attempt 1", "worker staging"), (*job, "orion attempt 1", "worker running"),
+        (*job, "orion attempt 1", "worker uploading"),
+    } <= ways(collector.spans, trace)  # fmt: skip

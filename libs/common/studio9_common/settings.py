@@ -44,6 +44,7 @@ class ServiceSettings(BaseSettings):
     )
     aries_url: str = Field("", description="address of Aries")
     argo_url: str = Field("", description="address of Argo")
+    otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
 
     @classmethod
     def settings_customise_sources(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from structlog.contextvars import bound_contextvars
@@ -66,6 +67,11 @@ def trace_id_of(traceparent: str | None) -> str | None:
     """The trace alone."""
     trace = trace_of(traceparent)
     return trace.trace_id if trace else None
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Since 1970, as the times of a span are."""
+    return int(moment.timestamp() * 1_000_000) * 1_000
 
 
 def current_trace() -> Trace | None:
@@ -140,6 +146,17 @@ class Tracer:
         finally:
             parent_id = parent.span_id if parent else ""
             self.record(Span(trace, name, began, time.time_ns(), parent_id, kind, attributes, error))
+
+    @contextmanager
+    def handling(self, name: str, traceparent: str | None, **attributes: str | int | float | bool) -> Iterator[None]:
+        """Around what is done about a message: its trace is followed, in a span of its own where anybody wants one."""
+        sender = trace_of(traceparent)
+        if sender is None or self._exporter is None:
+            with following(sender):
+                yield
+        else:
+            with self.span(name, sender, kind="consumer", **attributes):
+                yield
 
     def record(self, span: Span) -> None:
         """A span that is known afterwards."""

@@ -270,6 +270,29 @@ async def test_spans_go_to_a_collector_and_only_there() -> None:
         assert not silent.exports
 
 
+def test_a_message_is_handled_in_the_trace_of_its_sender() -> None:
+    spans: list[Span] = []
+
+    class Kept:
+        def take(self, span: Span) -> None:
+            spans.append(span)
+
+    sender = new_trace()
+    with Tracer().handling("job.completed", sender.traceparent):
+        assert current_trace() == sender, "without an exporter there is no span to be in"
+    tracer = Tracer(Kept())
+    for none in (None, "nonsense"):
+        with tracer.handling("job.completed", none):
+            assert current_trace() is None
+    with tracer.handling("job.completed", sender.traceparent, job="j1"):
+        within = current_trace()
+    (span,) = spans
+    assert span.trace == within and span.trace.trace_id == sender.trace_id
+    assert (span.name, span.kind, span.parent, span.attributes) == (
+        "job.completed", "consumer", sender.span_id, {"job": "j1"}
+    )  # fmt: skip
+
+
 def test_following_nothing_keeps_the_trace() -> None:
     trace = new_trace()
     with following(trace), following(None):

@@ -9,6 +9,7 @@ from studio9_common.documents.connect import open_documents
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 
 
 async def main() -> None:
@@ -19,8 +20,9 @@ async def main() -> None:
     documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)
     bus = await open_bus(settings.bus_url, name=settings.service)
     try:
-        argo = build(settings, documents=documents, bus=bus, keys=keys)
-        await run_service(argo, settings.host, settings.port)
+        async with open_tracer(settings.otlp_url, "argo", settings.installation) as tracer:
+            argo = build(settings, documents=documents, bus=bus, keys=keys, tracer=tracer)
+            await run_service(argo, settings.host, settings.port)
     finally:
         await bus.close()
         await documents.close()

@@ -24,6 +24,7 @@ from studio9_common.metrics_bus import MeasuredBus
 from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
 
 
 class Argo:
@@ -31,7 +32,9 @@ class Argo:
 
     name = "argo"
 
-    def __init__(self, settings: ArgoSettings, documents: Documents, bus: Bus, keys: TokenKeys, clock: Clock) -> None:
+    def __init__(
+        self, settings: ArgoSettings, documents: Documents, bus: Bus, keys: TokenKeys, clock: Clock, tracer: Tracer
+    ) -> None:
         self._settings, self._documents = settings, documents
         self._log = logger(self.name)
         self._ready = False
@@ -49,6 +52,7 @@ class Argo:
             optional={"bus": bus.ping},
             alive=alive,
             metrics=metrics,
+            tracer=tracer,
             docs_url=None,
             redoc_url=None,
         )
@@ -97,7 +101,13 @@ class Argo:
 
 
 def build(
-    settings: ArgoSettings, *, documents: Documents, bus: Bus, keys: TokenKeys, clock: Clock | None = None
+    settings: ArgoSettings,
+    *,
+    documents: Documents,
+    bus: Bus,
+    keys: TokenKeys,
+    clock: Clock | None = None,
+    tracer: Tracer | None = None,
 ) -> Argo:
     """Argo over an open document store and bus. Raises NoKey without a key for secrets."""
-    return Argo(settings, documents, bus, keys, clock or SystemClock())
+    return Argo(settings, documents, bus, keys, clock or SystemClock(), tracer or Tracer())

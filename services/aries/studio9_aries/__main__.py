@@ -8,6 +8,7 @@ from studio9_common.documents.connect import open_documents
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 
 
 async def main() -> None:
@@ -16,8 +17,10 @@ async def main() -> None:
     configure_logs(settings.log_level, settings.log_format)
     documents = await open_documents(settings.documents, prefix=settings.prefix, timeout_s=settings.documents_timeout_s)
     try:
-        aries = build(settings, documents=documents, keys=TokenKeys(settings.token_keys.get_secret_value()))
-        await run_service(aries, settings.host, settings.port)
+        keys = TokenKeys(settings.token_keys.get_secret_value())
+        async with open_tracer(settings.otlp_url, "aries", settings.installation) as tracer:
+            aries = build(settings, documents=documents, keys=keys, tracer=tracer)
+            await run_service(aries, settings.host, settings.port)
     finally:
         await documents.close()
 

@@ -13,6 +13,7 @@ from studio9_common.errors import Unavailable
 from studio9_common.http.app import create_app
 from studio9_common.logs import logger
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
 
 
 class Aries:
@@ -20,12 +21,17 @@ class Aries:
 
     name = "aries"
 
-    def __init__(self, settings: AriesSettings, documents: Documents, keys: TokenKeys) -> None:
+    def __init__(self, settings: AriesSettings, documents: Documents, keys: TokenKeys, tracer: Tracer) -> None:
         self._documents = documents
         self._handlers = Handlers(documents)
         self._log = logger(self.name)
         self.asgi: FastAPI = create_app(
-            self.name, keys=keys, checks={"documents": self._check}, docs_url=None, redoc_url=None
+            self.name,
+            keys=keys,
+            checks={"documents": self._check},
+            tracer=tracer,
+            docs_url=None,
+            redoc_url=None,
         )
         self.asgi.include_router(router(self._handlers, max_body=settings.max_request_bytes))
 
@@ -55,6 +61,6 @@ class Aries:
         await self._documents.ping()
 
 
-def build(settings: AriesSettings, *, documents: Documents, keys: TokenKeys) -> Aries:
+def build(settings: AriesSettings, *, documents: Documents, keys: TokenKeys, tracer: Tracer | None = None) -> Aries:
     """Aries over an open document store. `keys` check the callers' tokens."""
-    return Aries(settings, documents, keys)
+    return Aries(settings, documents, keys, tracer or Tracer())

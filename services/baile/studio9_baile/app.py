@@ -114,10 +114,11 @@ def build(
         limits=Limits(config),
         mailer=Mailer(settings),
     )
-    background = Background(core, bus, config)
+    tracer = tracer or Tracer()
+    background = Background(core, bus, config, tracer)
     measure_queues(metrics, lambda: background.subscribers)
     measure_outbox(metrics, database)
-    return BaileService(core, _asgi(core, bus, background, metrics, tracer or Tracer()), background)
+    return BaileService(core, _asgi(core, bus, background, metrics, tracer), background)
 
 
 def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer: Tracer) -> FastAPI:

@@ -28,7 +28,6 @@ class BaileSettings(WithObjects):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="a port for /metrics alone, as the other one is public; empty: the same port"
     )
-    otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
     database_url: SecretStr = Field(
         SecretStr(""),
         description="postgresql://user:password@host/database or sqlite:///file; empty: a file in state_dir",

@@ -37,7 +37,6 @@ class OrionSettings(WithObjects):
     organisation_limit: int | None = Field(
         None, ge=1, description="jobs of one organisation that run at once, where Argo has no limit of its own"
     )
-    otlp_url: str = Field("", description="OpenTelemetry collector that gets spans (http://host:4318); empty: none")
     broker_management_url: SecretStr = Field(
         SecretStr(""),
         description="RabbitMQ's management API with an administrator, http://user:password@host:15672, which makes the "

@@ -6,7 +6,7 @@ import hashlib
 
 from studio9_common.contracts.job import TERMINAL, Attempt, Job
 from studio9_common.times import parse_time
-from studio9_common.tracing import Span, Trace, Tracer, trace_of
+from studio9_common.tracing import Span, Trace, Tracer, nanoseconds, trace_of
 
 
 def job_trace(job: Job) -> Trace | None:
@@ -44,7 +44,7 @@ class JobTraces:
             return
         failed = job.reason.code if job.reason and job.state not in ("completed", "cancelled") else ""
         attributes = {"job": job.id, "organisation": job.organisation, "state": job.state.value}
-        begin, end = _nanoseconds(job.created_at), _nanoseconds(job.ended_at)
+        begin, end = _moment(job.created_at), _moment(job.ended_at)
         self._tracer.record(
             Span(trace, f"job {job.spec.kind}", begin, end, asked.span_id, "consumer", attributes, failed)
         )
@@ -64,9 +64,9 @@ class JobTraces:
             "worker": attempt.worker,
             "outcome": attempt.outcome or "unknown",
         }
-        begin = _nanoseconds(attempt.assigned_at)
+        begin = _moment(attempt.assigned_at)
         name = f"attempt {attempt.number}"
-        self._tracer.record(Span(trace, name, begin, _nanoseconds(end), above.span_id, "producer", attributes, failed))
+        self._tracer.record(Span(trace, name, begin, _moment(end), above.span_id, "producer", attributes, failed))
 
 
 _ENDS = frozenset({*(state.value for state in TERMINAL), "cancelled_unseen"})
@@ -76,5 +76,5 @@ def _span_id(of: str) -> str:
     return hashlib.sha256(of.encode()).hexdigest()[:16]
 
 
-def _nanoseconds(time: str) -> int:
-    return int(parse_time(time).timestamp() * 1_000_000) * 1_000
+def _moment(time: str) -> int:
+    return nanoseconds(parse_time(time))

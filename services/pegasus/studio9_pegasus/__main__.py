@@ -7,6 +7,7 @@ from studio9_common.clients.argo import ArgoClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 from studio9_pegasus.app import build
 from studio9_pegasus.settings import PegasusSettings
 
@@ -21,8 +22,11 @@ async def main() -> None:
     bus = await open_bus(settings.bus_url, name=settings.service)
     argo = ArgoClient(settings.argo_url, service=settings.service, keys=keys)
     try:
-        pegasus = build(settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys)
-        await run_service(pegasus, settings.host, settings.port)
+        async with open_tracer(settings.otlp_url, "pegasus", settings.installation) as tracer:
+            pegasus = build(
+                settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys, tracer=tracer
+            )
+            await run_service(pegasus, settings.host, settings.port)
     finally:
         await argo.close()
         await bus.close()

@@ -17,6 +17,7 @@ from studio9_common.metrics import Metrics
 from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects.port import Objects
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
 from studio9_common.warehouse.port import Warehouse
 from studio9_pegasus.loading import Loading
 from studio9_pegasus.routes import router
@@ -39,6 +40,7 @@ class Pegasus:
         warehouse: Warehouse,
         argo: ArgoClient,
         keys: TokenKeys,
+        tracer: Tracer,
     ) -> None:
         metrics, alive = Metrics(), Liveness()
         bus = MeasuredBus(bus, metrics)
@@ -48,7 +50,7 @@ class Pegasus:
         file = settings.state_dir / "configuration.json"
         self._config = LiveConfig(argo, bus, service=self.name, file=file, schemas=live_schemas(PegasusSettings))
         live = LiveSettings(settings, self._config)
-        loading = Loading(bus, objects, warehouse, live.now)
+        loading = Loading(bus, objects, warehouse, live.now, tracer)
         self._subscriber = Subscriber(bus, JOBS, each(loading.handle), prefetch=4, on_dead_letter=loading.given_up)
         measure_queues(metrics, lambda: [self._subscriber])
         alive.watch(lambda: [JOBS.name] if self._subscriber.ended else [])
@@ -58,6 +60,7 @@ class Pegasus:
             checks={"warehouse": self._check, "bus": bus.ping, "objects": objects.ping},
             alive=alive,
             metrics=metrics,
+            tracer=tracer,
             docs_url=None,
             redoc_url=None,
         )
@@ -91,7 +94,15 @@ class Pegasus:
 
 
 def build(
-    settings: PegasusSettings, *, bus: Bus, objects: Objects, warehouse: Warehouse, argo: ArgoClient, keys: TokenKeys
+    settings: PegasusSettings,
+    *,
+    bus: Bus,
+    objects: Objects,
+    warehouse: Warehouse,
+    argo: ArgoClient,
+    keys: TokenKeys,
+    tracer: Tracer | None = None,
 ) -> Pegasus:
     """Pegasus over open ports."""
-    return Pegasus(settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys)
+    tracer = tracer or Tracer()
+    return Pegasus(settings, bus=bus, objects=objects, warehouse=warehouse, argo=argo, keys=keys, tracer=tracer)

@@ -12,7 +12,7 @@ from studio9_common.contracts.predictions import AttemptManifest, PredictionsOut
 from studio9_common.errors import BadInput, Studio9Error
 from studio9_common.logs import logger
 from studio9_common.objects.port import ObjectMissing, Objects
-from studio9_common.tracing import current_traceparent, following, trace_of
+from studio9_common.tracing import Tracer, current_traceparent
 from studio9_common.warehouse.port import BadPart, Load, ManifestChanged, Part, Warehouse
 from studio9_pegasus.settings import PegasusSettings
 
@@ -36,17 +36,24 @@ class Loading:
     """Handles `job.completed`. What the warehouse or the storage being away raises goes on to the consumer loop."""
 
     def __init__(
-        self, bus: Bus, objects: Objects, warehouse: Warehouse, settings: Callable[[str], PegasusSettings]
+        self,
+        bus: Bus,
+        objects: Objects,
+        warehouse: Warehouse,
+        settings: Callable[[str], PegasusSettings],
+        tracer: Tracer,
     ) -> None:
         self._bus, self._objects, self._warehouse, self._settings = bus, objects, warehouse, settings
+        self._tracer = tracer
         self._log = logger("pegasus")
 
     async def handle(self, delivery: Delivery) -> None:
         """Loads the predictions of one completed job; other kinds of job are none of Pegasus' business."""
         envelope = decode(delivery.body)
         if isinstance(envelope.data, JobCompleted) and envelope.data.kind == KIND:
-            with following(trace_of(envelope.traceparent)):
-                await self._load(envelope.organisation, envelope.data)
+            job = envelope.data
+            with self._tracer.handling(f"load {OUTPUT}", envelope.traceparent, job=job.job, attempt=job.attempt):
+                await self._load(envelope.organisation, job)
 
     async def _load(self, organisation: str, job: JobCompleted) -> None:
         log = self._log.bind(job=job.job, organisation=organisation, attempt=job.attempt)

@@ -8,6 +8,7 @@ from studio9_common.clients.aries import AriesClient
 from studio9_common.logs import configure_logs
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing_otlp import open_tracer
 from studio9_taurus.app import build
 from studio9_taurus.settings import TaurusSettings
 
@@ -23,8 +24,11 @@ async def main() -> None:
     aries = AriesClient(settings.aries_url, service=settings.service, keys=keys)
     argo = ArgoClient(settings.argo_url, service=settings.service, keys=keys)
     try:
-        taurus = build(settings, bus=bus, objects=objects, streams=streams, aries=aries, argo=argo, keys=keys)
-        await run_service(taurus, settings.host, settings.port)
+        async with open_tracer(settings.otlp_url, "taurus", settings.installation) as tracer:
+            taurus = build(
+                settings, bus=bus, objects=objects, streams=streams, aries=aries, argo=argo, keys=keys, tracer=tracer
+            )
+            await run_service(taurus, settings.host, settings.port)
     finally:
         for one in (argo, aries, bus, streams, objects):
             await one.close()

@@ -27,6 +27,7 @@ from studio9_common.streams.port import Streams
 from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
 from studio9_taurus.batches import Batches
 from studio9_taurus.claims import ClaimStore
 from studio9_taurus.gathering import Gatherer
@@ -62,6 +63,7 @@ class Taurus:
         argo: ArgoClient,
         keys: TokenKeys,
         clock: Clock,
+        tracer: Tracer,
     ) -> None:
         metrics, alive = Metrics(), Liveness()
         bus = MeasuredBus(bus, metrics)
@@ -72,7 +74,14 @@ class Taurus:
         self._store = ClaimStore(aries)
         source = FolderSource(settings.buckets_dir) if settings.buckets_dir else S3Source(settings, argo)
         self._batches = Batches(
-            settings, store=self._store, aries=aries, bus=bus, objects=objects, streams=streams, clock=clock
+            settings,
+            store=self._store,
+            aries=aries,
+            bus=bus,
+            objects=objects,
+            streams=streams,
+            clock=clock,
+            tracer=tracer,
         )
         self.intake = Intake(
             settings,
@@ -95,6 +104,7 @@ class Taurus:
             optional={"argo": argo.ping},
             alive=alive,
             metrics=metrics,
+            tracer=tracer,
             docs_url=None,
             redoc_url=None,
         )
@@ -189,6 +199,7 @@ def build(
     argo: ArgoClient,
     keys: TokenKeys,
     clock: Clock | None = None,
+    tracer: Tracer | None = None,
 ) -> Taurus:
     """Taurus over open ports and clients."""
     return Taurus(
@@ -200,4 +211,5 @@ def build(
         argo=argo,
         keys=keys,
         clock=clock or SystemClock(),
+        tracer=tracer or Tracer(),
     )

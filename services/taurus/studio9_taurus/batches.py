@@ -17,8 +17,8 @@ from studio9_common.errors import NotFound, PreconditionFailed
 from studio9_common.logs import logger
 from studio9_common.objects.port import Objects
 from studio9_common.streams.port import Streams
-from studio9_common.times import Clock, format_time
-from studio9_common.tracing import following, trace_for
+from studio9_common.times import Clock, format_time, parse_time
+from studio9_common.tracing import Span, Tracer, current_trace, following, nanoseconds, trace_for
 from studio9_taurus.claims import ClaimStore, Stored
 from studio9_taurus.requests import CONTEXT, request
 from studio9_taurus.settings import TaurusSettings
@@ -37,17 +37,20 @@ class Batches:
         objects: Objects,
         streams: Streams,
         clock: Clock,
+        tracer: Tracer,
     ) -> None:
         self._settings, self._store, self._aries, self._bus = settings, store, aries, bus
-        self._objects, self._streams, self._clock = objects, streams, clock
+        self._objects, self._streams, self._clock, self._tracer = objects, streams, clock, tracer
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._log = logger("taurus")
 
     async def on_event(self, delivery: Delivery) -> None:
         """Handles `job.accepted` and the terminal events of our jobs; those of others are none of our business."""
-        data = decode(delivery.body).data
+        envelope = decode(delivery.body)
+        data = envelope.data
         if isinstance(data, JobEvent) and CONTEXT in data.context:
-            await self.advance(data.job)
+            with self._tracer.handling(data.routing_key, envelope.traceparent, job=data.job):
+                await self.advance(data.job)
 
     async def advance(self, id: str) -> str:
         """Takes a batch as far as it can go now; its state then. Raises Unavailable.
@@ -55,7 +58,7 @@ class Batches:
         One at a time for each batch, so that two that look at it together do not both announce it.
         """
         async with self._locks.setdefault(id, asyncio.Lock()):
-            with following(trace_for(id)):
+            with following(current_trace() or trace_for(id)):
                 return await self._advance(id)
 
     async def _advance(self, id: str) -> str:
@@ -92,7 +95,16 @@ class Batches:
                 ended["reason"] = job.reason.message
             return await self._move(batch, "ended", **ended)
         await self._announce(batch)
-        return await self._move(batch, "notified")
+        state = await self._move(batch, "notified")
+        self._trace(batch)
+        return state
+
+    def _trace(self, batch: Stored) -> None:
+        """The span of a whole batch, the first of its trace: from its first picture until it is announced."""
+        begin, end = nanoseconds(parse_time(batch.created_at)), nanoseconds(self._clock.now())
+        state = str(batch.data["job_state"])
+        attributes = {"job": batch.id, "organisation": batch.organisation, "stream": batch.stream, "state": state}
+        self._tracer.record(Span(trace_for(batch.id), "batch", begin, end, attributes=attributes))
 
     async def _job(self, batch: Stored) -> Job | None:
         try:

@@ -33,6 +33,7 @@ from studio9_common.objects.local import LocalObjects
 from studio9_common.streams.embedded import EmbeddedStreams
 from studio9_common.streams.events import ObjectCreated, build_event
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Span, Tracer, trace_for
 from studio9_taurus.app import Taurus, build
 from studio9_taurus.settings import TaurusSettings
 
@@ -99,7 +100,8 @@ class Orion:
             created_at=NOW,
             ended_at=NOW,
         )
-        await self._bus.publish(encode(told, source="orion", organisation=job.organisation))
+        traceparent = trace_for(id).child().traceparent
+        await self._bus.publish(encode(told, source="orion", organisation=job.organisation, traceparent=traceparent))
 
 
 class World:
@@ -110,6 +112,11 @@ class World:
         self.keys = TokenKeys(TokenKeys.generate())
         self.buckets = folder / "buckets"
         self.taurus: Taurus | None = None
+        self.spans: list[Span] = []
+
+    def take(self, span: Span) -> None:
+        """Keeps what Taurus tells of its part in a trace."""
+        self.spans.append(span)
 
     async def open(self) -> None:
         folder, keys = self.folder, self.keys
@@ -155,6 +162,7 @@ class World:
             aries=self._client(AriesClient(self._aries, service="taurus", keys=self.keys)),
             argo=self._client(ArgoClient(self._argo, service="taurus", keys=self.keys)),
             keys=self.keys,
+            tracer=Tracer(self),
         )
         await self.taurus.start()
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 
 from studio9_common.streams.events import ObjectCreated, build_event
+from studio9_common.tracing import trace_for
 
 from .conftest import QUEUE, World, until
 
@@ -57,6 +58,17 @@ async def test_dropped_pictures_become_one_job_and_one_notification(world: World
 
     await until(last_announced)
     assert len(told) == len({one["job"] for one in told}), "each job is announced once"
+
+    async def traced() -> bool:
+        return all(sum(one.name == name for one in world.spans) >= len(told) for name in ("batch", "job.completed"))
+
+    await until(traced)
+    batches = {str(one.attributes["job"]): one for one in world.spans if one.name == "batch"}
+    assert set(batches) == {one["job"] for one in told}
+    for job, span in batches.items():
+        assert (span.trace, span.parent, span.attributes["state"]) == (trace_for(job), "", "completed")
+    heard = [one for one in world.spans if one.name == "job.completed"]
+    assert {one.trace.trace_id for one in heard} == {one.trace.trace_id for one in batches.values()}
 
 
 async def _accepted(world: World, pictures: int) -> bool:

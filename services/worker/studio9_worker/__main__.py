@@ -14,6 +14,7 @@ from studio9_common.errors import Studio9Error
 from studio9_common.logs import configure_logs, logger
 from studio9_common.service import run_service
 from studio9_common.tokens import TokenKeys, TokenSource
+from studio9_common.tracing_otlp import open_tracer
 from studio9_worker.app import build
 from studio9_worker.joining.identity import load
 from studio9_worker.joining.membership import join, membership, settings_of
@@ -44,7 +45,8 @@ async def main() -> None:
         if settings.argo_url and tokens is not None:
             argo = ArgoClient(settings.argo_url, service=settings.service, keys=tokens)
             stack.push_async_callback(argo.close)
-        service = build(settings, bus=bus, objects=objects, argo=argo, member=member)
+        tracer = await stack.enter_async_context(open_tracer(settings.otlp_url, "worker", settings.installation))
+        service = build(settings, bus=bus, objects=objects, argo=argo, member=member, tracer=tracer)
         await run_service(service, settings.host, settings.port)
 
 

@@ -23,6 +23,7 @@ from studio9_common.objects.port import Objects
 from studio9_common.tasks import end
 from studio9_common.times import Clock, SystemClock
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
 from studio9_worker.agent import Agent
 from studio9_worker.announcement import NoCatalogue, ask_catalogue, ask_image
 from studio9_worker.beats import Beats
@@ -70,6 +71,7 @@ class WorkerService:
         clock: Clock,
         runner: Runner | None,
         member: bool,
+        tracer: Tracer,
     ) -> None:
         self.agent: Agent | None = None
         metrics = Metrics()
@@ -80,6 +82,7 @@ class WorkerService:
         self._clock = clock
         self._runner = runner
         self._argo = argo
+        self._tracer = tracer
         self._config: LiveConfig | None = None
         if argo is not None:
             file = settings.state_dir / "configuration.json"
@@ -103,6 +106,7 @@ class WorkerService:
             checks={"bus": bus.ping, "objects": objects.ping, "queue": self._check_queue},
             alive=alive,
             metrics=metrics,
+            tracer=tracer,
         )
         self.asgi.include_router(router(lambda: self.agent))
 
@@ -143,6 +147,7 @@ class WorkerService:
             live=self._live,
             argo=self._argo,
             devices=slots.devices,
+            tracer=self._tracer,
         )
         agent = self.agent = Agent(context, slots)
         await agent.recover()
@@ -239,10 +244,12 @@ def build(
     clock: Clock | None = None,
     runner: Runner | None = None,
     member: bool = False,
+    tracer: Tracer | None = None,
 ) -> WorkerService:
     """The worker of these settings on these ports. Without `argo` its settings stay as they are; `clock` and `runner`
     are given by tests, else the settings name the runner. `member`: of a machine that joined."""
-    return WorkerService(settings, bus, objects, argo, clock or SystemClock(), runner, member)
+    clock, tracer = clock or SystemClock(), tracer or Tracer()
+    return WorkerService(settings, bus, objects, argo, clock, runner, member, tracer)
 
 
 def _hold(path: Path) -> TextIO:

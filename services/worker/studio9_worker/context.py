@@ -11,6 +11,7 @@ from studio9_common.contracts.messages import Message
 from studio9_common.live import LiveSettings
 from studio9_common.objects.port import Objects
 from studio9_common.times import Clock
+from studio9_common.tracing import Tracer
 from studio9_worker.cache import InputCache
 from studio9_worker.folders import JobFolders
 from studio9_worker.machine import BusyCores
@@ -37,6 +38,7 @@ class Context:
     argo: ArgoClient | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     busy: BusyCores = field(default_factory=BusyCores)
+    tracer: Tracer = field(default_factory=Tracer)
 
     def settings_for(self, organisation: str) -> WorkerSettings:
         """The settings for work of this organisation, as they are now."""

@@ -24,6 +24,11 @@ class Ending:
     outcome: Outcome
     reason: Reason | None = None
 
+    @property
+    def failure(self) -> str:
+        """The code of a failure; empty for another ending."""
+        return self.reason.code if self.outcome == "failed" and self.reason is not None else ""
+
 
 def stopped(cause: StopCause | None) -> Ending:
     """The ending of an attempt that was stopped before its task had an end of its own.

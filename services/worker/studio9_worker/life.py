@@ -30,6 +30,7 @@ from studio9_worker.records import AttemptPhase, AttemptRecord, StopCause
 from studio9_worker.runners.port import RunnerError
 from studio9_worker.staging import stage
 from studio9_worker.told import Told
+from studio9_worker.traces import PhaseSpans
 
 READ_AT_ONCE = 1_000
 """Events that are read, and folded in, without a pause."""
@@ -60,6 +61,7 @@ class AttemptLife:
             context, record.key, self._folder, attempt_prefix(record), record.checkpoint, self._checkpoint_stored
         )
         self._pump = TelemetryPump(context, record)
+        self._spans = PhaseSpans(context, record)
         self._log = context.log.bind(job=record.key.job, fence=record.key.fence, organisation=record.organisation)
         trace_id = trace_id_of(record.traceparent)
         if trace_id is not None:
@@ -129,6 +131,7 @@ class AttemptLife:
 
     async def run(self) -> None:
         """From where it is to the end. Cancelling leaves the task running and everything written down."""
+        self._spans.entered(self.record.phase)
         pump = asyncio.create_task(self._pump.run(), name=f"telemetry-{self.record.key.job}")
         try:
             result = self.record.result or await self._until_result()
@@ -142,9 +145,10 @@ class AttemptLife:
                 self._log.error("telemetry_stopped", exc_info=error)
 
     async def _until_result(self) -> WorkerResult:
+        ending = Ending("succeeded")
         try:
             state, ending = await self._task()
-            await self._enter("uploading")
+            await self._enter("uploading", ending.failure)
             result = await self._collect(state, ending)
         except Exception as error:
             self._log.exception("attempt_failed")
@@ -152,6 +156,7 @@ class AttemptLife:
             result = self._bare(Ending("failed", reason("internal", f"{type(error).__name__} in the worker")))
         await self._context.state.set_result(self.record.key, result)
         self.record = replace(self.record, phase="ended", result=result)
+        self._spans.entered("ended", "" if ending.failure or result.reason is None else result.reason.code)
         self.vacated.set()
         self._context.busy.release(self.record.key)
         self._log.info("attempt_ended", outcome=result.outcome, reason=result.reason and result.reason.code)
@@ -277,9 +282,10 @@ class AttemptLife:
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
-    async def _enter(self, phase: AttemptPhase) -> None:
+    async def _enter(self, phase: AttemptPhase, failure: str = "") -> None:
         await self._context.state.set_phase(self.record.key, phase)
         self.record = replace(self.record, phase=phase)
+        self._spans.entered(phase, failure)
         self._on_change()
 
     async def _checkpoint_stored(self, checkpoint: ObjectRef) -> None:

@@ -1,7 +1,7 @@
 """Every service in one process on embedded ports: the laptop mode, the demo, the fast tests."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.service import HttpServer, Service
 from studio9_common.tokens import TokenKeys
+from studio9_common.tracing import Tracer
+from studio9_common.tracing_otlp import open_tracer
 from studio9_orion import app as orion
 from studio9_orion.settings import OrionSettings
 from studio9_pegasus import app as pegasus
@@ -34,13 +36,15 @@ from studio9_worker import app as worker
 from studio9_worker.settings import WorkerSettings
 
 HOST = "127.0.0.1"
+SERVICES = ("aries", "argo", "orion", "pegasus", "taurus", "baile", "worker")
+INSTALLATION = "studio9"
 BUCKET = "incoming"
 """The watched place of online prediction: a folder below `buckets` that behaves like a bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a platform is started. Ports: 0 takes a free one."""
+    """How a platform is started. Ports: 0 takes a free one. `otlp_url`: the collector of spans; empty: none."""
 
     state: Path
     trainers_python: Path
@@ -48,6 +52,7 @@ class Options:
     port: int = 20016
     operators_port: int = 0
     ui_dir: Path | None = None
+    otlp_url: str = ""
 
 
 @asynccontextmanager
@@ -64,7 +69,11 @@ async def platform(options: Options) -> AsyncIterator[Running]:
         stack.push_async_callback(back.stop)
         address = f"http://{HOST}:{front.port}"
         ports = await stack.enter_async_context(open_ports(folder.path, public_url=address))
-        services = _Composition(options, folder.path, secrets, ports, address, stack).services()
+        tracers = {
+            name: await stack.enter_async_context(open_tracer(options.otlp_url, name, INSTALLATION))
+            for name in SERVICES
+        }
+        services = _Composition(options, folder.path, secrets, ports, address, stack, tracers).services()
         for service in services:
             stack.push_async_callback(service.stop)
             await service.start()
@@ -81,17 +90,26 @@ class _Composition:
     """Builds the services in the order of their start: each finds what it calls."""
 
     def __init__(
-        self, options: Options, state: Path, secrets: Secrets, ports: Ports, address: str, stack: AsyncExitStack
+        self,
+        options: Options,
+        state: Path,
+        secrets: Secrets,
+        ports: Ports,
+        address: str,
+        stack: AsyncExitStack,
+        tracers: Mapping[str, Tracer],
     ) -> None:
         self._options, self._state, self._secrets, self._ports = options, state, secrets, ports
-        self._address, self._stack = address, stack
+        self._address, self._stack, self._tracers = address, stack, tracers
         self._keys = TokenKeys(secrets.token_keys)
 
     def services(self) -> list[Service]:
-        ports, keys = self._ports, self._keys
-        documents = aries.build(AriesSettings(**self._common("aries")), documents=ports.aries, keys=keys)
+        ports, keys, tracers = self._ports, self._keys, self._tracers
+        documents = aries.build(
+            AriesSettings(**self._common("aries")), documents=ports.aries, keys=keys, tracer=tracers["aries"]
+        )
         settings = ArgoSettings(**self._common("argo"), fernet_keys=SecretStr(self._secrets.fernet_keys))
-        configuration = argo.build(settings, documents=ports.argo, bus=ports.bus, keys=keys)
+        configuration = argo.build(settings, documents=ports.argo, bus=ports.bus, keys=keys, tracer=tracers["argo"])
 
         def aries_of(service: str) -> AriesClient:
             client = AriesClient(documents.asgi, service=service, keys=keys)
@@ -113,6 +131,7 @@ class _Composition:
                 objects=ports.objects,
                 keys=keys,
                 argo=argo_of("orion"),
+                tracer=tracers["orion"],
             ),
             self._pegasus(argo_of("pegasus")),
             taurus.build(
@@ -123,6 +142,7 @@ class _Composition:
                 aries=aries_of("taurus"),
                 argo=argo_of("taurus"),
                 keys=keys,
+                tracer=tracers["taurus"],
             ),
             baile.build(
                 BaileSettings(
@@ -136,6 +156,7 @@ class _Composition:
                 objects=ports.objects,
                 aries=aries_of("baile"),
                 argo=argo_of("baile"),
+                tracer=tracers["baile"],
             ),
             worker.build(
                 WorkerSettings(
@@ -147,6 +168,7 @@ class _Composition:
                 bus=ports.bus,
                 objects=ports.objects,
                 argo=argo_of("worker"),
+                tracer=tracers["worker"],
             ),
         ]
 
@@ -161,7 +183,13 @@ class _Composition:
             warehouse=warehouse,
             argo=argo,
             keys=self._keys,
+            tracer=self._tracers["pegasus"],
         )
 
     def _common(self, service: str) -> dict[str, Any]:
-        return {"state_dir": self._state / service, "commit": self._options.commit, "log_format": "console"}
+        return {
+            "installation": INSTALLATION,
+            "state_dir": self._state / service,
+            "commit": self._options.commit,
+            "log_format": "console",
+        }

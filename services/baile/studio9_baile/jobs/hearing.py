@@ -28,7 +28,7 @@ from studio9_common.contracts.messages import (
     Message,
 )
 from studio9_common.logs import logger
-from studio9_common.tracing import following, trace_of
+from studio9_common.tracing import Tracer
 
 JOBS_QUEUE = Queue(
     "baile.jobs.v1",
@@ -46,8 +46,8 @@ PROGRESS_QUEUE = Queue(
 class Hearing:
     """The handlers of both queues. Both may hear the same twice and in any order."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, tracer: Tracer | None = None) -> None:
+        self._core, self._tracer = core, tracer or Tracer()
         self._log = logger("baile")
 
     async def jobs(self, deliveries: Sequence[Delivery]) -> None:
@@ -55,7 +55,7 @@ class Hearing:
         for organisation, envelopes in _by_organisation(deliveries).items():
             async with self._core.database.write(organisation) as work:
                 for envelope in envelopes:
-                    with following(trace_of(envelope.traceparent)):
+                    with self._tracer.handling(envelope.data.routing_key, envelope.traceparent):
                         await self._hear(work, envelope)
 
     async def _hear(self, work: Work, envelope: Envelope) -> None:

@@ -22,14 +22,15 @@ from studio9_baile.models.records import BucketRow
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.config import LiveConfig
+from studio9_common.tracing import Tracer
 
 
 class Background:
     """See the module's docstring."""
 
-    def __init__(self, core: Core, bus: Bus, config: LiveConfig) -> None:
+    def __init__(self, core: Core, bus: Bus, config: LiveConfig, tracer: Tracer) -> None:
         self._core, self._config = core, config
-        bell, hearing = core.database.bell, Hearing(core)
+        bell, hearing = core.database.bell, Hearing(core, tracer)
         self.subscribers = (
             Subscriber(bus, JOBS_QUEUE, hearing.jobs, batch=50),
             Subscriber(bus, PROGRESS_QUEUE, hearing.progress, batch=100),
