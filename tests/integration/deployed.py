@@ -23,8 +23,8 @@ from .requester import Requester
 
 INSTANCES = ("aries", "argo", "orion-1", "orion-2", "pegasus", "worker-1", "worker-2")
 STAYS = "stays"
-"""Label of the workers of the deployment itself. A machine that another test has just removed is offered for one more
-lease by an Orion that had heard it, and what it is given goes elsewhere in a second attempt."""
+"""Label of the workers of the deployment itself: a test that counts attempts wants none of a machine that another test
+lets join, and removes again."""
 LEASE_S = 6.0
 """Longer than embedded: on a busy machine a process takes seconds to start."""
 

@@ -75,7 +75,7 @@ class OrionService(Engine):
         self.asgi.include_router(worker_routes.router(self.shell, bus))
         self.asgi.include_router(dead_letter_routes.router(bus))
         self._broker = broker_users(settings)
-        members = Members(store, clock, self._broker)
+        members = Members(store, clock, self._broker, self.tell_removed)
         lender = StorageLender(settings) if settings.workers_objects_role else None
         self.asgi.include_router(joining(self.shell, members, keys, told(settings), lender))
 

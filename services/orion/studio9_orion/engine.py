@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from studio9_common.bus.port import Bus, BusUnavailable, Delivery, Outgoing, Queue, QueueGone
 from studio9_common.bus.subscriber import Handler, Subscriber
@@ -150,6 +151,11 @@ class Engine:
         except (BusUnavailable, QueueGone):
             return False
         return waiting == 0 or self.supervisor.heard > heard
+
+    async def tell_removed(self, worker: str) -> None:
+        """Tells whoever schedules that a worker was removed; what is lost is found in the store at the next tick."""
+        with suppress(BusUnavailable):
+            await self._bus.publish(scheduler_call(self._name, removed=worker))
 
     async def _call_scheduler(self) -> None:
         await self._bus.publish(scheduler_call(self._name))

@@ -1,7 +1,7 @@
 """The orphan sweep: looks independently for what jobs left behind, and says what it removed and why.
 
-It starts from ended jobs of which something was heard lately, so it touches only its own installation and only what a real-time read shows to
-be over; and it lets checkpoints go that have been kept for long enough.
+It starts from ended jobs of which something was heard lately, so it touches only its own installation and only what a
+real-time read shows to be over; and it lets checkpoints go that have been kept for long enough.
 """
 
 from dataclasses import dataclass, field

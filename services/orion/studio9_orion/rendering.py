@@ -60,9 +60,9 @@ def outgoing_of(job: Job, command: Command, policy: Policy) -> Outgoing:
     )
 
 
-def scheduler_call(orion: str) -> Outgoing:
-    """The bus message by which one Orion calls the one that schedules."""
-    return encode(SchedulerCall(orion=orion), source="orion", organisation=SYSTEM)
+def scheduler_call(orion: str, removed: str | None = None) -> Outgoing:
+    """The bus message by which one Orion calls the one that schedules; `removed` is a worker that it must forget."""
+    return encode(SchedulerCall(orion=orion, removed=removed), source="orion", organisation=SYSTEM)
 
 
 def _trace(job: Job, command: Command) -> Trace | None:

@@ -10,7 +10,7 @@ import pytest
 from studio9_common.bus.rabbitmq.users import password_hash
 from studio9_common.contracts.collections import WORKERS
 from studio9_common.contracts.joining import JoinRequest
-from studio9_common.contracts.messages import WorkerBeat
+from studio9_common.contracts.messages import SchedulerCall, WorkerBeat
 from studio9_common.errors import Conflict, Studio9Error, Unavailable
 from studio9_common.tokens import Caller
 from studio9_orion.app import OrionService, build
@@ -219,3 +219,16 @@ async def test_a_last_beat_brings_no_removed_worker_back(world: Any) -> None:
     assert [one["id"] for one in listed] == ["gpu-4"]
     await orion.orphans.sweep()
     assert [one is None for one in await world.store.get_many(WORKERS.name, ["gpu-3", "gpu-4"])] == [True, False]
+
+
+async def test_whoever_schedules_is_told_of_a_machine_that_is_removed(world: Any) -> None:
+    calls = await world.listen("calls", SchedulerCall.routing_key)
+    members = Members(world.store, world.clock, Broker())  # type: ignore[arg-type]
+    _, token = await members.invite("gpu-5", labels=(), valid_s=3600, by="ana")
+    await members.redeem(asking(token))
+    orion = world.orion(name="one")
+    headers = {"Authorization": f"Bearer {world.keys.sign(Caller('operator', 'system'), 'orion')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
+        for _ in range(2):
+            assert (await http.delete("/v1/workers/gpu-5", headers=headers)).status_code == 200
+    assert await world.take(calls) == [SchedulerCall(orion="one", removed="gpu-5")], "once: again is harmless"

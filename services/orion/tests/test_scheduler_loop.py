@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from studio9_common.clients.aries import BulkItem
-from studio9_common.contracts.collections import JOBS, SCHEDULER, USAGE, job_document
+from studio9_common.contracts.collections import JOBS, MEMBERS, SCHEDULER, USAGE, job_document
 from studio9_common.contracts.envelope import encode
 from studio9_common.contracts.job import Phase, Requirements, Spec
 from studio9_common.contracts.messages import JobCompleted, JobQueued, SchedulerCall, Slot, WorkerBeat
@@ -18,6 +18,7 @@ from studio9_common.errors import Unavailable
 from studio9_common.ids import new_id
 from studio9_common.times import format_time
 from studio9_orion.core.events import Beat, CancelRequested, PriorityChanged, Requested, ResultReceived
+from studio9_orion.store import get, swap
 from studio9_orion.workers import seen
 
 
@@ -248,6 +249,33 @@ async def test_one_that_was_killed_is_replaced_by_whoever_hears_the_call(world: 
     await other.beat("w2")
     await other.hear(SchedulerCall(orion="two"))
     assert await other.phase(job) is Phase.assigned, "at once: the broker has given it the queue"
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_removed_machine_is_offered_no_more(world: Any, stand: Stand, told: bool) -> None:
+    """Not even by a beat that was still on its way; with the call at once, without it from the next tick on."""
+    await stand.beat("w1")
+    await member(world, "w1", "removed")
+    if told:
+        await stand.hear(SchedulerCall(orion="two", removed="w1"))
+    else:
+        await stand.scheduler.tick()
+    await stand.beat("w1")
+    job = await stand.request()
+    await stand.hear(JobQueued(job=job, kind="train", time="", attempt=0))
+    assert await stand.scheduler.tick() == 0
+    other = Stand(world, "two")
+    await other.hear(SchedulerCall(orion="two"))
+    assert await other.phase(job) is Phase.queued, "nor by whoever leads next"
+    await member(world, "w1", "joined")
+    assert await other.scheduler.tick() == 1
+
+
+async def member(world: Any, worker: str, state: str) -> None:
+    """A machine that joined, or was removed since."""
+    body = {"organisation": "system", "state": state, "updated_at": format_time(world.clock.now()), "member": {}}
+    known = await get(world.store, MEMBERS.name, worker)
+    assert await swap(world.store, MEMBERS.name, worker, body, known.etag if known else None)
 
 
 async def test_use_outlives_the_orion_that_counted_it(world: Any, stand: Stand) -> None:

@@ -1,6 +1,6 @@
 """The members in the store: each change is a compare-and-set, written before anything outside is done for it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from studio9_common.contracts.collections import MEMBERS, WORKERS
@@ -44,11 +44,22 @@ async def forget_removed(store: Store, since: str) -> None:
     await delete_many(store, WORKERS.name, sorted(await removed_among(store, found)))
 
 
-class Members:
-    """Invites, admits and removes machines. `broker` None: none can join."""
+async def _untold(worker: str) -> None:
+    """Nobody needs to know at once that a worker was removed."""
 
-    def __init__(self, store: Store, clock: Clock, broker: BrokerUsers | None) -> None:
-        self._store, self._clock, self._broker = store, clock, broker
+
+class Members:
+    """Invites, admits and removes machines. `broker` None: none can join. `on_removed` is told of each that is removed,
+    as soon as that is written."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        broker: BrokerUsers | None,
+        on_removed: Callable[[str], Awaitable[None]] = _untold,
+    ) -> None:
+        self._store, self._clock, self._broker, self._on_removed = store, clock, broker, on_removed
         self._log = logger("orion").bind(audit=True)
 
     async def invite(self, worker: str, *, labels: tuple[str, ...], valid_s: float, by: str) -> tuple[Member, str]:
@@ -106,6 +117,7 @@ class Members:
         member, etag = await self._load(worker)
         if member is not None and member.state in ("joined", "invited"):
             await self._move(member, etag, "removed", by)
+            await self._on_removed(worker)
         if member is not None and self._broker is not None:
             await self._broker.remove(worker)
         if member is None and await get(self._store, WORKERS.name, worker) is None:

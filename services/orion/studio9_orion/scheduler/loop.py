@@ -95,6 +95,7 @@ class Scheduler:
             anew = self._led != self._leader.epoch
             await self._begin()
             self._over(one for one in data if isinstance(one, JobEnded))
+            await self._expel(data)
             # What this Orion wrote itself it has been told of already.
             queued = [one.job for one in data if isinstance(one, JobQueued)]
             found = await self._shell.jobs.load_many(id for id in queued if self._shell.jobs.written(id) is None)
@@ -219,6 +220,12 @@ class Scheduler:
     async def _refresh(self) -> None:
         """Looks at what may have been missed."""
         await self._reader.look()
+
+    async def _expel(self, told: Iterable[object]) -> None:
+        """Workers that were removed just now: the next tick would find them too."""
+        removed = [one.removed for one in told if isinstance(one, SchedulerCall) and one.removed is not None]
+        if removed:
+            await self._reader.expel(removed)
 
     def _over(self, ended: Iterable[JobEnded]) -> None:
         now = self._shell.clock.now()

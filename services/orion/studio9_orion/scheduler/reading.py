@@ -13,6 +13,7 @@ from studio9_common.contracts.job import Phase
 from studio9_common.documents.port import Where
 from studio9_common.times import Clock, format_time
 from studio9_orion.jobs import HELD_PHASES, Jobs
+from studio9_orion.joining.members import removed_among
 from studio9_orion.scheduler.view import View
 from studio9_orion.store import find
 from studio9_orion.workers import Worker, Workers
@@ -57,6 +58,12 @@ class Reader:
         """Something went wrong: the next look is a full read."""
         self._whole_at = None
 
+    async def expel(self, workers: Iterable[str]) -> None:
+        """Those of these workers that were removed get nothing from now on; those that joined again do."""
+        asked = dict.fromkeys(workers)
+        removed = await removed_among(self._jobs.store, list(asked))
+        self._view.removed = self._view.removed.difference(asked) | removed
+
     async def look(self) -> None:
         """What is due now. Raises Unavailable while the store is away."""
         now = self._clock.now()
@@ -76,7 +83,7 @@ class Reader:
         await self._search(Where(equals={"phase": HELD_PHASES}), (), versions)
         await self._search(Where(equals={"phase": Phase.queued.value}), ("queued_at",), versions)
         await self._again(id for id in before if id not in versions and id not in view.touched)
-        self._show(await self._workers.present(now, self._lease_s))
+        await self._see(await self._workers.present(now, self._lease_s))
         self._drop_workers(now)
         self._versions = versions
         self._whole_at = self._looked_at = now
@@ -91,7 +98,7 @@ class Reader:
         await self._again(view.doubtful(timedelta(seconds=self._heard_s)))
         lately = format_time(now - timedelta(seconds=self._heard_s))
         known = [id for id, seen in self._heard.items() if seen >= lately]
-        self._show(await self._workers.present(now, self._lease_s, but=known))
+        await self._see(await self._workers.present(now, self._lease_s, but=known))
         self._looked_at = now
 
     async def _search(self, where: Where, sort: Sequence[str], versions: dict[str, str]) -> None:
@@ -112,8 +119,10 @@ class Reader:
                 if id not in found:
                     self._view.forget(id, self._clock.now())
 
-    def _show(self, workers: Iterable[Worker]) -> None:
-        for worker in workers:
+    async def _see(self, present: Sequence[Worker]) -> None:
+        """Notes who is there, and of all that are known who was removed."""
+        await self.expel([*self._view.workers, *(one.id for one in present)])
+        for worker in present:
             self._view.show(worker)
 
     def _drop_workers(self, now: datetime) -> None:

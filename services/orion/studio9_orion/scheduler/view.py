@@ -45,6 +45,8 @@ class View:
         self.queue = Queues()
         self.held: dict[str, Held] = {}
         self.workers: dict[str, Worker] = {}
+        self.removed: frozenset[str] = frozenset()
+        """Workers that are none any more, whatever a late beat shows."""
         self.touched: set[str] = set()
         """Jobs read in real time since a search began: what the search says of them is older."""
         self._ended: dict[str, tuple[datetime, str]] = {}
@@ -112,13 +114,13 @@ class View:
         return found
 
     def places(self, now: datetime, lease_s: float) -> list[Place]:
-        """The slots of the workers that were seen within one lease."""
+        """The slots of the workers that were seen within one lease and not removed."""
         self._let_go(now)
         since = format_time(now - timedelta(seconds=lease_s))
         found: list[Place] = []
         for id in sorted(self.workers):
             worker = self.workers[id]
-            if worker.last_seen < since:
+            if worker.last_seen < since or id in self.removed:
                 continue
             places = self._places.get(id)
             if places is None:
