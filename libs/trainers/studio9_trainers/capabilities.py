@@ -32,7 +32,8 @@ class Capabilities:
     """One row of the table. `loop`: whose training loop it is; `resume`: to what point, and how exactly.
 
     `evaluate`: whether figures are ours (COCO's rules, one confusion matrix) or the framework's own; none where models
-    can't be loaded again. The catalogue's kinds are made from this, and what is not in it is refused.
+    can't be loaded again. `distributed`: whether several processes can learn together. The catalogue's kinds are made
+    from this, and what is not in it is refused.
     """
 
     framework: str

@@ -71,5 +71,10 @@ class CantExport(Unsupported):
     code = "cant_export"
 
 
+class DriftedApart(TaskError):
+    """The processes of the training hold different weights after one epoch: go on from the last checkpoint, and if it
+    happens again, with one process."""
+
+
 class Stopped(Exception):
     """The task was told to stop; the last checkpoint is where a later attempt goes on."""

@@ -24,10 +24,10 @@ LIBRARIES = (
 
 
 def device() -> str:
-    """The first accelerator, else the CPU."""
+    """The accelerator that this process has chosen, by default the first; else the CPU."""
     import torch
 
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
 
 
 def ran(threads: int, device: str) -> Ran:

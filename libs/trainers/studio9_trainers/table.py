@@ -8,7 +8,19 @@ from collections.abc import Iterable
 from studio9_trainers.capabilities import Capabilities
 from studio9_trainers.frameworks import frameworks
 
-HEADINGS = ("framework", "task", "train", "evaluate", "predict", "export", "resume", "loop", "licence", "notes")
+HEADINGS = (
+    "framework",
+    "task",
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "resume",
+    "processes",
+    "loop",
+    "licence",
+    "notes",
+)
 
 
 def rows() -> list[Capabilities]:
@@ -34,6 +46,7 @@ def _cells(one: Capabilities) -> tuple[str, ...]:
         "yes" if one.predict else "no",
         ", ".join(one.export) or "no",
         resume,
+        "several" if one.distributed else "one",
         {"own": "ours", "framework": "its own"}[one.loop],
         one.licence,
         one.note,

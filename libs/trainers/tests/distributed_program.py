@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
             if rank.world > 1:
                 average_gradients(model)
             optimizer.step()
-        (folder / f"{rank.world}-{rank.rank}.txt").write_text(repr(checksum(model)))
+        (folder / f"{rank.world}-{rank.rank}.txt").write_text(str(checksum(model)))
         if rank.rank == 0:
             save_file(model.state_dict(), folder / f"{rank.world}.safetensors")
 

@@ -116,9 +116,16 @@ def search_folder(folder: Path):
     return TaskFolder(folder / "tuning" / "data")
 
 
-def test_a_loop_that_is_not_ours_runs_in_one_process(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_is_shared_by_so_many_processes(pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def run(folder: Path, processes: int) -> int:
+        started.append(processes)
+        return 64
+
+    monkeypatch.setattr("studio9_trainers.cli.job.run_distributed", run)
     assert main(["train", str(pages), "--processes", "2"]) == 64
-    assert "--processes: yolo" in capsys.readouterr().err
+    assert started == [2]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="CHECKPOINT", help="outputs/checkpoints/… of a run to go on from"
     )
-    parser.add_argument("--processes", type=int, default=1, help="that share each batch, on this machine (1)")
+    parser.add_argument("--processes", type=int, default=1, help="that learn together, each from its own batches (1)")
     parser.add_argument("--list", action="store_true", help="architectures and heads that there are")
 
 
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_OK
     data = read_data(options.data, options.format)
     framework, parameters = chosen(options, data.samples)
-    if options.processes > 1 and not all(one.loop == "own" for one in frameworks()[framework].capabilities()):
-        raise Unsupported(f"--processes: {framework} has a training loop of its own, which runs in one: leave it out.")
+    if options.processes > 1 and not all(one.distributed for one in frameworks()[framework].capabilities()):
+        raise Unsupported(f"--processes: {framework} runs in one: leave it out.")
     inputs = {"train": [one for one in data.samples if one.record.split != "test"]}
     held: list[Sample] = [one for one in data.samples if one.record.split == "test"]
     if options.test is not None:

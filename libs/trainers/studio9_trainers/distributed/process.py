@@ -3,6 +3,7 @@
 The first has the task's folder for its own. The others work beside it on the same inputs; what they write is scratch.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,12 +13,13 @@ from studio9_trainers.distributed.group import joined
 from studio9_trainers.distributed.settings import Rank
 from studio9_trainers.task import run_task
 
+CHECKPOINT = "checkpoint.pt"
 
-def main(folder: Path) -> int:
-    """Run the task; its exit code."""
-    rank = Rank.from_environment()
+
+def main(folder: Path, rank: Rank, meeting: str = "env://") -> int:
+    """Run the task; its exit code. `meeting`: see joined."""
     task = TaskFolder(folder.resolve())
-    with joined(rank):
+    with joined(rank, meeting):
         return run_task(task if rank.rank == 0 else _beside(task, rank.rank), rank.rank, rank.world)
 
 
@@ -26,9 +28,14 @@ def _beside(task: TaskFolder, rank: int) -> TaskFolder:
     shutil.rmtree(own.root, ignore_errors=True)
     own.root.mkdir(parents=True)
     own.inputs.symlink_to(task.inputs)
-    shutil.copyfile(task.request, own.request)
+    request = json.loads(task.request.read_bytes())
+    if (resume := request.get("resume")) is not None:
+        # A task takes no checkpoint from outside of its folder, where the link leads.
+        shutil.copyfile(task.root / resume["checkpoint"], own.root / CHECKPOINT)
+        resume["checkpoint"] = CHECKPOINT
+    own.request.write_text(json.dumps(request))
     return own
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Rank.from_environment()))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.distributed.group import average_gradients
+from studio9_trainers.distributed.together import Together
 from studio9_trainers.errors import BadInput, Diverged
 from studio9_trainers.events import BatchDone, BestSoFar, EpochEnded, EpochStarted, TrainingStopped, Validated
 from studio9_trainers.files import State, copied
@@ -48,8 +48,9 @@ class Loop(ABC):
         self.run.device = device()
         self.labels: tuple[str, ...] = ()
         self.input_size = 0
-        self.synchronise: Callable[[torch.nn.Module], None] | None = average_gradients if self.run.world > 1 else None
-        """Called when the gradients are there and before a step: where several processes agree on them."""
+        self.together = Together(self.run)
+        self.clock: Callable[[], float] = time.monotonic
+        """Seconds, by which states inside epochs are due."""
 
     # What a framework brings
 
@@ -153,25 +154,25 @@ class Loop(ABC):
                 part.eval()
         self.run.tell(EpochStarted(epoch + 1, config.epochs, batches, done))
         sums = dict(self.place.sums) if done else {}
-        written = time.monotonic()
+        written = self.clock()
         for number, batch in enumerate(self.train_batches.epoch(epoch, done), done):
-            began = time.monotonic()
+            began = self.clock()
             reseed(config.seed, epoch, self.run.rank, number)
             self._rate = set_rates(self.optimizer, rate_factor(epoch * batches + number, steps, warmup, loop))
             ends = (number + 1) % loop.accumulate == 0 or number + 1 == batches
             for key, value in self._step(batch, ends).items():
                 sums[key] = sums.get(key, 0.0) + value
             self.run.tell(BatchDone(epoch + 1, number + 1, batches))
-            present = time.monotonic()
+            present = self.clock()
             told = self.run.stop.wanted and present - began < GRACE_S
             due = 0 < loop.state_every_s <= present - written
-            if (told or due) and ends and number + 1 < batches:
+            if ends and number + 1 < batches and self.together.anyone(told or due):
                 self.place = replace(
                     self.place, epoch=epoch, step=number + 1, sums=sums, average_updates=self.average.updates
                 )
                 self.save_checkpoint()
                 written = present
-            self.run.stop.check()
+            self.together.check_stop()
         return {key: value / batches for key, value in sums.items()}
 
     def save_checkpoint(self) -> None:
@@ -198,19 +199,20 @@ class Loop(ABC):
         with self.precision.cast() if self.precision.mixed else nullcontext():
             parts = self.losses(self.model, on_device)
             total = torch.stack([value.float() for value in parts.values()]).sum()
-        if not torch.isfinite(total):
+        if self.together.anyone(not torch.isfinite(total)):
             raise Diverged
         self.precision.backward(total / config.loop.accumulate)
         if ends:
-            if self.synchronise is not None:
-                self.synchronise(self.model)
+            self.together.before_step(self.model, mean=True)
             self.precision.step(self.optimizer, self.model, config.loop.clip_norm)
             self.average.update(self.model)
         return {key: float(value.detach()) for key, value in parts.items()}
 
     def _after_epoch(self, epoch: int, losses: dict[str, float]) -> None:
         self.run.tell(EpochEnded(epoch + 1, losses, self._rate))
+        self.together.compare(epoch + 1, self.model, self.average.model)
         figures, fitness = self.validate(self.average.model)
+        fitness = self.together.leaders(fitness)
         self.run.tell(Validated(epoch + 1, figures, fitness))
         self.place = replace(self.place, epoch=epoch + 1, step=0, sums={}, average_updates=self.average.updates)
         if fitness > self.place.best_fitness or not self.best:
@@ -218,7 +220,7 @@ class Loop(ABC):
             self.best = copied(self.average.model)
             self.run.tell(BestSoFar(epoch + 1, fitness))
         self.save_checkpoint()
-        self.run.stop.check()
+        self.together.check_stop()
 
     def _resume(self) -> int | None:
         if self.run.checkpoint is None:

@@ -17,7 +17,13 @@ ARCHITECTURES = {
     "RTDETR_R50": "RT-DETR on ResNet-50",
 }
 CAPABILITIES = Capabilities(
-    framework=NAME, task="detect", loop="own", licence=LICENCE, export=COMPUTED, resume_inside_epochs=True
+    framework=NAME,
+    task="detect",
+    loop="own",
+    licence=LICENCE,
+    export=COMPUTED,
+    resume_inside_epochs=True,
+    distributed=True,
 )
 
 

@@ -16,6 +16,7 @@ def capability(task: Task) -> Capabilities:
         # What follows a detector's network here, and what a picture's pixels are judged by, no file can hold.
         export=COMPUTED if task == "classify" else WEIGHTS,
         resume_inside_epochs=True,
+        distributed=True,
     )
 
 

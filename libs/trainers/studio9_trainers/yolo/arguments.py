@@ -21,7 +21,7 @@ def arguments(run: Run, config: TrainingConfig, input_size: int) -> dict[str, An
         "task": config.task,
         "mode": "train",
         "data": None,
-        "device": "cpu" if on_cpu else "0",
+        "device": "cpu" if on_cpu else run.device.partition(":")[2],
         "workers": 0 if on_cpu else 4,
         # bf16 needs no check that would fetch a model, and no scaling of the loss
         "amp": "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else False,

@@ -9,7 +9,7 @@ from copy import copy
 from typing import Any, Literal
 
 import torch
-from ultralytics.data.build import build_dataloader
+from ultralytics.data.build import InfiniteDataLoader, build_dataloader, seed_worker
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 from ultralytics.models.yolo.obb import OBBValidator
 from ultralytics.models.yolo.pose import PoseValidator
@@ -18,6 +18,7 @@ from ultralytics.models.yolo.segment import SegmentationValidator
 from studio9_trainers.augmentation.marks import other_side
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
+from studio9_trainers.distributed.together import Together
 from studio9_trainers.errors import Diverged
 from studio9_trainers.events import BatchDone, BestSoFar, EpochEnded, EpochStarted, TrainingStopped, Validated
 from studio9_trainers.files import State, copied, load_fitting
@@ -28,6 +29,7 @@ from studio9_trainers.state.training import Place, TrainingState
 from studio9_trainers.yolo.arguments import arguments
 from studio9_trainers.yolo.framework import NAME
 from studio9_trainers.yolo.pictures import PictureDataset
+from studio9_trainers.yolo.share import Share
 from studio9_trainers.yolo.weights import backbone_layers, build
 
 VALIDATORS = {
@@ -74,7 +76,7 @@ class Fit(DetectionTrainer):
         self._run, self._config = run, config
         self._sets, self._labels, self._points = sets, labels, points
         self._state, self._begin = state, begin
-        self._checkpoints = Checkpoints(run)
+        self._checkpoints, self._together = Checkpoints(run), Together(run)
         self.best: State = {}
         self.best_epoch = 0
         self.epochs_done = 0
@@ -128,13 +130,20 @@ class Fit(DetectionTrainer):
             pad=0.0 if fitting else 0.5,
         )
         workers = self.args.workers if fitting else 0
+        if fitting and not self._together.alone:
+            share = Share(len(dataset), self._config.seed, self._run.rank, self._run.world)
+            return InfiniteDataLoader(
+                dataset, batch_size=min(batch_size, len(share)), sampler=share, num_workers=workers,
+                collate_fn=dataset.collate_fn, worker_init_fn=seed_worker, generator=torch.Generator(),
+                pin_memory=self.device.type == "cuda",
+            )  # fmt: skip
         return build_dataloader(
             dataset, batch=batch_size, workers=workers, shuffle=fitting, rank=rank, device=self.device
         )
 
     def get_validator(self) -> Any:
         """The framework's own validator, which chooses the best epoch."""
-        check: dict[str, list[Callable[[Any], None]]] = {"on_val_batch_start": [lambda _: self._run.stop.check()]}
+        check: dict[str, list[Callable[[Any], None]]] = {"on_val_batch_start": [lambda _: self._together.check_stop()]}
         validator = VALIDATORS[self._config.task]
         return validator(self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=check)
 
@@ -181,7 +190,7 @@ class Fit(DetectionTrainer):
             case "on_train_batch_end":
                 self._batch += 1
                 self._run.tell(BatchDone(self.epoch + 1, self._batch, len(self.train_loader)))
-                self._run.stop.check()
+                self._together.check_stop()
             case "on_train_end":
                 reason: Literal["finished", "patience"] = (
                     "finished" if self.epochs_done >= self._config.epochs else "patience"
@@ -193,6 +202,8 @@ class Fit(DetectionTrainer):
         parts = (self._config.seed, self.epoch, self._run.rank)
         reseed(*parts)
         self.train_loader.generator.manual_seed(seed_of(*parts))
+        if isinstance(self.train_loader.sampler, Share):
+            self.train_loader.sampler.epoch = self.epoch
         self.train_loader.dataset.forget()
         self.train_loader.reset()
         self._batch = 0
@@ -205,8 +216,28 @@ class Fit(DetectionTrainer):
         figures = {ours: float(self.metrics[theirs]) for theirs, ours in VALIDATED.items() if theirs in self.metrics}
         self._run.tell(Validated(self.epoch + 1, figures, float(self.fitness)))
 
+    def optimizer_step(self) -> None:
+        """A step of all processes: a loss is the sum over its pictures, so the whole batch's gradient is the sum."""
+        self._together.before_step(self.model, mean=False)
+        super().optimizer_step()
+
+    def validate(self) -> Any:
+        """Judge the average; where there are several processes, the leading one's judgement counts."""
+        self._together.compare(self.epoch + 1, self.model, self.ema.ema)
+        before = self.best_fitness
+        metrics, fitness = super().validate()
+        if not self._together.alone:
+            fitness = self._together.leaders(float(fitness))
+            self.best_fitness = fitness if before is None else max(before, fitness)
+        return metrics, fitness
+
+    def _build_train_pipeline(self) -> None:
+        if self.optimizer is not None and not self._together.alone:
+            raise MemoryError  # again, for smaller batches: the others would wait for more of them
+        super()._build_train_pipeline()
+
     def _handle_nan_recovery(self, epoch: int) -> bool:
-        if self.loss is not None and not self.loss.isfinite():
+        if self._together.anyone(self.loss is not None and not self.loss.isfinite()):
             raise Diverged
         return False
 
@@ -243,7 +274,7 @@ class Fit(DetectionTrainer):
     def effective(self) -> dict[str, Any]:
         """What the framework made of the settings."""
         return {
-            "effective_batch": self.batch_size * max(1, round(self.args.nbs / self.batch_size)),
+            "effective_batch": self.batch_size * max(1, round(self.args.nbs / self.batch_size)) * self._run.world,
             "optimizer": type(self.optimizer).__name__,
             "rates": sorted({group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups}),
             "precision": str(self.args.amp) if self.args.amp else "fp32",

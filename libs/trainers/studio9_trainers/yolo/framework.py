@@ -35,6 +35,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 task="detect",
                 loop="framework",
                 licence=LICENCE,
+                distributed=True,
                 export=SMALLER,
                 note=f"{len(detecting)} architectures",
             )
@@ -47,6 +48,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                     task=task,
                     loop="framework",
                     licence=LICENCE,
+                    distributed=True,
                     evaluate="framework",
                     note=f"{len(models)} architectures; ours are the figures of the boxes around",
                 )
@@ -58,6 +60,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                 task="classify",
                 loop="own",
                 licence=LICENCE,
+                distributed=True,
                 export=COMPUTED,
                 resume_inside_epochs=True,
                 note=f"{len(classifying)} architectures",

@@ -35,8 +35,15 @@ def ultralytics(scratch: Path, threads: int) -> ModuleType:
             folder.mkdir(parents=True, exist_ok=True)
             os.environ[name] = str(folder)
     import torch
-    import ultralytics as package
-    from ultralytics.utils import SETTINGS
+
+    # Several processes share a training as Fit does it; the package, which knows of them, would do it its own way.
+    world = os.environ.pop("WORLD_SIZE", None)
+    try:
+        import ultralytics as package
+        from ultralytics.utils import SETTINGS
+    finally:
+        if world is not None:
+            os.environ["WORLD_SIZE"] = world
 
     off = {name: False for name in INTEGRATIONS if SETTINGS.get(name)}
     if off:

@@ -53,7 +53,7 @@ class YoloTrainer:
         weights = load_model(material.begin, NAME, self._task).state if material.begin else None
         if weights is None and state is None:
             _count_steps(run, config, len(material.train))
-        effective = _effective(config)
+        effective: dict[str, Any] = {"effective_batch": config.batch_size * run.world, "deterministic": True}
         if state is not None and state.place.epoch >= config.epochs:  # it died after its last epoch
             best, best_epoch, done = state.best_weights, state.place.best_epoch, state.place.epoch
         else:
@@ -94,14 +94,10 @@ class YoloTrainer:
 
 
 def _count_steps(run: Run, config: TrainingConfig, pictures: int) -> None:
-    steps = config.epochs * math.ceil(pictures / config.batch_size)
+    steps = config.epochs * math.ceil(pictures / (config.batch_size * run.world))
     if steps < FEW_STEPS:
         run.warn(
             "few_steps",
             f"{steps} steps ({config.epochs} epochs of {pictures} pictures, {config.batch_size} a step) are few to"
             " learn from random weights: give more epochs, a smaller batch, or a model to begin with.",
         )
-
-
-def _effective(config: TrainingConfig) -> dict[str, Any]:
-    return {"effective_batch": config.batch_size, "deterministic": True}
