@@ -119,6 +119,13 @@ class RabbitNode:
         """Whether it takes connections."""
         return _answers(f"{self.management}/api/health/checks/port-listener/{self.port}")
 
+    def evaluate(self, expression: str) -> None:
+        """Has the running node evaluate Erlang: what a test breaks from inside. Raises ProcessEnded."""
+        command = [str(SCRIPT.with_name("rabbitmqctl")), "eval", expression]
+        self._processes.run(
+            "rabbitmqctl", command, within_s=60, folder=self._folder, environment=self._environment, user=self._user
+        )
+
     def _spawn(self, name: str, program: str | Path, log: Path, stop_signal: int = signal.SIGTERM) -> Process:
         return self._processes.spawn(
             name,

@@ -14,6 +14,7 @@ from studio9_common.bus.rabbitmq.consumer import RabbitConsumer
 from studio9_common.bus.rabbitmq.dead import DeadLetters
 from studio9_common.bus.rabbitmq.failures import BusForbidden
 from studio9_common.bus.rabbitmq.link import Link, channel_of
+from studio9_common.bus.rabbitmq.mending import Mender
 from studio9_common.bus.rabbitmq.publisher import Publisher
 from studio9_common.bus.rabbitmq.silence import Silence
 from studio9_common.errors import Studio9Error
@@ -35,9 +36,10 @@ class RabbitBus:
         self._topology = topology
         self._queues: dict[str, Queue] = {}
         self._link = Link(url, name, self._prepare)
-        self._publisher = Publisher(self._link)
+        self._mender = Mender(self._link)
+        self._publisher = Publisher(self._link, self._mender)
         self._silence = Silence()
-        self._dead = DeadLetters(self._link, self._publisher)
+        self._dead = DeadLetters(self._link, self._publisher, self._mender)
         self._aside = Aside()
 
     async def declare(self, *queues: Queue) -> None:
@@ -45,7 +47,7 @@ class RabbitBus:
         for queue in queues:
             if self._silence.given_up(queue.name):
                 logger("bus").error("queue_made_anew", queue=queue.name)
-                await self._delete(queue.name)
+                await self._link.delete(queue.name)
             await self._declare(connection, queue)
             known = self._queues.get(queue.name, queue)
             self._queues[queue.name] = known.with_bindings(queue.bindings)
@@ -73,12 +75,7 @@ class RabbitBus:
 
     async def delete(self, queue: str) -> None:
         self._queues.pop(queue, None)
-        await self._delete(queue)
-
-    async def _delete(self, queue: str) -> None:
-        async with self._link.channel(f"the queue {queue}") as channel:
-            # A quorum queue answers `if_unused` and `if_empty` by closing the connection.
-            await channel.queue_delete(queue, if_unused=False, if_empty=False)
+        await self._link.delete(queue)
 
     async def depth(self, queue: str) -> int:
         async with self._link.channel(f"the queue {queue}") as channel:

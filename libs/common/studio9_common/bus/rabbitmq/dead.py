@@ -9,12 +9,14 @@ from typing import Any
 
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelLockedResource
+from aiormq.exceptions import ChannelLockedResource, ConnectionInternalError
 
 from studio9_common.bus.headers import DEAD_ID, DEAD_QUEUE, DEAD_REASON, FAILURES, ROUTING_KEY, visible
 from studio9_common.bus.port import BusUnavailable, DeadLetter, QueueGone, Unroutable
 from studio9_common.bus.rabbitmq import topology
+from studio9_common.bus.rabbitmq.failures import Unanswered
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link
+from studio9_common.bus.rabbitmq.mending import Mender
 from studio9_common.bus.rabbitmq.publisher import Publisher
 from studio9_common.bus.rabbitmq.wire import deaths, routing_key_of, text_headers
 from studio9_common.ids import created_at, is_id
@@ -36,9 +38,10 @@ class _Found:
 class DeadLetters:
     """Reads, replays and drops. While one reader works, another waits."""
 
-    def __init__(self, link: Link, publisher: Publisher) -> None:
+    def __init__(self, link: Link, publisher: Publisher, mender: Mender) -> None:
         self._link = link
         self._publisher = publisher
+        self._mender = mender
         self._mine = asyncio.Lock()
 
     async def list(self, limit: int) -> list[DeadLetter]:
@@ -80,10 +83,23 @@ class DeadLetters:
         async with self._mine:
             await self._lock()
             try:
+                await self._declared()
                 async with self._link.channel(topology.DEAD_QUEUE, READING_S) as channel:
                     yield channel
+                self._mender.worked(topology.DEAD_QUEUE)
+            except Unanswered as error:
+                await self._mender.mended(topology.DEAD_QUEUE, error)
+                raise
             finally:
                 await self._unlock()
+
+    async def _declared(self) -> None:
+        """Makes the queue again where it was deleted."""
+        try:
+            async with self._link.channel(topology.DEAD_QUEUE) as channel:
+                await channel.queue_declare(topology.DEAD_QUEUE, passive=True)
+        except QueueGone:
+            await self._link.repair()
 
     async def _lock(self) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE_S
@@ -109,7 +125,10 @@ class DeadLetters:
 async def _walk(channel: Channel) -> AsyncIterator[_Found]:
     """Every dead letter once; those that merely expired are removed."""
     while True:
-        message = await channel.basic_get(topology.DEAD_QUEUE, timeout=ANSWER_TIMEOUT_S)
+        try:
+            message = await channel.basic_get(topology.DEAD_QUEUE, timeout=ANSWER_TIMEOUT_S)
+        except (ConnectionInternalError, TimeoutError) as error:
+            raise Unanswered from error
         tag = message.delivery_tag
         if tag is None:
             return

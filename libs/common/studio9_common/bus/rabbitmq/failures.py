@@ -24,6 +24,14 @@ class BusForbidden(Forbidden):
     code = "bus_forbidden"
 
 
+class Refused(BusUnavailable):
+    """The broker did not take this message: its queue has no leader, or memory or disk is short; it is sent again."""
+
+
+class Unanswered(BusUnavailable):
+    """The dead letters' queue gives no answer, it may have no leader; if it stays so, it is made anew in a minute."""
+
+
 def translate(error: BaseException, subject: str) -> Studio9Error:
     """The bus's error for a library's; `subject` names the queue or routing key it was about."""
     if isinstance(error, Studio9Error):
@@ -31,7 +39,7 @@ def translate(error: BaseException, subject: str) -> Studio9Error:
     if isinstance(error, PublishError):
         return Unroutable(f"no queue takes {subject}")
     if isinstance(error, DeliveryError):
-        return BusUnavailable(f"the broker refused {subject}; it may be short of memory or disk")
+        return Refused(f"the broker refused {subject}; it may be short of memory or disk")
     if isinstance(error, ChannelNotFoundEntity):
         return QueueGone(f"{subject} is not on the broker; declare it again")
     if isinstance(error, ChannelAccessRefused):

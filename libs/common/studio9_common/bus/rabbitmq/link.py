@@ -78,6 +78,12 @@ class Link:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._prepare(connection)
 
+    async def delete(self, queue: str) -> None:
+        """Removes a queue with all that is in it; one that is gone is no error."""
+        async with self.channel(f"the queue {queue}") as channel:
+            # A quorum queue answers `if_unused` and `if_empty` by closing the connection.
+            await channel.queue_delete(queue, if_unused=False, if_empty=False)
+
     async def drop(self) -> None:
         """Ends the connection; the next call makes a new one."""
         connection, self._connection = self._connection, None

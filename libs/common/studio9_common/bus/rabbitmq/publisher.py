@@ -1,7 +1,6 @@
 """Publishing with confirms."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 
 from aio_pika.abc import AbstractChannel
@@ -11,6 +10,8 @@ from studio9_common.bus.port import BusUnavailable, QueueGone, Unroutable
 from studio9_common.bus.rabbitmq.confirms import Confirms
 from studio9_common.bus.rabbitmq.failures import translated
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
+from studio9_common.bus.rabbitmq.mending import Mender
+from studio9_common.bus.rabbitmq.topology import OWN_QUEUES
 
 CONFIRM_TIMEOUT_S = 15.0
 """A broker that has not confirmed within this time is taken to be away; the message may have arrived all the same."""
@@ -19,8 +20,9 @@ CONFIRM_TIMEOUT_S = 15.0
 class Publisher:
     """One channel in confirm mode, opened again after a loss."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, mender: Mender) -> None:
         self._link = link
+        self._mender = mender
         self._wrapper: AbstractChannel | None = None
         self._confirms: Confirms | None = None
         self._opening = asyncio.Lock()
@@ -68,10 +70,19 @@ class Publisher:
     async def send_surely(
         self, exchange: str, routing_key: str, body: bytes, message_id: str, headers: Mapping[str, str]
     ) -> None:
-        """Sends to an exchange of the bus itself, after mending a topology that was deleted. Raises BusUnavailable."""
-        with contextlib.suppress(Unroutable, QueueGone):
-            return await self.send(exchange, routing_key, body, message_id, headers)
-        await self._link.repair()
+        """Sends to an exchange of the bus itself, after mending what was deleted or takes nothing any more. Raises
+        BusUnavailable."""
+        queue = OWN_QUEUES[exchange]
+        try:
+            await self.send(exchange, routing_key, body, message_id, headers)
+        except (Unroutable, QueueGone):
+            await self._link.repair()
+        except BusUnavailable as error:
+            if not await self._mender.mended(queue, error):
+                raise
+        else:
+            self._mender.worked(queue)
+            return
         try:
             await self.send(exchange, routing_key, body, message_id, headers)
         except (Unroutable, QueueGone) as error:

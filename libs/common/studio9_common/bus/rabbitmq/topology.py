@@ -45,6 +45,10 @@ def delay_queue(rung: int) -> str:
     return f"studio9.delay.{rung}.v1"
 
 
+OWN_QUEUES = {delay_exchange(rung): delay_queue(rung) for rung in DELAYS_S} | {DEAD: DEAD_QUEUE}
+"""Exchange → the queue behind it, for those that the bus itself publishes to."""
+
+
 def arguments(queue: Queue) -> dict[str, Any]:
     """The arguments of a queue. Persistent queues are quorum queues; transient and expiring ones are classic."""
     found: dict[str, Any] = {}

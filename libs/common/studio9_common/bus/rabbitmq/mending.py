@@ -1,0 +1,49 @@
+"""The bus's own queues, the ladder's and the dead letters', are mended by whoever needs one next.
+
+One that was deleted is declared again at once. One that lost its leader is still declared, and yet takes nothing and
+gives nothing: RabbitMQ refuses what is published to it (or never confirms), and ends the whole connection of whoever
+reads it. It is made anew, and what was in it is lost; a broker that restarts gets a minute to find a leader first.
+"""
+
+import time
+
+from studio9_common.bus.port import BusUnavailable
+from studio9_common.bus.rabbitmq.failures import Refused, Unanswered
+from studio9_common.bus.rabbitmq.link import Link
+from studio9_common.bus.rabbitmq.silence import TRIES
+from studio9_common.logs import logger
+
+PATIENCE_S = 60.0
+"""How long a queue must have failed whoever used it, TRIES times at least, before it is made anew."""
+
+
+class Mender:
+    """Remembers, by queue, what failed since it last worked."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    def worked(self, queue: str) -> None:
+        """Somebody used the queue."""
+        self._failures.pop(queue, None)
+
+    async def mended(self, queue: str, error: BusUnavailable) -> bool:
+        """Whether the queue was made anew after this failure, so that another try may help. Raises BusUnavailable."""
+        if not _its_own(error):
+            return False
+        now = time.monotonic()
+        count, since = self._failures.get(queue, (0, now))
+        self._failures[queue] = count + 1, since
+        if count + 1 < TRIES or now - since < PATIENCE_S:
+            return False
+        logger("bus").error("queue_made_anew", queue=queue)
+        await self._link.delete(queue)
+        await self._link.repair()
+        self.worked(queue)
+        return True
+
+
+def _its_own(error: BusUnavailable) -> bool:
+    """Whether the queue failed, and not the way to the broker."""
+    return isinstance(error, (Refused, Unanswered)) or isinstance(error.__cause__, TimeoutError)
