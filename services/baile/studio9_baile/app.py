@@ -40,7 +40,7 @@ from studio9_common.times import Clock, SystemClock
 from studio9_common.tracing import Tracer
 
 V2_PREFIXES = ("/v2.0", "/baile/v2.0")
-SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID")
+SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID")
 """What browsers of other origins may send besides what they always may."""
 OWN_LIMITS = r"^(/baile)?/(v2\.0|objects)/"
 """Paths whose bodies are limited further in."""

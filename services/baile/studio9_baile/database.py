@@ -5,6 +5,7 @@ fails half-way because another one came between.
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import QueuePool
 
 from studio9_baile.bell import Bell
 from studio9_baile.migrations import upgrade
 from studio9_baile.models.base import json_text
+from studio9_baile.repositories.aiming import Target
 from studio9_baile.repositories.system import SystemWork
 from studio9_baile.repositories.work import Work
 from studio9_common.errors import BadInput, Conflict, Unavailable
@@ -103,6 +106,13 @@ class Database:
         self._writing = self._engine.execution_options(studio9_write=True)
         self._use = _Use()
         self._turn = asyncio.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._target: Target | None = None
+
+    def aimed(self, target: Target) -> "Database":
+        """The same database for one request, which aims at `target`."""
+        for_one = copy.copy(self)
+        for_one._target = target
+        return for_one
 
     @property
     def alone(self) -> bool:
@@ -118,14 +128,15 @@ class Database:
     async def read(self, organisation: str) -> AsyncIterator[Work]:
         """A reading transaction for one organisation. Raises DatabaseUnavailable."""
         async with self._transaction(writing=False) as session:
-            yield Work(session, organisation, self._clock.now())
+            yield Work(session, organisation, self._clock.now(), self._target)
 
     @asynccontextmanager
     async def write(self, organisation: str) -> AsyncIterator[Work]:
         """A transaction for one organisation, committed at the end of the block, or undone by an exception. Raises
-        Collision where a unique row was made twice, DatabaseUnavailable. It must not be begun within another."""
+        Collision where a unique row was made twice or a row has changed since it was read, ChangedMeanwhile where the
+        request's caller knows another revision, DatabaseUnavailable. It must not be begun within another."""
         async with self._transaction() as session:
-            work = Work(session, organisation, self._clock.now())
+            work = Work(session, organisation, self._clock.now(), self._target)
             yield work
             await work.finish()
             await session.commit()
@@ -158,7 +169,7 @@ class Database:
         self._use.open += 1
         try:
             yield
-        except IntegrityError as error:
+        except (IntegrityError, StaleDataError) as error:
             raise Collision from error
         except (OperationalError, InterfaceError, OSError) as error:
             raise DatabaseUnavailable from error

@@ -59,7 +59,7 @@ async def trained(
         version.artifact_key, version.artifact_profile = artifact.key, core.objects.profile
         version.artifact_sha256, version.artifact_size = artifact.sha256, artifact.size
         changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
-    experiment = await work.experiments.find(process.target_id)
+    experiment = await work.experiments.find(process.target_id, lock=True)
     if experiment is not None:
         step = _references(process.context) | _tables(process.context)
         own = result.train or result.val
@@ -124,7 +124,7 @@ def _tables(context: Mapping[str, Any]) -> dict[str, Any]:
 
 async def predicted(work: Work, process: Process, ended: Ended, result: PredictResult | EvaluateResult) -> None:
     """A prediction or evaluation has succeeded."""
-    prediction = await work.predictions.find(process.target_id)
+    prediction = await work.predictions.find(process.target_id, lock=True)
     if prediction is not None:
         prediction.status = PredictionStatus.DONE
         times: dict[str, Any] = {"predictionTimeSpentSummary": prediction_times(result.timings, ended)}
@@ -139,7 +139,7 @@ async def predicted(work: Work, process: Process, ended: Ended, result: PredictR
 async def augmented(work: Work, process: Process, ended: Ended, result: AugmentResult) -> None:
     """An augmentation has succeeded: its album can be used, and says where the time went."""
     for identifier in process.context["outputs"].values():
-        album = await work.albums.find(identifier)
+        album = await work.albums.find(identifier, lock=True)
         if album is not None:
             album.times = augmentation_times(result.timings, ended)
     await albums_are(work, process, AlbumStatus.ACTIVE)
@@ -155,7 +155,7 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
     """The albums that the job fills get this status."""
     sample = process.context.get("sample")
     for identifier in (*process.context["outputs"].values(), *((sample,) if sample else ())):
-        album = await work.albums.find(identifier)
+        album = await work.albums.find(identifier, lock=True)
         if album is not None and album.status is AlbumStatus.SAVING:
             album.status = status
             changed(work, Kind.ALBUM, album.id, "updated", status=status)
@@ -163,7 +163,7 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
 
 async def released(work: Work, process: Process) -> None:
     """The album that pictures came into can be used again, whatever came."""
-    album = await work.albums.find(process.target_id)
+    album = await work.albums.find(process.target_id, lock=True)
     if album is not None and album.status is AlbumStatus.UPLOADING:
         album.status = AlbumStatus.ACTIVE
         changed(work, Kind.ALBUM, album.id, "updated", status=album.status)
@@ -175,13 +175,13 @@ async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
         version = await work.versions.find(process.context.get("model_version", ""))
         if version is not None:
             _version_failed(work, version, cancelled)
-        experiment = await work.experiments.find(process.target_id)
+        experiment = await work.experiments.find(process.target_id, lock=True)
         if experiment is not None:
             experiment.status = ExperimentStatus.CANCELLED if cancelled else ExperimentStatus.ERROR
             experiment.result = _with_step(experiment, process, _references(process.context))
             changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
     elif process.target == Kind.CV_PREDICTION:
-        prediction = await work.predictions.find(process.target_id)
+        prediction = await work.predictions.find(process.target_id, lock=True)
         if prediction is not None:
             prediction.status = PredictionStatus.ERROR
             changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)

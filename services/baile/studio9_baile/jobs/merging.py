@@ -55,7 +55,7 @@ class Merger:
             process = await work.processes.get(scope.id, lock=True)
             if process.result_state is not ResultState.pending:
                 return False
-            album = await work.albums.find(process.target_id)
+            album = await work.albums.find(process.target_id, lock=True)
             if album is None or process.cancel_requested_at is not None:
                 _end(work, process, album, ProcessStatus.CANCELLED)
                 return False
@@ -72,7 +72,7 @@ class Merger:
             if tries < len(PAUSES_S):
                 process.fill_after = work.now + timedelta(seconds=PAUSES_S[tries])
                 return
-            album = await work.albums.find(process.target_id)
+            album = await work.albums.find(process.target_id, lock=True)
             cause = "Pictures could not be copied; delete the album and merge again"
             _end(work, process, album, ProcessStatus.FAILED, cause)
 

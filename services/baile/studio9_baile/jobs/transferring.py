@@ -109,7 +109,7 @@ async def _release(work: Work, process: Process) -> None:
     if process.target == Kind.ALBUM:
         await released(work, process)
         return
-    row = await work.file_sets.find(process.target_id)
+    row = await work.file_sets.find(process.target_id, lock=True)
     if row is not None:
         row.status = FileSetStatus.IDLE
         changed(work, Kind.DATASET, row.id, "updated", status=row.status)

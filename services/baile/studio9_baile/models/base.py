@@ -1,14 +1,15 @@
-"""What all tables share: names of constraints, ids, times in UTC, JSON."""
+"""What all tables share: names of constraints, ids, times in UTC, JSON; and the revisions of what people edit."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, String, text
+from sqlalchemy import JSON, Connection, DateTime, Dialect, ForeignKey, Index, MetaData, String, event, inspect, text
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, declared_attr, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -89,8 +90,71 @@ class Scoped(Base):
     organisation: Mapped[str] = mapped_column(reference("organisations.id"), index=True)
     created_at: Mapped[datetime]
 
+    @property
+    def tag(self) -> str | None:
+        """What an ETag says of the row: another one after each change. None: nothing is said."""
+        return None
 
-class Asset(Scoped):
+    def changed_since(self, tag: str) -> list[str]:
+        """What has changed since it had this tag, as far as that is known."""
+        return []
+
+
+class Unchanging(Scoped):
+    """A row that is made and removed, and never changed."""
+
+    __abstract__ = True
+
+    @property
+    def tag(self) -> str:
+        return "1"
+
+
+class Edited(Scoped):
+    """A row that people edit, maybe several at once. Each change raises `revision`, and is written only on top of the
+    one that was read: whoever comes too late changes nothing and is told so. `edits` says which columns the last
+    changes were of: [[revision, [column, …]], …]."""
+
+    __abstract__ = True
+
+    revision: Mapped[int] = mapped_column(server_default="1")
+    edits: Mapped[list[Any] | None]
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.revision}
+
+    @property
+    def tag(self) -> str:
+        return str(self.revision)
+
+    def changed_since(self, tag: str) -> list[str]:
+        if not (tag.isascii() and tag.isdigit()):
+            return []
+        later = [fields for revision, fields in self.edits or () if revision > int(tag)]
+        return sorted({field for fields in later for field in fields})
+
+
+EDITS_KEPT = 8
+_BESIDE = {"revision", "edits", "updated_at"}
+
+
+@event.listens_for(Edited, "before_update", propagate=True)
+def _note_edit(mapper: Mapper[Any], _: Connection, row: Edited) -> None:
+    """Writes down what is changed, beside the change."""
+    state = inspect(row)
+    fields = [one.key for one in mapper.column_attrs if state.attrs[one.key].history.has_changes()]
+    named = sorted(set(fields) - _BESIDE)
+    if named:
+        row.edits = [*(row.edits or [])[1 - EDITS_KEPT :], [row.revision + 1, named]]
+
+
+def digest(*parts: Any) -> str:
+    """A tag of values that are not counted."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+class Asset(Edited):
     """What a user has made and named. `updated_at` is the last change by a user."""
 
     __abstract__ = True

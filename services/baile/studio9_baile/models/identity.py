@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Base, Scoped, reference
+from studio9_baile.models.base import Base, Edited, Scoped, reference
 
 
 class UserStatus(StrEnum):
@@ -40,7 +40,7 @@ class Organisation(Base):
     created_at: Mapped[datetime]
 
 
-class User(Scoped):
+class User(Edited):
     """A person. User name and e-mail are unique in the installation, in lower case."""
 
     __tablename__ = "users"

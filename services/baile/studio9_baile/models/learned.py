@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped, in_library, reference
+from studio9_baile.models.base import Asset, Scoped, Unchanging, digest, in_library, reference
 
 
 class VersionStatus(StrEnum):
@@ -28,7 +28,7 @@ class Stage(StrEnum):
     retired = "retired"
 
 
-class DatasetVersion(Scoped):
+class DatasetVersion(Unchanging):
     """An immutable list of (picture content, label revision, split), written for every training, evaluation and
     prediction. Its manifests are objects of studio9_task.PictureRecord lines."""
 
@@ -96,3 +96,7 @@ class ModelVersion(Scoped):
     artifact_sha256: Mapped[str | None]
     artifact_size: Mapped[int | None] = mapped_column(BigInteger)
     updated_at: Mapped[datetime]
+
+    @property
+    def tag(self) -> str:
+        return digest(self.status, self.stage, self.updated_at)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, Scoped, reference
+from studio9_baile.models.base import Asset, Scoped, Unchanging, reference
 
 
 class Project(Asset):
@@ -15,7 +15,7 @@ class Project(Asset):
     __table_args__ = (UniqueConstraint("organisation", "owner", "name"),)
 
 
-class Folder(Scoped):
+class Folder(Unchanging):
     """A folder of a project; `path` has no leading slash."""
 
     __tablename__ = "folders"
@@ -40,7 +40,7 @@ class ProjectLink(Scoped):
     asset: Mapped[str]
 
 
-class Share(Scoped):
+class Share(Unchanging):
     """Leave to read one asset, given to a user or to an e-mail address."""
 
     __tablename__ = "shares"

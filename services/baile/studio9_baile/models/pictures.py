@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio9_baile.models.base import Asset, JsonText, Scoped, in_library, json_type, reference
+from studio9_baile.models.base import Asset, JsonText, Scoped, digest, in_library, json_type, reference
 
 
 class AlbumStatus(StrEnum):
@@ -82,6 +82,19 @@ class Picture(Scoped):
     label_revision: Mapped[str | None]
     confidence: Mapped[float | None]
     """The highest confidence among its predicted shapes."""
+
+    @property
+    def tag(self) -> str:
+        return ".".join(self._parts.values())
+
+    def changed_since(self, tag: str) -> list[str]:
+        before = dict(zip(self._parts, tag.split("."), strict=False))
+        return [name for name, part in self._parts.items() if before.get(name) != part]
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        """What people edit of it: its labels have revisions of their own."""
+        return {"labels": self.label_revision or "0", "caption": digest(self.caption)}
 
 
 class LabelRevision(Scoped):

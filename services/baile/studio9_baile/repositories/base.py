@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from studio9_baile.models.base import Asset, Scoped
+from studio9_baile.repositories.aiming import Sight
 from studio9_baile.repositories.paging import Page, like
 from studio9_common.errors import NotFound
 from studio9_common.ids import new_id
@@ -38,8 +39,9 @@ class Repository(Generic[Row]):
     row: ClassVar[type[Any]]
     missing: ClassVar[str] = "There is no such thing"
 
-    def __init__(self, session: AsyncSession, organisation: str, now: datetime) -> None:
+    def __init__(self, session: AsyncSession, organisation: str, now: datetime, sight: Sight | None = None) -> None:
         self._session, self.organisation, self._now = session, organisation, now
+        self._sight = sight or Sight(None)
 
     @property
     def mine(self) -> ColumnElement[bool]:
@@ -81,7 +83,13 @@ class Repository(Generic[Row]):
         if "\x00" in identifier:  # from a path; no id has one, and PostgreSQL refuses to compare with it
             return None
         statement = self.select(self.row.id == identifier)
-        return await self._session.scalar(statement.with_for_update() if lock else statement)
+        if lock or self._sight.locks(identifier):
+            # Whoever waits for a row wants it as it is then, not as it was when it was read before.
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        found: Row | None = await self._session.scalar(statement)
+        if found is not None:
+            self._sight.see(found)
+        return found
 
     async def get(self, identifier: str, *, lock: bool = False) -> Row:
         """Raises NotFound, also for a row of another organisation. `lock` keeps it from others until the end."""

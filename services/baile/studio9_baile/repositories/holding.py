@@ -40,7 +40,7 @@ class Holding(Database):
         await self.settle()
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(self._transaction())
-            work = Work(session, organisation, self._clock.now())
+            work = Work(session, organisation, self._clock.now(), self._target)
             yield work
             await work.finish()
             await session.flush()

@@ -12,6 +12,7 @@ from studio9_baile.bell import EVENTS
 from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import Event
 from studio9_baile.models.records import AuditEntry
+from studio9_baile.repositories.aiming import Sight, Target
 from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
 from studio9_baile.repositories.learned import DatasetManifests, DatasetVersions, Models, ModelVersions
@@ -33,13 +34,15 @@ from studio9_common.ids import new_id
 
 
 class Work:
-    """See the module's docstring. `now` is the time of all that it writes; `rings` are the bells rung after commit."""
+    """See the module's docstring. `now` is the time of all that it writes; `rings` are the bells rung after commit;
+    `target` is what the request aims at that it works for."""
 
-    def __init__(self, session: AsyncSession, organisation: str, now: datetime) -> None:
+    def __init__(self, session: AsyncSession, organisation: str, now: datetime, target: Target | None = None) -> None:
         if not organisation:
             raise ValueError("a transaction belongs to an organisation")
         self._session, self.organisation, self.now = session, organisation, now
-        self._mine = (session, organisation, now)
+        self._sight = Sight(target)
+        self._mine = (session, organisation, now, self._sight)
         self.rings: set[str] = set()
         self._events: list[tuple[str, str | None, dict[str, Any]]] = []
 
@@ -217,7 +220,9 @@ class Work:
 
     async def finish(self) -> None:
         """The last statements before the commit. Numbers of events are given here, so that the organisation's row is
-        locked for a moment only; the lock is what makes the order of numbers that of the commits."""
+        locked for a moment only; the lock is what makes the order of numbers that of the commits. Raises
+        ChangedMeanwhile."""
+        self._sight.judge()
         if not self._events:
             return
         await self._session.flush()

@@ -1,9 +1,11 @@
 """Albums: made, renamed, saved, deleted; and which of them may be changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.pictures import Album, AlbumStatus, AlbumType, LabelMode
+from studio9_baile.repositories.base import Slice
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner
@@ -68,6 +70,12 @@ async def get_album(core: Core, caller: Caller, identifier: str, share: str | No
     """One album, by its owner or with a share."""
     album: Album = await get_asset(core, caller, Kind.ALBUM, identifier, share)
     return album
+
+
+async def recent_albums(core: Core, caller: Caller, wanted: Slice) -> Sequence[Album]:
+    """The caller's albums, also those that are not in the library, newest first."""
+    async with core.database.read(caller.organisation) as work:
+        return await work.albums.recent(wanted, work.albums.row.owner == caller.user)
 
 
 async def update_album(
@@ -147,10 +155,12 @@ async def in_use(work: Work, album: str) -> bool:
     return await work.albums.in_use(album)
 
 
-async def editable(work: Work, caller: Caller, identifier: str, *, while_filling: bool = False) -> Album:
-    """The album, if the caller may change its pictures and labels; `while_filling` is for the process that fills it.
-    Raises NotFound, AccessDenied, AlbumLocked."""
-    album = await work.albums.get(identifier)
+async def editable(
+    work: Work, caller: Caller, identifier: str, *, while_filling: bool = False, lock: bool = False
+) -> Album:
+    """The album, if the caller may change its pictures and labels; `while_filling` is for the process that fills it,
+    `lock` for whoever changes the album itself. Raises NotFound, AccessDenied, AlbumLocked."""
+    album = await work.albums.get(identifier, lock=lock)
     check_owner(caller, album)
     reason, fix = None, "use an album of your own pictures"
     if album.type is not AlbumType.SOURCE:

@@ -50,7 +50,7 @@ async def import_pictures(
     place = await keep_place(core, caller, reference)
     try:
         async with core.database.write(caller.organisation) as work:
-            album = await editable(work, caller, album_id)
+            album = await editable(work, caller, album_id, lock=True)
             album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
             begin_local(
                 work, IMPORT_PICTURES, "S3_IMAGES_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
@@ -112,7 +112,7 @@ async def import_video(
 
 async def _for_video(work: Work, caller: Caller, album_id: str) -> Album:
     """The album, if a video may come into it."""
-    album = await editable(work, caller, album_id)
+    album = await editable(work, caller, album_id, lock=True)
     _check_video(album)
     if await work.pictures.count(work.pictures.row.album == album.id):
         raise AlbumLocked(

@@ -66,7 +66,7 @@ async def upload_labels(
         album = await editable(work, caller, album_id, while_filling=while_filling)
         pictures, shapes = await _collect(work, album, upload, report)
     async with core.database.write(caller.organisation) as work:
-        album = await editable(work, caller, album_id, while_filling=while_filling)
+        album = await editable(work, caller, album_id, while_filling=while_filling, lock=True)
         current = await work.pictures.many(pictures)
         await revise(work, list(current.values()), shapes, source="human", author=caller.user)
         album.updated_at = work.now

@@ -8,7 +8,7 @@ from studio9_baile.models.records import Lineage
 from studio9_baile.repositories.base import Slice
 from studio9_baile.security.names import text
 from studio9_baile.usecases.access import check_owner, check_read
-from studio9_baile.usecases.assets import check_name, name_of
+from studio9_baile.usecases.assets import check_name, name_of, rename_asset
 from studio9_baile.usecases.changes import Kind, changed
 
 
@@ -20,6 +20,13 @@ async def create_model(core: Core, caller: Caller, name: str, description: str |
         await check_name(work, Kind.CV_MODEL, caller.user, wanted)
         model = work.models.make(owner=caller.user, name=wanted, description=described, in_library=True)
         changed(work, Kind.CV_MODEL, model.id, "created", by=caller)
+    return model
+
+
+async def update_model(core: Core, caller: Caller, identifier: str, name: str | None, description: str | None) -> Model:
+    """Changes what is given of one of the caller's models. Raises NotFound, AccessDenied, Conflict for a name that is
+    taken."""
+    model: Model = await rename_asset(core, caller, Kind.CV_MODEL, identifier, name, description)
     return model
 
 

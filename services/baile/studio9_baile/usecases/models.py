@@ -75,11 +75,11 @@ async def save_model(
 
 
 async def delete_model(core: Core, caller: Caller, identifier: str) -> None:
-    """Deletes a model with its versions, unless a run or a deployment uses it."""
+    """Deletes a model with its versions, if it has any, unless a run or a deployment uses it."""
     async with core.database.write(caller.organisation) as work:
         model = await _own(work, caller, identifier)
-        version = await work.versions.latest_of(model.id)
-        if version.status is VersionStatus.TRAINING:
+        version = (await work.versions.latest([model.id])).get(model.id)
+        if version is not None and version.status is VersionStatus.TRAINING:
             raise Conflict("Can't delete running model", field="status", value=version.status.value, fix="cancel it")
         if (
             await work.predictions.using_model(model.id)

@@ -191,7 +191,7 @@ async def update_picture(
     """Replaces a picture's labels by a new revision, and its caption; what is not given stays."""
     async with core.database.write(caller.organisation) as work:
         album = await editable(work, caller, album_id)
-        picture = await _picture(work, album, identifier)
+        picture = await _picture(work, album, identifier, lock=True)
         if caption is not None:
             picture.caption = text(caption, "caption")
         if tags is not None:
@@ -223,8 +223,8 @@ async def label_counts(core: Core, caller: Caller, album_id: str, share: str | N
     return [*counts, ("", without)] if without else counts
 
 
-async def _picture(work: Work, album: Album, identifier: str) -> Picture:
-    picture = await work.pictures.get(identifier)
+async def _picture(work: Work, album: Album, identifier: str, *, lock: bool = False) -> Picture:
+    picture = await work.pictures.get(identifier, lock=lock)
     if picture.album != album.id:
         raise NotFound(work.pictures.missing)
     return picture

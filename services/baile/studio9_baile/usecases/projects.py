@@ -52,7 +52,7 @@ async def rename_project(core: Core, caller: Caller, identifier: str, name: str 
     """Gives a project another name."""
     wanted = name_of(Kind.PROJECT, name)
     async with core.database.write(caller.organisation) as work:
-        project = await _own(work, caller, identifier)
+        project = await _own(work, caller, identifier, lock=True)
         await check_name(work, Kind.PROJECT, caller.user, wanted, other_than=project.id)
         project.name, project.updated_at = wanted, work.now
     return project
@@ -61,7 +61,7 @@ async def rename_project(core: Core, caller: Caller, identifier: str, name: str 
 async def delete_project(core: Core, caller: Caller, identifier: str) -> None:
     """Deletes a project; its assets stay."""
     async with core.database.write(caller.organisation) as work:
-        project = await _own(work, caller, identifier)
+        project = await _own(work, caller, identifier, lock=True)
         await work.projects.remove(project)
         work.audit(caller.user, "deleted", Kind.PROJECT, identifier)
 
@@ -113,8 +113,8 @@ async def unlink(core: Core, caller: Caller, identifier: str, segment: str, asse
         await work.links.remove(found)
 
 
-async def _own(work: Work, caller: Caller, identifier: str) -> Project:
-    project = await work.projects.get(identifier)
+async def _own(work: Work, caller: Caller, identifier: str, *, lock: bool = False) -> Project:
+    project = await work.projects.get(identifier, lock=lock)
     check_owner(caller, project)
     return project
 

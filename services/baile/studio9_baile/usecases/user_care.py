@@ -52,8 +52,14 @@ async def update_user(core: Core, caller: Caller, identifier: str, change: UserC
     async with core.database.write(caller.organisation) as work:
         user = await work.users.get(identifier, lock=True)
         check_rank(caller, user.role)
-        user.username, user.email = wanted.username.lower(), wanted.email.lower()
-        user.first_name, user.last_name = wanted.first_name, wanted.last_name
+        for column, given in (
+            ("username", change.username and change.username.lower()),
+            ("email", change.email and change.email.lower()),
+            ("first_name", change.first_name),
+            ("last_name", change.last_name),
+        ):
+            if given is not None:
+                setattr(user, column, given)
         # To Salsa an owner is an administrator: saying so again takes nothing away.
         if change.role is not None and not (change.role is Role.admin and user.role is Role.owner):
             check_rank(caller, change.role)

@@ -14,6 +14,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     403: {"description": "the role, the token or the asset's owner does not allow it"},
     404: {"description": "not there, or another organisation's"},
     409: {"description": "it changed meanwhile, or goes on"},
+    412: {"description": "it is not as If-Match says any more; the detail names what has changed"},
     413: {"description": "too large"},
     422: {"description": "an Idempotency-Key that was used for another request"},
     429: {"description": "too much at once; Retry-After says when to come again"},

@@ -5,18 +5,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from studio9_baile.conditional import core_of
 from studio9_baile.core import Caller, Core
 from studio9_baile.security import permissions
 from studio9_baile.usecases import signing_in
 from studio9_common.errors import Unauthenticated
 
 BEARER = HTTPBearer(auto_error=False, description="an access token of POST /v1/session, or a personal access token")
-
-
-def core_of(request: Request) -> Core:
-    """The core that the app was built with, or the one that was made for this request alone."""
-    core: Core = getattr(request.state, "core", None) or request.app.state.core
-    return core
 
 
 async def the_core(request: Request) -> Core:

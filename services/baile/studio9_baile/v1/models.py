@@ -6,7 +6,7 @@ from pydantic import Field
 
 from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
 from studio9_baile.models.records import Lineage
-from studio9_baile.usecases import model_versions, training
+from studio9_baile.usecases import model_versions, models, training
 from studio9_baile.v1.dependencies import TheCaller, TheCore
 from studio9_baile.v1.routing import router
 from studio9_baile.v1.wire import Answer, Body, Id, Page, TheSlice, Time, paged
@@ -18,6 +18,13 @@ class ModelBody(Body):
     """A model to be made."""
 
     name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(None, max_length=10_000)
+
+
+class ModelChange(Body):
+    """What is to be changed of a model; what is not given stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=255)
     description: str | None = Field(None, max_length=10_000)
 
 
@@ -137,6 +144,17 @@ async def list_models(wanted: TheSlice, core: TheCore, caller: TheCaller) -> Pag
 @routes.get("/{model_id}", response_model_exclude_none=True)
 async def get(model_id: Id, core: TheCore, caller: TheCaller) -> ModelAnswer:
     return ModelAnswer.of(await model_versions.get_model(core, caller, model_id))
+
+
+@routes.patch("/{model_id}", response_model_exclude_none=True)
+async def change(model_id: Id, body: ModelChange, core: TheCore, caller: TheCaller) -> ModelAnswer:
+    return ModelAnswer.of(await model_versions.update_model(core, caller, model_id, body.name, body.description))
+
+
+@routes.delete("/{model_id}", status_code=204)
+async def delete(model_id: Id, core: TheCore, caller: TheCaller) -> None:
+    """Deletes a model with its versions, unless something uses it."""
+    await models.delete_model(core, caller, model_id)
 
 
 @routes.get("/{model_id}/versions", response_model_exclude_none=True)

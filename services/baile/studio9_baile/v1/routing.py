@@ -1,4 +1,5 @@
-"""Routers of `/v1`: an `Idempotency-Key` names a POST; texts that cannot be stored are never taken."""
+"""Routers of `/v1`: an `Idempotency-Key` names a POST, `ETag` and `If-Match` keep changes apart; texts that cannot be
+stored are never taken."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -9,11 +10,12 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from studio9_baile.conditional import base_core, conditionally, core_of
 from studio9_baile.core import Caller
 from studio9_baile.repositories.holding import Holding
 from studio9_baile.usecases import repeating
 from studio9_baile.usecases.repeating import Answered
-from studio9_baile.v1.dependencies import core_of, signed_in
+from studio9_baile.v1.dependencies import signed_in
 from studio9_baile.v2.routing import check_texts
 from studio9_common.errors import Studio9Error, Unauthenticated
 
@@ -29,6 +31,9 @@ class V1Route(APIRoute):
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
+            return await conditionally(self.path, request, once)
+
+        async def once(request: Request) -> Response:
             try:
                 body = await request.body() if self.body_field is not None else b""
             except ClientDisconnect:
@@ -50,12 +55,12 @@ class V1Route(APIRoute):
 async def _once(
     request: Request, caller: Caller, key: str, body: bytes, handle: Callable[[Request], Coroutine[Any, Any, Response]]
 ) -> Response:
-    core = core_of(request)
+    core = base_core(request)
     mark = repeating.fingerprint(request.method, request.url.path, request.url.query, body)
     before = await repeating.begin(core, caller, key, mark)
     if before is not None:
         return Response(before.body, before.status, {"Idempotency-Replayed": "true"}, before.content_type)
-    database = Holding(core.database)
+    database = Holding(core_of(request).database)
     request.state.core = replace(core, database=database)
     try:
         response = await handle(request)

@@ -34,8 +34,8 @@ TOPICS = (
     session, accounts, users, config, albums, pictures, imports, model_files, models, experiments, predictions, online,
     online_apis, processes, projects, shares, datasets, tables, empty,
 )  # fmt: skip
-METHODS = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS")
-EXPOSED = ("Content-Disposition", "Studio9-Label-Report")
+METHODS = ("GET", "POST", "PUT", "PATCH", "HEAD", "DELETE", "OPTIONS")
+EXPOSED = ("Content-Disposition", "ETag", "Studio9-Label-Report")
 
 
 def v2_app(core: Core, **state: Any) -> FastAPI:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
+from studio9_baile.conditional import core_of
 from studio9_baile.core import Caller, Core
 from studio9_baile.repositories.paging import Page
 from studio9_baile.security import permissions
@@ -11,10 +12,9 @@ from studio9_baile.usecases.listing import Shelf
 from studio9_common.errors import Unauthenticated
 
 
-async def core_of(request: Request) -> Core:
-    """The core that the app was built with. (What is not async goes to a thread.)"""
-    core: Core = request.app.state.core
-    return core
+async def the_core(request: Request) -> Core:
+    """The request's core. (What is not async goes to a thread.)"""
+    return core_of(request)
 
 
 def token_of(request: Request, *, query: bool = False) -> str:
@@ -61,7 +61,7 @@ async def shelf(
     return Shelf(scope, project or None, folder or None)
 
 
-TheCore = Annotated[Core, Depends(core_of)]
+TheCore = Annotated[Core, Depends(the_core)]
 TheCaller = Annotated[Caller, Depends(caller)]
 TheDownloader = Annotated[Caller, Depends(downloader)]
 ThePage = Annotated[Page, Depends(page)]

@@ -1,4 +1,4 @@
-"""Routers of `/v2.0`: null is never sent, and texts that cannot be stored are never taken."""
+"""Routers of `/v2.0`: null is never sent, texts that cannot be stored are never taken, and changes are kept apart."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from studio9_baile.conditional import conditionally
 from studio9_baile.security.names import first_unstorable
 
 _SUSPECT = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
@@ -33,7 +34,7 @@ class OmittingRoute(APIRoute):
                     check_texts(await request.body())
                 except ClientDisconnect:
                     raise HTTPException(400) from None
-            return await handle(request)
+            return await conditionally(self.path, request, handle)
 
         return checked
 

@@ -17,6 +17,7 @@ from studio9_baile.models.identity import Role
 from studio9_common.ids import new_id
 
 PASSWORD = "Correct-horse-9"
+METHODS = ("get", "post", "put", "patch", "delete")
 MARK = "kraken"
 """In every name and label of the organisation that is not to be seen."""
 # What Baile's own work behind the requests writes, whoever asks.
@@ -31,6 +32,8 @@ PLAIN_BODIES: dict[str, Any] = {
     "POST /datasets/{dataset_id}/export": {"to": BUCKET},
     "POST /projects/{project_id}/folders": {"path": "a"},
     "PUT /v1/users/{user_id}/role": {"role": "viewer"},
+    "PATCH /v1/albums/{album_id}": {"name": "stolen"},
+    "PATCH /v1/models/{model_id}": {"name": "stolen"},
     "PUT /projects/{project_id}/{kind}/{asset_id}": {},
 }
 
@@ -141,7 +144,7 @@ def routes(installation: Any) -> Iterator[tuple[str, str]]:
     for document in (asgi.state.v2.openapi(), asgi.openapi()):
         for path, methods in document["paths"].items():
             if not path.startswith(("/health", "/ready", "/metrics", "/objects")):
-                yield from ((method.upper(), path) for method in methods if method in ("get", "post", "put", "delete"))
+                yield from ((method.upper(), path) for method in methods if method in METHODS)
 
 
 def aimed(seed: Seed, method: str, path: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
