@@ -4,6 +4,8 @@
 and `fix` name the offending input; `problem()` is the RFC 9457 body of our own APIs (`/v2.0` has its own shape).
 """
 
+import errno
+import sqlite3
 from typing import Any, ClassVar
 
 
@@ -107,3 +109,21 @@ class Unavailable(Studio9Error):
 
     status = 503
     code = "unavailable"
+
+
+class StorageFull(Unavailable):
+    """There is no room left on the server's disk, so nothing was stored; tell whoever runs it, and send the request
+    again once there is room."""
+
+    status = 507
+    code = "storage_full"
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an error of the system or of SQLite says that a disk, or what one may use of it, is full."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+    return isinstance(error, OSError) and error.errno in _NO_ROOM

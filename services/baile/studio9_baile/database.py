@@ -25,7 +25,7 @@ from studio9_baile.models.base import json_text
 from studio9_baile.repositories.aiming import Target
 from studio9_baile.repositories.system import SystemWork
 from studio9_baile.repositories.work import Work
-from studio9_common.errors import BadInput, Conflict, Unavailable
+from studio9_common.errors import BadInput, Conflict, StorageFull, Unavailable, no_room
 from studio9_common.logs import logger
 from studio9_common.times import Clock, SystemClock
 
@@ -37,12 +37,22 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached; the request changed nothing, try again shortly."""
 
 
+class DatabaseFull(DatabaseUnavailable, StorageFull):
+    """The database has no room left on its disk, so the request changed nothing; tell whoever runs it, and send the
+    request again once there is room."""
+
+    status = StorageFull.status
+    code = StorageFull.code
+
+
 class Collision(Conflict):
     """Somebody else did the same at the same moment; read again and repeat."""
 
 
 _PLANNING = {"application_name": "studio9-baile", "random_page_cost": "1.1", "jit": "off"}
 """Our queries are short and go by indexes: on a disk without heads, and no code is made for them first."""
+_DISK_FULL = "53100"
+"""PostgreSQL's code of it."""
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 
@@ -86,6 +96,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     writing = connection.get_execution_options().get("studio9_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _is_full(error: DBAPIError | OSError) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return cause is not None and (no_room(cause) or getattr(cause, "sqlstate", None) == _DISK_FULL)
 
 
 @dataclass(slots=True)
@@ -172,8 +187,12 @@ class Database:
         except (IntegrityError, StaleDataError) as error:
             raise Collision from error
         except (OperationalError, InterfaceError, OSError) as error:
+            if _is_full(error):
+                raise DatabaseFull from error
             raise DatabaseUnavailable from error
         except DBAPIError as error:
+            if _is_full(error):
+                raise DatabaseFull from error
             if error.connection_invalidated:
                 raise DatabaseUnavailable from error
             raise

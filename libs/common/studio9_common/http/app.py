@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from studio9_common.errors import BadInput, Studio9Error, Unauthenticated
+from studio9_common.errors import BadInput, StorageFull, Studio9Error, Unauthenticated, no_room
 from studio9_common.health import Check, Liveness, Readiness
 from studio9_common.http.observing import Observing
 from studio9_common.http.operating import loop_lag, operating_routes
@@ -68,6 +68,12 @@ def create_app(
             failures.note(error)
         headers = {"Retry-After": str(error.wait_s)} if error.status in (429, 503) else None
         return JSONResponse(error.problem(), error.status, headers, PROBLEM)
+
+    @app.exception_handler(OSError)
+    async def full(request: Request, error: OSError) -> JSONResponse:
+        if not no_room(error):
+            raise error
+        return await known(request, StorageFull())
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from studio9_common.errors import BadInput
+from studio9_common.errors import BadInput, no_room
 from studio9_common.objects.content import Digest, check, digest_file, write_file
 from studio9_common.objects.keys import check_key, check_metadata, check_prefix
 from studio9_common.objects.local_index import Entry, LocalIndex
 from studio9_common.objects.local_url import UrlSigner, installation_secret
-from studio9_common.objects.port import ObjectExists, ObjectInfo, ObjectMissing, ObjectsUnavailable
+from studio9_common.objects.port import ObjectExists, ObjectInfo, ObjectMissing, ObjectsFull, ObjectsUnavailable
 
 ABANDONED_S = 86_400
 """Seconds after which a file without a row is removed; a younger one may be another process' work."""
@@ -69,8 +69,15 @@ class LocalObjects:
         except OSError as error:
             if isinstance(data, Path) and isinstance(error, FileNotFoundError) and error.filename == str(data):
                 raise
+            if no_room(error):
+                raise ObjectsFull from error
             raise ObjectsUnavailable(f"{key} cannot be stored: {error}") from error
         finally:
+            self._discard(temporary)
+
+    def _discard(self, temporary: Path) -> None:
+        """Removes what was written and has become no object. (One that could not be moved to its place stays.)"""
+        if temporary.exists() and not self._index.has_file(temporary.name):
             temporary.unlink(missing_ok=True)
 
     def _commit(
@@ -82,7 +89,10 @@ class LocalObjects:
             _sync_folder(self._incoming)
             found = self._index.add(Entry(info, temporary.name))
             if found is None:
-                self._settle(temporary.name)
+                # Its row makes it exist. On a full disk there may be no room for the folder of its place: it is found
+                # where it lies, and is moved when this folder is opened the next time.
+                with suppress(OSError):
+                    self._settle(temporary.name)
                 return info
         if found.info.sha256 != digest.sha256:
             raise ObjectExists(f"there is already another object under {key}", field="key", value=key)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from studio9_common.objects.port import ObjectInfo, ObjectsUnavailable
+from studio9_common.errors import no_room
+from studio9_common.objects.port import ObjectInfo, ObjectsFull, ObjectsUnavailable
 from studio9_common.times import format_time, parse_time
 
 _TABLE = """
@@ -95,6 +96,8 @@ class LocalIndex:
             try:
                 yield self._db
             except sqlite3.Error as error:
+                if no_room(error):
+                    raise ObjectsFull from error
                 raise ObjectsUnavailable(f"the index of the objects cannot be used: {error}") from error
 
     def close(self) -> None:

@@ -13,11 +13,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from studio9_common.errors import BadInput, Conflict, NotFound, Unavailable
+from studio9_common.errors import BadInput, Conflict, NotFound, StorageFull, Unavailable
 
 
 class ObjectsUnavailable(Unavailable):
     """The object storage cannot be reached or did not answer in time; the request is retried."""
+
+
+class ObjectsFull(ObjectsUnavailable, StorageFull):
+    """The object storage has no room left, so nothing was stored; tell whoever runs it, and send the request again once
+    there is room."""
+
+    status = StorageFull.status
+    code = StorageFull.code
 
 
 class ObjectMissing(NotFound):

@@ -19,6 +19,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"description": "an Idempotency-Key that was used for another request"},
     429: {"description": "too much at once; Retry-After says when to come again"},
     503: {"description": "a server behind it is away; Retry-After says when to come again"},
+    507: {"description": "a disk is full; nothing was stored"},
 }
 
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from studio9_baile.v2.dependencies import token_of
 from studio9_baile.v2.middleware import BodyTooLarge
-from studio9_common.errors import Studio9Error
+from studio9_common.errors import StorageFull, Studio9Error, no_room
 from studio9_common.logs import logger
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="studio9"'}
@@ -78,6 +78,12 @@ def install(app: FastAPI) -> None:
         if error.status >= 500:
             log.warning("request_failed", code=error.code, message=error.message, exc_info=error.__cause__)
         return error_response(error)
+
+    @app.exception_handler(OSError)
+    async def full(request: Request, error: OSError) -> JSONResponse:
+        if not no_room(error):
+            raise error
+        return await known(request, StorageFull())
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
