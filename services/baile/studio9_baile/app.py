@@ -9,6 +9,7 @@ from studio9_baile.core import Core
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import WATCHED, Limits
 from studio9_baile.jobs.running import Background
+from studio9_baile.jobs.uploads import Uploads
 from studio9_baile.mail import Mailer
 from studio9_baile.metrics import measure_outbox
 from studio9_baile.security.decoder import Decoder
@@ -113,6 +114,7 @@ def build(
         watch=EventWatch(database),
         limits=Limits(config),
         mailer=Mailer(settings),
+        uploads=Uploads(database, database.bell),
     )
     tracer = tracer or Tracer()
     background = Background(core, bus, config, tracer)

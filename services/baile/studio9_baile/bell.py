@@ -11,6 +11,7 @@ MERGES = "merges"
 TRANSFERS = "transfers"
 EVENTS = "events"
 DELIVERIES = "deliveries"
+UPLOADS = "uploads"
 
 
 class Bell:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from studio9_baile.database import Database
 from studio9_baile.jobs.limits import Limits
+from studio9_baile.jobs.uploads import Uploads
 from studio9_baile.mail import Mailer
 from studio9_baile.models.identity import Role
 from studio9_baile.security.decoder import Decoder
@@ -36,6 +37,7 @@ class Core:
     watch: EventWatch
     limits: Limits
     mailer: Mailer
+    uploads: Uploads
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 
-from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS, TRANSFERS
+from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS, TRANSFERS, UPLOADS
 from studio9_baile.core import Core
 from studio9_baile.jobs.config import ConfigWriter
 from studio9_baile.jobs.delivering import Deliverer
@@ -22,6 +23,7 @@ from studio9_baile.models.records import BucketRow
 from studio9_common.bus.port import Bus
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.config import LiveConfig
+from studio9_common.errors import Unavailable
 from studio9_common.tracing import Tracer
 
 
@@ -45,6 +47,7 @@ class Background:
             Loop("reread", Rereader(core).step, every_s=core.settings.reread_s),
             Loop("streams", StreamFinder(core).step, every_s=core.settings.reread_s),
             Loop(DELIVERIES, Deliverer(core).step, every_s=5.0, bell=bell),
+            Loop(UPLOADS, core.uploads.step, every_s=1.0, bell=bell),
             Loop("tallies", Tallier(core).step, every_s=5.0),
             Loop("orphans", Sweeper(core).step, every_s=core.settings.sweep_s),
             Loop("forget", Forgetter(core).step, every_s=3600.0),
@@ -80,4 +83,6 @@ class Background:
         """Gives back what is in hand."""
         await asyncio.gather(*(subscriber.stop() for subscriber in self.subscribers))
         await asyncio.gather(*(loop.stop() for loop in self._loops))
+        with suppress(Unavailable):
+            await self._core.uploads.tell()
         await self._config.stop()

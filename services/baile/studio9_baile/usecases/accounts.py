@@ -8,6 +8,7 @@ from studio9_baile.models.identity import Role, User, UserStatus
 from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
 from studio9_baile.security.tokens import one_time_token, token_hash
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.users import NewUser, put_password, taken
 from studio9_common.errors import BadInput, Forbidden
 
@@ -49,6 +50,7 @@ async def sign_up(core: Core, new: NewUser) -> User:
         work.users.add(user)
         await work.flush()
         work.audit(user.id, "signed_up", "USER", user.id)
+        changed(work, Kind.USER, user.id, "created")
         if user.status is UserStatus.ACTIVE:
             # What was shared with an address is for whoever has proved that it is theirs.
             return user
@@ -71,6 +73,7 @@ async def confirm_email(core: Core, organisation: str, user: str, code: str) -> 
             found.status, found.updated_at = UserStatus.ACTIVE, work.now
         await work.shares.claim(found.email, found.id)
         work.audit(found.id, "confirmed_email", "USER", found.id)
+        changed(work, Kind.USER, found.id, "updated")
 
 
 async def ask_reset(core: Core, email: str) -> None:

@@ -1,5 +1,6 @@
 """What goes with every change of an asset: the audit log, an event for those who watch, and lineage."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from studio9_baile.core import Caller
@@ -19,14 +20,28 @@ class Kind(StrEnum):
     ONLINE_API = "ONLINE_API"
     MODEL_VERSION = "MODEL_VERSION"
     DATASET_VERSION = "DATASET_VERSION"
+    FOLDER = "FOLDER"
+    SHARE = "SHARE"
+    USER = "USER"
 
 
-def changed(work: Work, kind: Kind, asset: str, change: str, *, by: Caller | None = None, status: str = "") -> None:
-    """Records a change (`created`, `updated`, `deleted`, …): in the log if a user made it, and as an event."""
+def changed(
+    work: Work,
+    kind: Kind,
+    asset: str,
+    change: str,
+    *,
+    by: Caller | None = None,
+    status: str = "",
+    to: Collection[str] = (),
+) -> None:
+    """Records a change (`created`, `updated`, `deleted`, …): in the log if a user made it, and as an event, for the
+    users `to`, or the whole organisation."""
     if by is not None:
         work.audit(by.user, change, kind, asset)
     data = {"kind": kind.value, "id": asset, "change": change}
-    work.emit("asset.changed", {**data, "status": status} if status else data)
+    for user in to or (None,):
+        work.emit("asset.changed", {**data, "status": status} if status else data, user=user)
 
 
 def made_from(

@@ -7,7 +7,7 @@ from studio9_baile.models.learned import DatasetManifest, DatasetVersion
 from studio9_baile.models.pictures import Album, AlbumStatus
 from studio9_baile.repositories.base import Slice
 from studio9_baile.usecases.access import AccessDenied, check_read
-from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.datasets import SPLITS, add_version, write_version
 from studio9_common.errors import BadInput
 
@@ -38,7 +38,7 @@ async def create_version(core: Core, caller: Caller, albums: Mapping[str, str]) 
     version = await write_version(core, caller, PURPOSE, found)
     async with core.database.write(caller.organisation) as work:
         row = add_version(work, caller, version, core.objects.profile, None)
-        work.audit(caller.user, "created", Kind.DATASET_VERSION, row.id)
+        changed(work, Kind.DATASET_VERSION, row.id, "created", by=caller)
         await work.flush()
         manifests = await work.manifests.of(row.id)
     return row, await _links(core, manifests)

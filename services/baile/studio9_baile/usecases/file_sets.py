@@ -101,6 +101,7 @@ async def add_files(core: Core, caller: Caller, identifier: str, uploads: Sequen
             add_file(core, work, row, name, upload.sha256, upload.size)
         row.updated_at = work.now
         work.audit(caller.user, "uploaded", Kind.DATASET, row.id, {"files": len(named)})
+        changed(work, Kind.DATASET, row.id, "uploaded")
 
 
 OPAQUE = "application/octet-stream"
@@ -134,6 +135,7 @@ async def delete_file(core: Core, caller: Caller, identifier: str, name: str) ->
             raise NotFound(work.files.missing)
         await work.files.remove(found[0])
         work.audit(caller.user, "file_deleted", Kind.DATASET, row.id, {"file": name})
+        changed(work, Kind.DATASET, row.id, "file_deleted")
 
 
 async def list_files(

@@ -78,6 +78,7 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
             filename=name,
         )
         work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
+    core.uploads.note(caller.organisation, album.id)
     return album, Seen(picture, (), (), await picture_url(core, picture))
 
 
@@ -208,6 +209,7 @@ async def delete_picture(core: Core, caller: Caller, album_id: str, identifier: 
         album = await editable(work, caller, album_id)
         await work.pictures.remove(await _picture(work, album, identifier))
         work.audit(caller.user, "picture_deleted", Kind.ALBUM, album.id, {"picture": identifier})
+        changed(work, Kind.ALBUM, album.id, "picture_deleted")
 
 
 async def label_counts(core: Core, caller: Caller, album_id: str, share: str | None = None) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ from studio9_baile.models.library import Folder, Project
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.assets import check_name, name_of
-from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.listing import repository_of
 from studio9_common.errors import BadInput, NotFound
 
@@ -37,7 +37,7 @@ async def create_project(core: Core, caller: Caller, name: str | None) -> Projec
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.PROJECT, caller.user, wanted)
         project = work.projects.make(owner=caller.user, name=wanted)
-        work.audit(caller.user, "created", Kind.PROJECT, project.id)
+        changed(work, Kind.PROJECT, project.id, "created", by=caller)
     return project
 
 
@@ -55,6 +55,7 @@ async def rename_project(core: Core, caller: Caller, identifier: str, name: str 
         project = await _own(work, caller, identifier, lock=True)
         await check_name(work, Kind.PROJECT, caller.user, wanted, other_than=project.id)
         project.name, project.updated_at = wanted, work.now
+        changed(work, Kind.PROJECT, project.id, "updated", by=caller)
     return project
 
 
@@ -63,7 +64,7 @@ async def delete_project(core: Core, caller: Caller, identifier: str) -> None:
     async with core.database.write(caller.organisation) as work:
         project = await _own(work, caller, identifier, lock=True)
         await work.projects.remove(project)
-        work.audit(caller.user, "deleted", Kind.PROJECT, identifier)
+        changed(work, Kind.PROJECT, identifier, "deleted", by=caller)
 
 
 async def create_folder(core: Core, caller: Caller, identifier: str, path: str) -> Folder:
@@ -75,7 +76,9 @@ async def create_folder(core: Core, caller: Caller, identifier: str, path: str) 
             raise BadInput("Path is invalid", field="path", value=path[:200], fix="write a/b, with a made before")
         if await work.folders.at(project.id, path) is not None:
             raise BadInput("Folder already exists", field="path", value=path, fix="choose another path")
-        return work.folders.make(project=project.id, path=path)
+        folder = work.folders.make(project=project.id, path=path)
+        changed(work, Kind.FOLDER, folder.id, "created", by=caller)
+    return folder
 
 
 async def get_folder(core: Core, caller: Caller, identifier: str, folder: str) -> Folder:
@@ -88,6 +91,7 @@ async def delete_folder(core: Core, caller: Caller, identifier: str, folder: str
     """Deletes a folder; its assets leave the project."""
     async with core.database.write(caller.organisation) as work:
         await work.folders.remove(await _folder(work, await _own(work, caller, identifier), folder))
+        changed(work, Kind.FOLDER, folder, "deleted", by=caller)
 
 
 async def link(core: Core, caller: Caller, identifier: str, segment: str, asset: str, folder: str | None) -> None:
@@ -100,6 +104,7 @@ async def link(core: Core, caller: Caller, identifier: str, segment: str, asset:
         if await work.links.of(project.id, kind, asset) is not None:
             raise BadInput("Asset already exists in project", field="assetId", value=asset, fix="take it out first")
         work.links.make(project=project.id, folder=folder, kind=kind, asset=asset)
+        changed(work, Kind.PROJECT, project.id, "updated", by=caller)
 
 
 async def unlink(core: Core, caller: Caller, identifier: str, segment: str, asset: str) -> None:
@@ -111,6 +116,7 @@ async def unlink(core: Core, caller: Caller, identifier: str, segment: str, asse
         if found is None:
             raise NotFound("Asset not found in project")
         await work.links.remove(found)
+        changed(work, Kind.PROJECT, project.id, "updated", by=caller)
 
 
 async def _own(work: Work, caller: Caller, identifier: str, *, lock: bool = False) -> Project:

@@ -8,7 +8,7 @@ from studio9_baile.models.library import Share
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import text
 from studio9_baile.usecases.access import AccessDenied, check_owner
-from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.listing import repository_of
 from studio9_baile.usecases.users import is_email
 from studio9_common.errors import BadInput, NotFound
@@ -67,11 +67,17 @@ async def create_share(
         )
         giver = await work.users.get(caller.user)
         work.audit(caller.user, "shared", shared.value, asset, {"share": share.id})
+        changed(work, Kind.SHARE, share.id, "created", to=_both(share))
     what = f"{giver.first_name} {giver.last_name}".strip() or giver.username
     hint = "" if user else "\nYou have no account yet; sign up, or ask them, with this address.\n"
     where = f"\n{core.settings.public_url}\n" if core.settings.public_url else ""
     core.mailer.send(address, f"{what} shares {share.name!r} with you", f"You can read it now.\n{hint}{where}")
     return share
+
+
+def _both(share: Share) -> list[str]:
+    """Who hears of a share: who gave it, and who got it, if that is a user."""
+    return [user for user in (share.owner, share.recipient) if user is not None]
 
 
 def _kind(kind: str) -> Kind:
@@ -127,6 +133,7 @@ async def delete_share(core: Core, caller: Caller, identifier: str) -> None:
             raise AccessDenied
         await work.shares.remove(share)
         work.audit(caller.user, "unshared", share.kind, share.asset, {"share": share.id})
+        changed(work, Kind.SHARE, share.id, "deleted", to=_both(share))
 
 
 async def giver(core: Core, caller: Caller, identifier: str) -> Person:

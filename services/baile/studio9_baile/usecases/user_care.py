@@ -7,6 +7,7 @@ from studio9_baile.core import Caller, Core
 from studio9_baile.models.identity import Role, User
 from studio9_baile.repositories.base import AssetRepository
 from studio9_baile.repositories.work import Work
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.deployments import update_deployment
 from studio9_baile.usecases.users import NewUser, check_rank, put_password, require_admin, taken
 from studio9_common.errors import BadInput
@@ -69,6 +70,7 @@ async def update_user(core: Core, caller: Caller, identifier: str, change: UserC
             await put_password(work, user, hashed)
         user.updated_at = work.now
         work.audit(caller.user, "update", "USER", user.id)
+        changed(work, Kind.USER, user.id, "updated")
     return user
 
 
@@ -104,6 +106,7 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
         await work.flush()
         await work.users.remove(user)
         work.audit(caller.user, "delete", "USER", user.id, {"heir": heir} if heir else None)
+        changed(work, Kind.USER, user.id, "deleted")
     for deployment in deployments:
         # The predictor is told who answers for its stream now.
         await update_deployment(core, caller, deployment.id, name=None, description=None, enabled=None)

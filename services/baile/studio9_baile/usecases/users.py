@@ -19,6 +19,7 @@ from studio9_baile.security.names import unstorable
 from studio9_baile.security.passwords import KEPT, check_rules
 from studio9_baile.security.permissions import RANKS, NotAllowed
 from studio9_baile.security.tokens import one_time_token, token_hash
+from studio9_baile.usecases.changes import Kind, changed
 from studio9_common.errors import BadInput, Conflict, Unauthenticated
 from studio9_common.ids import new_id
 
@@ -153,6 +154,7 @@ async def set_role(core: Core, caller: Caller, identifier: str, role: Role) -> U
             raise BadInput("This is the last owner", field="role", value=role.value, fix="make another owner first")
         before, user.role, user.updated_at = user.role, role, work.now
         work.audit(caller.user, "set_role", "USER", user.id, {"from": before.value, "to": role.value})
+        changed(work, Kind.USER, user.id, "updated")
     return user
 
 
@@ -188,6 +190,7 @@ async def create_user(core: Core, caller: Caller, new: NewUser, role: Role) -> U
         await work.flush()
         await work.shares.claim(user.email, user.id)
         work.audit(caller.user, "create", "USER", user.id)
+        changed(work, Kind.USER, user.id, "created")
     return user
 
 
@@ -203,6 +206,7 @@ async def set_status(core: Core, caller: Caller, identifier: str, status: UserSt
         if status is not UserStatus.ACTIVE:
             await work.sign_ins.revoke(work.now, user=user.id)
         work.audit(caller.user, status.value.lower(), "USER", user.id)
+        changed(work, Kind.USER, user.id, "updated")
     return user
 
 

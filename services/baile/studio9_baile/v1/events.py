@@ -1,8 +1,9 @@
 """`GET /v1/events`: what happens in the caller's organisation, as server-sent events.
 
 Types: `process` (a job of the caller: id, target, targetId, jobType, status, progress, estimate, epoch, epochs,
-metrics and the epoch they are of, metricsEpoch), `asset.changed` (kind, id, change, status), and `reset` (read again
-what is shown: events were missed).
+metrics and the epoch they are of, metricsEpoch), `asset.changed` (kind, id, change, status), `notification`, and
+`reset` (read again what is shown: events were missed). A share is told to who gave and who got it alone; pictures that
+are uploaded one by one are told together, a moment later.
 """
 
 from collections.abc import AsyncIterator

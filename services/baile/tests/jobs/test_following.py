@@ -220,3 +220,78 @@ async def test_one_user_has_so_many_streams(installation: Any, ana: Any, bo: Any
         await stream.aclose()
     async with aclosing(served.events(ana.token)) as events:
         await anext(events)
+
+
+class Ear:
+    """What a user has heard since the last time."""
+
+    def __init__(self, installation: Any, api: Any) -> None:
+        self._core, self._claims = installation.baile.core, installation.baile.core.tokens.read(api.token)
+        self._last = 0
+
+    async def heard(self) -> list[tuple[str, str, str]]:
+        """(kind, id, change) of each change of an asset."""
+        async with self._core.database.read(self._claims.organisation) as work:
+            events = await work.events.after(self._last, self._claims.user, 10_000)
+        self._last = max([self._last, *(event.number for event in events)])
+        found = [event.data for event in events if event.type == "asset.changed"]
+        return [(one["kind"], one["id"], one["change"]) for one in found]
+
+
+async def test_every_change_is_told(installation: Any, ana: Any, png: Any, until: Any) -> None:
+    ear = Ear(installation, ana)
+    album = (await ana.ok("POST", "/albums", {"name": "Bay", "labelMode": "LOCALIZATION"}))["id"]
+    assert await ear.heard() == [("ALBUM", album, "created")]
+    project = (await ana.ok("POST", "/projects", {"name": "p"}))["id"]
+    await ana.ok("PUT", f"/projects/{project}", {"name": "q"})
+    folder = (await ana.ok("POST", f"/projects/{project}/folders", {"path": "a"}))["id"]
+    await ana.ok("PUT", f"/projects/{project}/albums/{album}", {"folderId": folder})
+    await ana.ok("DELETE", f"/projects/{project}/albums/{album}")
+    await ana.ok("DELETE", f"/projects/{project}/folders/{folder}")
+    await ana.ok("DELETE", f"/projects/{project}")
+    assert await ear.heard() == [
+        ("PROJECT", project, "created"), ("PROJECT", project, "updated"), ("FOLDER", folder, "created"),
+        ("PROJECT", project, "updated"), ("PROJECT", project, "updated"), ("FOLDER", folder, "deleted"),
+        ("PROJECT", project, "deleted"),
+    ]  # fmt: skip
+    pictures = [(await ana.upload(album, f"p{number}", png(64, 40 + number)))["id"] for number in range(3)]
+    told: list[tuple[str, str, str]] = []
+
+    async def uploads() -> bool:
+        told.extend(await ear.heard())
+        return bool(told)
+
+    await until(uploads)
+    assert set(told) == {("ALBUM", album, "uploaded")}
+    await installation.baile.core.uploads.tell()
+    await ear.heard()
+    await ana.ok("DELETE", f"/albums/{album}/pictures/{pictures[0]}")
+    version = (await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}}))["id"]
+    assert await ear.heard() == [("ALBUM", album, "picture_deleted"), ("DATASET_VERSION", version, "created")]
+    body = {"username": "cy", "email": "cy@lab.test", "password": "Correct-horse-9", "firstName": "C", "lastName": "Y"}
+    user = (await ana.ok("POST", "/users", body))["id"]
+    await ana.ok("PUT", f"/users/{user}", {"firstName": "Cyd"})
+    await ana.ok("POST", f"/users/{user}/deactivate")
+    await ana.ok("PUT", f"/v1/users/{user}/role", {"role": "viewer"})
+    await ana.ok("DELETE", f"/users/{user}")
+    assert await ear.heard() == [("USER", user, one) for one in ("created", *["updated"] * 3, "deleted")]
+
+
+async def test_a_share_is_told_to_those_whom_it_concerns(installation: Any, ana: Any) -> None:
+    people = {}
+    for name in ("cy", "di"):
+        body = {
+            "username": name, "email": f"{name}@lab.test", "password": "Correct-horse-9", "firstName": "C",
+            "lastName": "Y",
+        }  # fmt: skip
+        await ana.ok("POST", "/users", body)
+        people[name] = await installation.sign_in(name)
+    album = (await ana.ok("POST", "/albums", {"name": "Bay", "labelMode": "LOCALIZATION"}))["id"]
+    ears = {name: Ear(installation, api) for name, api in {**people, "ana": ana}.items()}
+    for ear in ears.values():
+        await ear.heard()
+    share = {"assetType": "ALBUM", "assetId": album, "recipientEmail": "cy@lab.test"}
+    made = (await ana.ok("POST", "/shares", share))["id"]
+    await ana.ok("DELETE", f"/shares/{made}")
+    both = [("SHARE", made, "created"), ("SHARE", made, "deleted")]
+    assert {name: await ear.heard() for name, ear in ears.items()} == {"ana": both, "cy": both, "di": []}
