@@ -6,6 +6,8 @@ from pathlib import Path
 MANIFEST = "manifest.jsonl"
 PICTURES = "pictures"
 """The input folder that all manifests share: one file a picture, named by its sha256."""
+CHILDREN = "children"
+"""The input that holds what children have brought, in a folder for each."""
 MODEL = "model"
 """The input that holds a model version's weights, as one file `model.pt`."""
 CHECKPOINT = "checkpoint"
@@ -93,6 +95,10 @@ class TaskFolder:
     def model(self) -> Path:
         """The staged model version."""
         return self.input(MODEL) / "model.pt"
+
+    def child(self, name: str) -> Path:
+        """What a child has brought."""
+        return self.input(CHILDREN) / name
 
     def make(self) -> None:
         """Make the folders (not the files)."""

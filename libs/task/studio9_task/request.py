@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -20,6 +20,16 @@ class Resume(Contract):
     checkpoint: str = Field(min_length=1, max_length=500, description="path inside the task's folder")
 
 
+class EndedChild(Contract):
+    """How a child ended that this task's last run has asked for (studio9_task.children). What it brought lies in
+    `inputs/children/<name>/`. `lost`: it failed for no fault of its settings, and may be asked for again."""
+
+    name: Name
+    state: Literal["completed", "failed", "cancelled"]
+    lost: bool = False
+    message: str = Field(default="", max_length=4_000)
+
+
 class TaskRequest(Versioned):
     """One piece of work. `inputs` names the folders under `inputs/` that were staged."""
 
@@ -31,6 +41,7 @@ class TaskRequest(Versioned):
     threads: int = Field(default=1, ge=1, le=1024)
     inputs: tuple[Name, ...] = ()
     resume: Resume | None = None
+    children: tuple[EndedChild, ...] = ()
 
 
 def read_request(path: Path) -> TaskRequest:

@@ -5,6 +5,7 @@ from typing import Any
 from studio9_task.analysis import AnalyseParameters, Analysis
 from studio9_task.augmentations import AugmentedRecord, AugmentParameters
 from studio9_task.catalogue import Catalogue
+from studio9_task.children import Asked
 from studio9_task.events import EVENT
 from studio9_task.exits import ExitRecord
 from studio9_task.frames import FrameRecord, FramesParameters
@@ -25,6 +26,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "parameters.augment": AugmentParameters.model_json_schema(),
         "parameters.analyse": AnalyseParameters.model_json_schema(),
         "parameters.frames": FramesParameters.model_json_schema(),
+        "children": Asked.model_json_schema(),
         "picture": PictureRecord.model_json_schema(),
         "event": EVENT.json_schema(),
         "result": RESULT.json_schema(),

@@ -12,6 +12,7 @@ from studio9_common.contracts.messages import (
     JobEnded,
     JobEvent,
     JobQueued,
+    JobRequested,
     Message,
     SchedulerCall,
     WorkerCancel,
@@ -22,7 +23,7 @@ from studio9_common.tracing import Trace
 from studio9_orion.core import Policy
 from studio9_orion.traces import attempt_trace, job_trace, traceparent_of
 
-MANDATORY = frozenset({WorkerRun.type, WorkerCancel.type, JobClean.type})
+MANDATORY = frozenset({WorkerRun.type, WorkerCancel.type, JobClean.type, JobRequested.type})
 """Messages that somebody must take; nobody needs to listen to a job's events."""
 
 
@@ -38,8 +39,10 @@ def message_of(job: Job, command: Command, policy: Policy) -> Message:
         data["state"] = job.state
     elif kind is JobQueued:
         data["reason"] = job.reason
+    elif kind is JobRequested:
+        data |= _requested(job, str(command.data["job"]))
     elif kind is WorkerRun:
-        data |= {"spec": job.spec, "resume": job.checkpoint, "lease_s": policy.lease_s}
+        data |= {"spec": job.spec, "resume": job.checkpoint, "lease_s": policy.lease_s, "children": job.children}
         data |= {"attempt": job.attempts[-1].number, "version": job.events[-1].n, "n": command.n}
     elif kind is WorkerCancel:
         data |= {"grace_s": policy.cancel_grace_s, "version": job.events[-1].n, "n": command.n}
@@ -70,6 +73,18 @@ def _trace(job: Job, command: Command) -> Trace | None:
     if command.type in {WorkerRun.type, WorkerCancel.type} and fence is not None:
         return attempt_trace(job, int(fence))
     return job_trace(job)
+
+
+def _requested(job: Job, child: str) -> dict[str, Any]:
+    """A child's request: it belongs to whom its parent belongs to."""
+    return {
+        "spec": next(one.spec for one in job.children if one.job == child),
+        "owner": job.owner,
+        "project": job.project,
+        "priority": job.priority,
+        "priority_class": job.priority_class,
+        "parent": job.id,
+    }
 
 
 def _ended(job: Job) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from studio9_common.bus.port import Unroutable as UnroutableError
-from studio9_common.contracts.job import Command, Job, State
-from studio9_common.contracts.messages import JobClean, WorkerRun
+from studio9_common.contracts.job import Command, Job, ObjectRef, State
+from studio9_common.contracts.messages import JobClean, JobRequested, WorkerRun
+from studio9_common.contracts.reasons import Reason
 from studio9_common.errors import Conflict, Studio9Error, TooLarge
 from studio9_common.logs import logger
 from studio9_common.times import Clock
@@ -36,6 +37,8 @@ elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
 TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.25
 """How long jobs that have ended wait for others, so that one search finds the relatives of all: the first of them, and
 those that follow."""
+KEPT = frozenset({JobClean.type, JobRequested.type})
+"""Commands that are sent again until somebody takes them."""
 TOLD = 5_000
 """Ended jobs that are remembered as having been told of."""
 
@@ -49,10 +52,15 @@ class Ended(NamedTuple):
     organisation: str
     parent: str | None
     state: State
+    reason: Reason | None = None
+    manifest: ObjectRef | None = None
 
     @classmethod
     def of(cls, job: Job) -> "Ended":
-        return cls(job.id, job.organisation, job.parent, job.state)
+        if job.parent is None:
+            return cls(job.id, job.organisation, None, job.state)
+        manifest = job.result.manifest if job.result and job.state is State.completed else None
+        return cls(job.id, job.organisation, job.parent, job.state, job.reason, manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,7 @@ class Shell:
     async def check_related(self, jobs: Iterable[Job]) -> None:
         """Reads the parents and dependencies of jobs and tells the core; another organisation's are not there."""
         waiting = {job.id: job for job in jobs}
-        names = {job.id: (*job.depends_on, *((job.parent,) if job.parent else ())) for job in waiting.values()}
+        names = {job.id: _relatives(job) for job in waiting.values()}
         found = await self.jobs.load_many(name for several in names.values() for name in several)
         told: list[Told] = []
         for id, job in waiting.items():
@@ -184,9 +192,18 @@ class Shell:
             return
         await self.check_related(await self.jobs.related_to([one.job for one in ended]))
         told: list[Told] = [
-            (one.parent, ChildEnded(child=one.job, organisation=one.organisation, state=one.state))
+            (
+                one.parent,
+                ChildEnded(
+                    child=one.job,
+                    organisation=one.organisation,
+                    state=one.state,
+                    reason=one.reason,
+                    manifest=one.manifest,
+                ),
+            )
             for one in ended
-            if one.parent is not None and one.state is not State.completed
+            if one.parent is not None
         ]
         heard = set((await self.apply(told)).jobs) if told else set()
         self._told.update(dict.fromkeys(one for one in ended if one.parent is None or one.parent in heard))
@@ -287,7 +304,7 @@ class Shell:
     def _outcome(self, job: Job, command: Command, outcome: Studio9Error | None) -> list[Told]:
         """Notes what was published, and says what the core must hear of what was not."""
         unroutable = isinstance(outcome, UnroutableError)
-        over = outcome is None or isinstance(outcome, TooLarge) or (unroutable and command.type != JobClean.type)
+        over = outcome is None or isinstance(outcome, TooLarge) or (unroutable and command.type not in KEPT)
         if over and command.n:
             self._sent.setdefault(job.id, set()).add(command.n)
             self._clearing.add(job.id)
@@ -331,6 +348,12 @@ class Shell:
                 self._written(job, ())
             else:
                 self._clearing.add(job.id)
+
+
+def _relatives(job: Job) -> tuple[str, ...]:
+    """Whose states decide how the job goes on: its parent, what it depends on, children that it waits for."""
+    children = (one.job for one in job.children if one.state is None)
+    return (*job.depends_on, *((job.parent,) if job.parent else ()), *children)
 
 
 def _unwatched(job: Job) -> None:

@@ -238,5 +238,6 @@ def _result(data: WorkerResult) -> ResultReceived:
         exit=data.exit,
         manifest=data.manifest,
         checkpoint=data.checkpoint,
+        children=data.children,
         summary=data.summary,
     )

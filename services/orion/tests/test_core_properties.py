@@ -8,7 +8,19 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from studio9_common.contracts.job import MAX_EVENTS, TERMINAL, Exit, Job, ObjectRef, Phase, Spec, State, dump, load
+from studio9_common.contracts.job import (
+    MAX_EVENTS,
+    TERMINAL,
+    ChildRequest,
+    Exit,
+    Job,
+    ObjectRef,
+    Phase,
+    Spec,
+    State,
+    dump,
+    load,
+)
 from studio9_common.contracts.reasons import RULES, ReasonClass, reason
 from studio9_common.ids import new_id
 from studio9_common.times import format_time, parse_time
@@ -36,6 +48,7 @@ START = parse_time("2026-11-21T10:00:00.000000Z")
 ID = new_id()
 POLICY = Policy()
 REFS = [ObjectRef(key=f"acme/jobs/{ID}/{n}/last.pt", sha256=str(n) * 64, size=n) for n in range(1, 4)]
+CHILDREN = tuple(ChildRequest(name=name, spec=Spec(kind="trial")) for name in ("x", "y"))
 ORGANISATIONS = st.sampled_from(["acme"] * 9 + ["evil"])
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 REASONS = st.sampled_from([None, *(reason(code) for code in sorted(RULES))])
@@ -81,6 +94,7 @@ def events(kind: str, depends_on: tuple[str, ...], parent: str | None) -> st.Sea
             reason=REASONS,
             exit=exits,
             manifest=st.sampled_from([None, *REFS]),
+            children=st.sampled_from([(), (), CHILDREN]),
         ),
         st.builds(Tick, heard_until=st.sampled_from([None, 5, -5, 100]), deaf_until=st.sampled_from([None, None, 10])),
         st.builds(Tick, heard_until=st.none(), deaf_until=st.none()),
@@ -105,8 +119,11 @@ def events(kind: str, depends_on: tuple[str, ...], parent: str | None) -> st.Sea
 
 
 def made_absolute(event: Any, job: Job | None, now: Any) -> CoreEvent:
-    """Relative fences and times become those of this job and moment; a worker is mostly the attempt's own."""
+    """Relative fences and times become those of this job and moment; a worker is mostly the attempt's own, and a child
+    one that was asked for."""
     changes: dict[str, Any] = {}
+    if isinstance(event, ChildEnded) and job is not None and job.children:
+        changes["child"] = job.children[0 if event.child == "c" else -1].job
     if isinstance(event, Beat | ResultReceived | Unroutable):
         changes["fence"] = max((job.fence if job else 0) + event.fence, 0)
         own = next(
@@ -143,7 +160,11 @@ def check(before: Job | None, event: CoreEvent, decision: Decision) -> None:
     assert numbers == sorted(set(numbers))
     assert all(0 < n < job.next_command for n in numbers)
     assert all(command in job.outbox for command in decision.commands)
-    classes = [a.reason.class_ for a in job.attempts if a.outcome in {"failed", "lost"} and a.reason]
+    waits = any(child.state is None for child in job.children)
+    if job.phase is Phase.backing_off and "back_off" not in job.deadlines:
+        assert waits, "something brings it back"
+    recent = job.attempts[max((n for n, a in enumerate(job.attempts) if a.outcome == "succeeded"), default=0) :]
+    classes = [a.reason.class_ for a in recent if a.outcome in {"failed", "lost"} and a.reason]
     assert classes.count(ReasonClass.platform) <= 2
     assert sum(RULES[a.reason.code].retries == 0 for a in job.attempts if a.reason and a.outcome == "failed") <= 1
     if before is None:
@@ -161,12 +182,15 @@ def check(before: Job | None, event: CoreEvent, decision: Decision) -> None:
 
 
 def drained(job: Job) -> Job:
-    """Only time passes (and the cleaner works): every job comes to its end."""
+    """Only time passes (and the cleaner works, and children end): every job comes to its end."""
     for _ in range(250):
         if job.phase is Phase.clean:
             return job
         now = parse_time(min(job.deadlines.values())) + timedelta(milliseconds=1)
         job = decide(job, Tick(), now, POLICY).job or job
+        for child in job.children:
+            ended = ChildEnded(child=child.job, organisation=job.organisation, state=State.completed)
+            job = decide(job, ended, now, POLICY).job or job
         job = decide(job, Cleaned(parent=job.parent), now, POLICY).job or job
     raise AssertionError(f"stuck in {job.phase}")
 
@@ -215,6 +239,8 @@ def test_every_cell_of_the_table_can_be_reached(new_life: Any) -> None:
         lambda life: life.tell(Unroutable(fence=life.job.fence)),
         *(lambda life, p=p: life.beat(p) for p in ("staging", "running", "ended")),
         lambda life: life.result(),
+        lambda life: life.result(children=CHILDREN[:1]),
+        lambda life: life.tell(ChildEnded(child=life.job.children[0].job, organisation="acme", state=State.completed)),
         lambda life: life.result("refused"),
         *(lambda life, o=o, r=r: life.result(o, r) for o in ("failed", "cancelled") for r in failing),
         lambda life: life.pass_deadline(),

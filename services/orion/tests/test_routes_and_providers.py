@@ -182,4 +182,5 @@ def test_settings_come_from_the_environment() -> None:
 
 def test_every_number_of_the_policy_has_a_setting_or_is_fixed_on_purpose() -> None:
     fixed = {"silent_check_s", "cleaning_max_s", "outputs_retry_max_s", "refused_s", "max_request", "max_summary"}
+    fixed |= {"max_children", "max_children_in_all", "max_children_bytes"}
     assert set(Policy.__dataclass_fields__) - fixed <= set(OrionSettings.model_fields)

@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio9_common.contracts.job import Exit, ObjectRef
+from studio9_common.contracts.job import ChildRequest, Exit, ObjectRef
 from studio9_common.contracts.messages import WorkerResult
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile, PredictionsOutput
 from studio9_common.contracts.reasons import Reason, reason
 from studio9_common.errors import Studio9Error, Unavailable
+from studio9_common.objects.port import ObjectsUnavailable
 from studio9_task.errors import ManifestError
 from studio9_task.events import Artifact
 from studio9_task.exits import TaskState
+from studio9_worker.children import asks, requested
 from studio9_worker.context import Context
 from studio9_worker.endings import Ending
 from studio9_worker.logtail import log_tail
@@ -56,10 +58,12 @@ class Collector:
         files: list[ManifestFile] = []
         predictions: PredictionsOutput | None = None
         manifest: ObjectRef | None = None
+        children: tuple[ChildRequest, ...] = ()
         why = ending.reason
         try:
             if ending.outcome == "succeeded":
                 files, predictions = await self._outputs(state, told)
+                children = await self._children(told, checkpoint)
             files += await self._log()
             manifest = await self._manifest(files, predictions)
         except (BadOutput, ManifestError) as error:
@@ -73,7 +77,18 @@ class Collector:
         succeeded = ending.outcome == "succeeded" and why is None
         if ending.outcome == "succeeded" and not succeeded:
             manifest = await self._log_only()
-        return await self._result(state, told, ending, why, manifest, checkpoint)
+        result = await self._result(state, told, ending, why, manifest, checkpoint)
+        return result.model_copy(update={"children": children}) if result.outcome == "succeeded" else result
+
+    async def _children(self, told: Told, checkpoint: ObjectRef | None) -> tuple[ChildRequest, ...]:
+        path = asks(told)
+        if path is None:
+            return ()
+        if told.checkpoint is not None and (checkpoint is None or checkpoint.sha256 != told.checkpoint.sha256):
+            raise ObjectsUnavailable("the state from which it goes on is not stored")
+        return await patiently(
+            lambda: requested(self._record, self._folder.outputs, path, self._context.objects), self._patience_s
+        )
 
     async def _outputs(self, state: TaskState, told: Told) -> tuple[list[ManifestFile], PredictionsOutput | None]:
         context = self._context

@@ -19,6 +19,7 @@ from studio9_common.tracing import trace_id_of
 from studio9_task.exits import TaskState
 from studio9_task.tail import EventReader
 from studio9_worker.checkpoints import CheckpointKeeper
+from studio9_worker.children import asks
 from studio9_worker.collect import Collector, attempt_prefix
 from studio9_worker.context import Context
 from studio9_worker.endings import Ending, judge_end, stopped
@@ -235,7 +236,7 @@ class AttemptLife:
         patience_s = self._context.settings.upload_patience_s
         if ending.outcome == "cancelled":
             patience_s = min(patience_s, CANCELLED_PATIENCE_S)
-        if ending.outcome != "succeeded":
+        if ending.outcome != "succeeded" or asks(self.told):
             self._checkpoints.want(self.told.checkpoint)
             await self._checkpoints.upload_wanted(patience_s)
         collector = Collector(self._context, self.record, patience_s)

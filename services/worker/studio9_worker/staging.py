@@ -13,11 +13,12 @@ from studio9_common.contracts.reasons import Reason, reason
 from studio9_common.errors import Unavailable
 from studio9_common.objects.port import BadKey, ChecksumMismatch, ObjectMissing
 from studio9_task.errors import ManifestError, UnsafeName
-from studio9_task.layout import CHECKPOINT, MODEL, PICTURES, TaskFolder
+from studio9_task.layout import CHECKPOINT, CHILDREN, MODEL, PICTURES, TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.problems import describe
 from studio9_task.request import Resume, TaskRequest
 from studio9_task.safe import output_path
+from studio9_worker.children import bring_children, ended_child
 from studio9_worker.context import Context
 from studio9_worker.credentials import registry_login
 from studio9_worker.failing import StagingFailed
@@ -36,7 +37,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
     if spec.kind == "predict" and not (spec.provenance.model_id and spec.provenance.model_version):
         raise StagingFailed(reason("bad_input", "provenance: a prediction needs model_id and model_version."))
     try:
-        if not (spec.inputs or spec.image or record.run.resume):
+        if not (spec.inputs or spec.image or record.run.resume or record.run.children):
             await asyncio.to_thread(_prepare, folder, task_request(record, threads, None), make=True)
             return
         await asyncio.to_thread(folder.make)
@@ -46,6 +47,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         if spec.image is not None:
             await context.runner.bring(record.key, spec.image, await registry_login(context, record))
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
+        await bring_children(record, folder, context.objects, stager.link)
         request = task_request(record, threads, resume)
         await asyncio.to_thread(_prepare, folder, request)
     except (ManifestError, UnsafeName, BadKey) as error:
@@ -85,6 +87,7 @@ def task_request(record: AttemptRecord, threads: int, resume: str | None) -> Tas
         threads=threads,
         inputs=tuple(dict.fromkeys(PurePosixPath(one.name).parts[0] for one in spec.inputs)),
         resume=None if resume is None else Resume(checkpoint=resume),
+        children=tuple(ended_child(one) for one in record.run.children),
     )
 
 
@@ -109,15 +112,15 @@ class _Stager:
         self._room = asyncio.Semaphore(context.settings.staging_parallel)
 
     async def bring(self, one: Input) -> None:
-        if output_path(one.name).parts[0] == PICTURES:
-            raise UnsafeName(f"An input named {PICTURES!r} would lie among the pictures: give it another name.")
+        if output_path(one.name).parts[0] in (PICTURES, CHILDREN):
+            raise UnsafeName(f"{one.name!r}: the inputs {PICTURES!r} and {CHILDREN!r} are the platform's: rename it.")
         if one.kind == "file":
-            await self._link(one.ref, file_target(self._folder, one))
+            await self.link(one.ref, file_target(self._folder, one))
             return
         if len(output_path(one.name).parts) > 1:
             raise UnsafeName(f"{one.name!r} cannot name a manifest's input: use a plain name.")
         manifest = self._folder.manifest(one.name)
-        await self._link(one.ref, manifest)
+        await self.link(one.ref, manifest)
         pictures = read_manifest(manifest)
         while chunk := await asyncio.to_thread(_take, pictures, AT_ONCE):
             each = {picture.sha256: picture for picture in chunk}.values()
@@ -125,15 +128,15 @@ class _Stager:
 
     async def _picture(self, picture: PictureRecord) -> None:
         ref = ObjectRef(key=picture.key, sha256=picture.sha256, size=picture.size)
-        await self._link(ref, self._folder.picture(picture.sha256))
+        await self.link(ref, self._folder.picture(picture.sha256))
 
     async def checkpoint(self, ref: ObjectRef) -> str:
         """The path, in the task's folder, of the state to go on from."""
         target = self._folder.input(CHECKPOINT) / f"checkpoint{PurePosixPath(ref.key).suffix}"
-        await self._link(ref, target)
+        await self.link(ref, target)
         return target.relative_to(self._folder.root).as_posix()
 
-    async def _link(self, ref: ObjectRef, target: Path) -> None:
+    async def link(self, ref: ObjectRef, target: Path) -> None:
         if not ref.key.startswith(f"{self._organisation}/"):
             raise StagingFailed(reason("bad_input", f"{ref.key} does not belong to the job's organisation."))
         async with self._room:

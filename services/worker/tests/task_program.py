@@ -1,5 +1,6 @@
 """The task that the worker's tests run for real: it does what the request's parameter `do` names."""
 
+import json
 import os
 import signal
 import sys
@@ -149,6 +150,21 @@ class Task:
         for number in range(int(self.parameters["lines"])):
             self.events.log(f"{number} " + "x" * 500)
         self.events.result({})
+        return 0
+
+    def ask(self) -> int:
+        """Asks for children, and tells what those of its last run have brought."""
+        brought = {
+            path.relative_to(self.folder.inputs).as_posix(): path.read_text()
+            for path in sorted((self.folder.inputs / "children").rglob("*.*"))
+        }
+        written = write_bytes(self.folder.outputs / "study.json", b"study")
+        self.events.checkpoint(written, epoch=len(self.request.children))
+        asked = self.parameters.get("asked")
+        if asked is not None:
+            self._artifact("children", "children.json", json.dumps({"children": asked}).encode())
+        children = [one.model_dump() for one in self.request.children]
+        self.events.result({"brought": brought, "children": children, "names": self.request.inputs})
         return 0
 
     def wait_for(self, name: str) -> None:

@@ -119,6 +119,30 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRequest:
+    """A child job that a task has asked for at its end. `bring`: which of its outputs, by their paths, the parent's
+    next task gets as inputs."""
+
+    name: str
+    spec: Spec
+    bring: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One of the children that the job's last task has asked for. `state` is None until it has ended; then `manifest`
+    is that of its result, or `reason` says why there is none."""
+
+    job: str
+    name: str
+    spec: Spec
+    bring: tuple[str, ...] = ()
+    state: State | None = None
+    reason: Reason | None = None
+    manifest: ObjectRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """How a task ended. Memory is bytes; `log_tail` holds the last lines, at most 200 and 8 KiB."""
 
@@ -228,6 +252,8 @@ class Job:
     not_before: str | None = None
     cancel_requested_at: str | None = None
     checkpoint: ObjectRef | None = None
+    children: tuple[Child, ...] = ()
+    children_made: int = 0
     result: Result | None = None
     outputs: Mapping[str, Output] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
@@ -265,17 +291,19 @@ def changed(job: Job, changes: Mapping[str, Any]) -> Job:
 
 
 _ADAPTER: TypeAdapter[Job] = TypeAdapter(Job)
+_SPEC = shape(
+    Spec,
+    inputs=shape(Input, key="name", ref=shape(ObjectRef)),
+    requirements=shape(Requirements),
+    provenance=shape(Provenance),
+)
 _SHAPE = shape(
     Job,
-    spec=shape(
-        Spec,
-        inputs=shape(Input, key="name", ref=shape(ObjectRef)),
-        requirements=shape(Requirements),
-        provenance=shape(Provenance),
-    ),
+    spec=_SPEC,
     reason=shape(Reason),
     attempts=shape(Attempt, key="fence", reason=shape(Reason), checkpoint=shape(ObjectRef), exit=shape(Exit)),
     checkpoint=shape(ObjectRef),
+    children=shape(Child, key="job", spec=_SPEC, reason=shape(Reason), manifest=shape(ObjectRef)),
     result=shape(Result, manifest=shape(ObjectRef)),
     events=shape(Event, key="n", reason=shape(Reason)),
     outbox=shape(Command, key="n"),

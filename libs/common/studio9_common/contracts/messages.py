@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from studio9_common.contracts.job import Exit, Input, ObjectRef, Requirements, Spec, State
+from studio9_common.contracts.job import Child, ChildRequest, Exit, Input, ObjectRef, Requirements, Spec, State
 from studio9_common.contracts.reasons import Reason
 
 MAX_MESSAGE = 64 * 1024
@@ -207,6 +207,7 @@ class WorkerRun(WorkerCommand):
     n: int = 0
     spec: Spec
     resume: ObjectRef | None = None
+    children: tuple[Child, ...] = ()
     lease_s: float = 20.0
 
 
@@ -355,6 +356,7 @@ class WorkerResult(WorkerReport):
     exit: Exit | None = None
     manifest: ObjectRef | None = None
     checkpoint: ObjectRef | None = None
+    children: tuple[ChildRequest, ...] = ()
     summary: Mapping[str, Any] = Field(default_factory=dict)
 
 

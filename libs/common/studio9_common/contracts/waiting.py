@@ -48,6 +48,8 @@ def why_waiting(job: Job, taken: Mapping[str, Any] | None) -> str:
             unknown = next((event.detail for event in job.events if event.type == "dependency_unknown"), "")
             told = f"; not known in this organisation when it was looked for: {unknown}" if unknown else ""
             return f"waits for {names}{told}"
+        case Phase.backing_off if open_ := [child for child in job.children if child.state is None]:
+            return f"waits for {len(open_)} of the {len(job.children)} children that its task asked for"
         case Phase.backing_off:
             why = job.reason.code if job.reason else "a failure"
             return f"tries again at {job.not_before} after {why}"

@@ -1,5 +1,6 @@
 """The attempts of a job: opening, closing, and how many retries they have used up."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -34,7 +35,8 @@ def opened(job: Job, *, worker: str, provider: str, time: str) -> tuple[Attempt,
     earlier = [_without_log(attempt) for attempt in job.attempts if attempt.outcome != "refused"]
     number = earlier[-1].number + 1 if earlier else 1
     while len(earlier) >= MAX_ATTEMPTS:
-        free = next((i for i, attempt in enumerate(earlier) if not _spends(attempt)), 0)
+        over = len(earlier) - len(_since_success(earlier))
+        free = next((i for i, attempt in enumerate(earlier) if i < over - 1 or not _spends(attempt)), 0)
         del earlier[free]
     return (*earlier, Attempt(number=number, fence=job.fence + 1, provider=provider, worker=worker, assigned_at=time))
 
@@ -74,15 +76,20 @@ def changed(job: Job, *, started_at: str | None = None, checkpoint: ObjectRef | 
 
 
 def spent(job: Job, class_: ReasonClass) -> int:
-    """Retries used up by failures of a class: what counts is derived from the attempts, never from a counter."""
-    return sum(1 for attempt in job.attempts if _spends(attempt) and attempt.reason and attempt.reason.class_ is class_)
+    """Retries used up by failures of a class: what counts is derived from the attempts, never from a counter. A task
+    that has asked for children has got on: what its job lost before counts no more."""
+    return sum(
+        1
+        for attempt in _since_success(job.attempts)
+        if _spends(attempt) and attempt.reason and attempt.reason.class_ is class_
+    )
 
 
 def lost_workers(job: Job) -> frozenset[str]:
     """The workers that fell silent with this job."""
     return frozenset(
         attempt.worker
-        for attempt in job.attempts
+        for attempt in _since_success(job.attempts)
         if attempt.outcome in {"lost", "failed"} and attempt.reason is not None and attempt.reason.code == "worker_lost"
     )
 
@@ -97,6 +104,12 @@ def trimmed(exit: Exit) -> Exit:
             break
         kept.append(line)
     return replace(exit, log_tail=tuple(reversed(kept)))
+
+
+def _since_success(several: Sequence[Attempt]) -> Sequence[Attempt]:
+    """The attempts after the last that succeeded; all where none has."""
+    last = max((place for place, one in enumerate(several) if one.outcome == "succeeded"), default=-1)
+    return several[last + 1 :]
 
 
 def _spends(attempt: Attempt) -> bool:

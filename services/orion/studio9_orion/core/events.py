@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from studio9_common.contracts.job import Exit, ObjectRef, Spec, State
+from studio9_common.contracts.job import ChildRequest, Exit, ObjectRef, Spec, State
 from studio9_common.contracts.reasons import Reason
 
 
@@ -41,7 +41,8 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedSeen:
-    """The states of a job's parent and dependencies, read in real time; None: there is no such job (yet)."""
+    """The states of a job's parent, dependencies and the children it waits for, read in real time; None: there is no
+    such job (yet)."""
 
     name: ClassVar[str] = "related"
     states: Mapping[str, State | None]
@@ -55,6 +56,8 @@ class ChildEnded:
     child: str
     organisation: str
     state: State
+    reason: Reason | None = None
+    manifest: ObjectRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultReceived:
-    """How an attempt ended, told by its worker."""
+    """How an attempt ended, told by its worker. `children`: what a success asks for before the job can go on."""
 
     worker: str
     organisation: str
@@ -111,6 +114,7 @@ class ResultReceived:
     exit: Exit | None = None
     manifest: ObjectRef | None = None
     checkpoint: ObjectRef | None = None
+    children: tuple[ChildRequest, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property

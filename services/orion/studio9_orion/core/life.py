@@ -57,6 +57,9 @@ STEPS: dict[str, Step] = {
     "attempt_failed": Step(
         HELD | WAITING, (P.backing_off, P.queued), "the attempt failed and another will be made", folds=True
     ),
+    "children_asked": Step(
+        HELD | WAITING, (P.backing_off,), "its task has asked for children; it goes on when they have ended", folds=True
+    ),
     "cancel_requested": Step(HELD, (P.cancelling,), "the worker was told to stop"),
     "completed": Step(OPEN, (P.cleaning,), "the result is durable", State.completed),
     "failed": Step(OPEN, (P.cleaning,), "no further attempt; the reason says why", State.failed),

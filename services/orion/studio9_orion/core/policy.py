@@ -33,6 +33,12 @@ class Policy:
     max_request: int = 24 * 1024
     """Bytes of a request (spec and context as JSON) that fit a job document beside its result and history."""
     max_summary: int = 24 * 1024
+    max_children: int = 8
+    """Children that one task may ask for at its end."""
+    max_children_in_all: int = 2_000
+    """Children of one job over all its tasks: one that asks for ever is ended."""
+    max_children_bytes: int = 20 * 1024
+    """Bytes of their requests; a parent has no result yet that would need the room."""
 
     def back_off(self, spent: int) -> float:
         """The wait before retry number `spent` (1 for the first)."""

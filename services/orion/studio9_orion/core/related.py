@@ -6,7 +6,7 @@ own rule (`Spec.child_failure`): it goes on, or it fails with it, and its other 
 
 from studio9_common.contracts.job import TERMINAL, Phase, State
 from studio9_common.contracts.reasons import reason
-from studio9_orion.core import ending, intake
+from studio9_orion.core import asking, ending, intake
 from studio9_orion.core.cancelling import cancel
 from studio9_orion.core.decision import Answer, Decision
 from studio9_orion.core.draft import Draft
@@ -29,7 +29,8 @@ def related_seen(draft: Draft, event: RelatedSeen) -> Decision:
         cancel(draft, reason("parent_ended"))
         return draft.decision()
     if job.phase is not Phase.submitted:
-        return draft.decision(Answer.unchanged)
+        asking.request_again(draft, [name for name, state in event.states.items() if state is None])
+        return draft.decision()
     states = [event.states.get(name) for name in job.depends_on]
     if any(state in {State.failed, State.cancelled} for state in states):
         ending.end(draft, State.failed, reason("dependency_failed"))
@@ -49,12 +50,16 @@ def _tell_unknown(draft: Draft, names: list[str]) -> None:
 
 
 def child_ended(draft: Draft, event: ChildEnded) -> Decision:
-    """A child that did not complete ends its parent where the parent's rule says so; else it is noted, once."""
+    """A child that did not complete ends its parent where the parent's rule says so; else it is noted, once. What a
+    task has asked for lets the parent go on with its last child's end, however that was."""
     job = draft.job
     if job.organisation != event.organisation:
         return draft.decision(Answer.foreign)
-    if job.phase in OVER or event.state not in {State.failed, State.cancelled}:
+    if job.phase in OVER:
         return draft.decision(Answer.unchanged)
+    if event.state not in {State.failed, State.cancelled}:
+        asking.ended(draft, event)
+        return draft.decision()
     if job.spec.child_failure == "fail" and job.phase is not Phase.cancelling:
         if job.phase in HELD:
             ending.stop_worker(draft)
@@ -65,4 +70,5 @@ def child_ended(draft: Draft, event: ChildEnded) -> Decision:
     named = [one.detail for one in job.events if one.type == "child_ended"]
     if len(named) < CHILDREN_NAMED and not any(detail.startswith(event.child) for detail in named):
         draft.record("child_ended", detail=f"{event.child}: {event.state}")
+    asking.ended(draft, event)
     return draft.decision()

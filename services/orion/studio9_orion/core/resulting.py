@@ -7,7 +7,7 @@ from typing import Any
 from studio9_common.contracts.job import Exit, Phase, Result, State
 from studio9_common.contracts.messages import JobClean
 from studio9_common.contracts.reasons import Reason, reason
-from studio9_orion.core import attempts, ending
+from studio9_orion.core import asking, attempts, ending
 from studio9_orion.core.decision import Answer, Decision
 from studio9_orion.core.draft import Draft
 from studio9_orion.core.events import ResultReceived
@@ -25,6 +25,8 @@ def result_received(draft: Draft, event: ResultReceived) -> Decision:
         return _nobodys(draft, event)
     if attempt.worker != event.worker or (attempts.reported(attempt) and event.outcome != "succeeded"):
         return draft.decision(Answer.unchanged)
+    if attempt.outcome == "succeeded" and job.phase in WAITING:
+        return draft.decision(Answer.unchanged)  # it asked for children, and is told once more
     if job.phase in OVER:
         return _too_late(draft, event)
     if attempt.outcome not in {None, "lost"} and event.outcome != "succeeded":
@@ -48,7 +50,20 @@ def _close(draft: Draft, event: ResultReceived, outcome: attempts.Outcome, why: 
 
 
 def _succeeded(draft: Draft, event: ResultReceived) -> None:
+    """In `cancelling` children are asked for in vain: the parent's end is theirs."""
+    if event.children:
+        if (why := asking.refused(draft, event.children)) is not None:
+            _failed(draft, event, why)
+            return
+        if draft.job.phase is Phase.cancelling:
+            _cancelled(draft, event)
+            return
+        _close(draft, event, "succeeded", None)
+        asking.ask(draft, event.children)
+        return
     _close(draft, event, "succeeded", None)
+    if draft.job.children:
+        asking.forget(draft)
     attempt = draft.job.attempts[-1]
     summary = small(event.summary, draft.policy.max_summary)
     draft.set(

@@ -1,0 +1,121 @@
+"""A task may end by asking for children: they become jobs of their own, and when all have ended, their parent's next
+attempt gets what came of them, and goes on from its own last checkpoint.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from studio9_common.contracts.job import TERMINAL, Child, ChildRequest, Phase, Spec
+from studio9_common.contracts.messages import JobQueued, JobRequested
+from studio9_common.contracts.reasons import Reason, reason
+from studio9_common.ids import new_id
+from studio9_orion.core import ending, intake
+from studio9_orion.core.draft import Draft
+from studio9_orion.core.events import ChildEnded
+
+MESSAGE = 300
+"""Characters that are kept of why a child has ended; all of it is in the child's own document."""
+_REQUESTS: TypeAdapter[Sequence[ChildRequest]] = TypeAdapter(Sequence[ChildRequest])
+
+
+def ask(draft: Draft, requests: Sequence[ChildRequest]) -> None:
+    """Makes the children and waits for them; the attempt was closed before."""
+    fence = draft.job.fence
+    made = tuple(
+        Child(job=_id(draft, one.name), name=one.name, spec=_spec(draft, one), bring=one.bring) for one in requests
+    )
+    ending.drop_run(draft)
+    forget(draft)
+    draft.record("children_asked", attempt=draft.job.attempts[-1].number, detail=f"{len(made)} by fence {fence}")
+    draft.set(children=made, children_made=draft.job.children_made + len(made), not_before=None)
+    for child in made:
+        draft.command(JobRequested, {"job": child.job})
+    draft.command(JobQueued, {"attempt": draft.job.attempts[-1].number})
+    draft.wait(related=draft.policy.related_s)
+
+
+def refused(draft: Draft, requests: Sequence[ChildRequest]) -> Reason | None:
+    """Why these children cannot be: it is the task that asked wrongly."""
+    policy, names = draft.policy, [one.name for one in requests]
+    if draft.job.parent is not None:
+        return reason("bad_output", "children: a child cannot ask for children of its own.")
+    if len(set(names)) < len(names):
+        return reason("bad_output", "children: two of them have the same name.")
+    if any(one.spec.kind in ending.LOADED_KINDS for one in requests):
+        return reason("bad_output", "children: a child cannot predict, its table would have no model.")
+    if len(requests) > policy.max_children:
+        return reason("bad_output", f"children: {len(requests)} at once; at most {policy.max_children}.")
+    if draft.job.children_made + len(requests) > policy.max_children_in_all:
+        return reason("bad_output", f"children: over {policy.max_children_in_all} of one job.")
+    size = len(_REQUESTS.dump_json(requests))
+    if size > policy.max_children_bytes:
+        return reason("bad_output", f"children: {size} bytes of requests, over {policy.max_children_bytes}.")
+    return None
+
+
+def waits(draft: Draft) -> bool:
+    """Whether the job waits for children: nothing else keeps it."""
+    return draft.job.phase is Phase.backing_off and any(one.state is None for one in draft.job.children)
+
+
+def ended(draft: Draft, event: ChildEnded) -> bool:
+    """Notes how a child ended; whether it is one that the job's last task has asked for, and this was news. With the
+    last of them the job goes back to its place in the queue."""
+    if event.state not in TERMINAL or not any(
+        one.job == event.child and one.state is None for one in draft.job.children
+    ):
+        return False
+    waited = waits(draft)
+    draft.set(
+        children=tuple(
+            replace(one, state=event.state, reason=_short(event.reason), manifest=event.manifest)
+            if one.job == event.child
+            else one
+            for one in draft.job.children
+        )
+    )
+    if waited and not waits(draft):
+        intake.enqueue(draft)
+    return True
+
+
+def request_again(draft: Draft, unknown: Sequence[str]) -> None:
+    """Children of which the store knows nothing: their requests may be lost."""
+    if not waits(draft):
+        return
+    pending = {command.data.get("job") for command in draft.job.outbox if command.type == JobRequested.type}
+    for child in draft.job.children:
+        if child.state is None and child.job in unknown and child.job not in pending:
+            draft.command(JobRequested, {"job": child.job})
+
+
+def forget(draft: Draft) -> None:
+    """The children of an earlier round: requests that still lie in the outbox were sent, for they have all ended."""
+    kept = tuple(command for command in draft.job.outbox if command.type != JobRequested.type)
+    draft.set(children=(), outbox=kept)
+
+
+def _short(why: Reason | None) -> Reason | None:
+    return None if why is None else replace(why, message=why.message[:MESSAGE])
+
+
+def _spec(draft: Draft, request: ChildRequest) -> Spec:
+    own = draft.job.spec
+    return replace(
+        request.spec,
+        requirements=own.requirements,
+        image=own.image,
+        image_secret=own.image_secret,
+        max_run_s=own.max_run_s,
+        queue_timeout_s=own.queue_timeout_s,
+        provenance=own.provenance,
+    )
+
+
+def _id(draft: Draft, name: str) -> str:
+    """Follows from what is decided, for the core knows no randomness; the job's document says what it came to be."""
+    entropy = hashlib.sha256(f"{draft.job.id}:{draft.job.fence}:{name}".encode()).digest()[:10]
+    return new_id(now_ms=int(draft.now.timestamp() * 1000), entropy=entropy)

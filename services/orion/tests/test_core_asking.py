@@ -1,0 +1,170 @@
+"""A task that ends by asking for children: made once, waited for, asked for again where they got lost, brought back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from studio9_common.contracts.job import ChildRequest, ObjectRef, Phase, Requirements, Spec, State, dump, load
+from studio9_common.contracts.messages import JobRequested, WorkerRun
+from studio9_common.contracts.reasons import reason
+from studio9_common.contracts.waiting import why_waiting
+from studio9_common.ids import created_at, is_id
+from studio9_orion.core import Policy, fold
+from studio9_orion.core.decision import Answer
+from studio9_orion.core.events import ChildEnded, RelatedSeen, ResultReceived
+from studio9_orion.rendering import message_of
+
+P = Phase
+STUDY = ObjectRef(key="acme/jobs/j/1/checkpoints/000000-00000000-a.json", sha256="a" * 64, size=9)
+MADE = ObjectRef(key="acme/jobs/c/1/manifest.json", sha256="b" * 64, size=9)
+
+
+def wanted(*names: str) -> tuple[ChildRequest, ...]:
+    return tuple(ChildRequest(name=name, spec=Spec(kind="trial", framework="yolo")) for name in names)
+
+
+def asking(life: Any, *names: str) -> Any:
+    """A parent whose first task has asked for children."""
+    life.request(spec=Spec(kind="tune", requirements=Requirements(gpus=1), image="sha256:1"), project="p")
+    return life.assign().beat().result(checkpoint=STUDY, children=wanted(*names))
+
+
+def ended(life: Any, name: str, state: State = State.completed, **given: Any) -> Any:
+    child = next(one.job for one in life.job.children if one.name == name)
+    return life.tell(ChildEnded(child=child, organisation="acme", state=state, **given))
+
+
+def run_of(life: Any) -> WorkerRun:
+    command = next(one for one in life.last.commands if one.type == WorkerRun.type)
+    message = message_of(life.job, command, life.policy)
+    assert isinstance(message, WorkerRun)
+    return message
+
+
+def test_children_are_requested_as_jobs_of_their_parents(life: Any) -> None:
+    asking(life, "a", "b")
+    assert life.at() == (P.backing_off, State.queued) and life.attempt.outcome == "succeeded"
+    assert life.commands == ["job.requested", "job.requested", "job.queued"]
+    for command, child in zip(life.last.commands[:2], life.job.children, strict=True):
+        message = message_of(life.job, command, life.policy)
+        assert isinstance(message, JobRequested) and message.job == child.job and is_id(child.job)
+        assert abs(created_at(child.job) - life.now) < timedelta(seconds=1)
+        assert (message.parent, message.owner, message.project) == (life.id, "ana", "p")
+        assert message.spec.kind == "trial" and message.spec.image == "sha256:1"
+        assert message.spec.requirements.gpus == 1, "a child runs where its parent may"
+    assert fold(life.job.events).phase is P.backing_off
+    assert load(dump(life.job)) == life.job
+
+
+def test_the_parent_goes_on_with_the_last_of_them(life: Any) -> None:
+    asking(life, "a", "b")
+    ended(life, "a", manifest=MADE)
+    assert life.at() == (P.backing_off, State.queued)
+    assert why_waiting(life.job, None) == "waits for 1 of the 2 children that its task asked for"
+    ended(life, "b", State.failed, reason=reason("workers_lost"))
+    assert life.at() == (P.queued, State.queued)
+    run = (life.assign(), run_of(life))[1]
+    assert run.resume == STUDY and run.fence == 2
+    told = [(one.name, one.state, one.manifest, one.reason and one.reason.code) for one in run.children]
+    assert told == [("a", State.completed, MADE, None), ("b", State.failed, None, "workers_lost")]
+    life.beat().result(manifest=MADE)
+    assert life.at() == (P.cleaning, State.completed) and life.job.children == ()
+
+
+def test_a_parent_that_is_lost_gets_the_same_again(life: Any) -> None:
+    asking(life, "a")
+    ended(life, "a", manifest=MADE)
+    life.assign().beat().pass_deadline("silent").pass_deadline("back_off")
+    run = (life.assign("w2"), run_of(life))[1]
+    assert run.resume == STUDY and [one.manifest for one in run.children] == [MADE]
+
+
+def test_what_is_told_twice_asks_once(life: Any) -> None:
+    asking(life, "a")
+    before = life.job
+    life.result(checkpoint=STUDY, children=wanted("a"))
+    assert life.last.answer is Answer.unchanged and life.job is before
+    ended(life, "a")
+    before = life.job
+    life.result(checkpoint=STUDY, children=wanted("a")).tell(
+        ChildEnded(child=before.children[0].job, organisation="acme", state=State.completed)
+    )
+    assert life.job is before
+
+
+def test_a_request_that_got_lost_is_made_again(life: Any) -> None:
+    asking(life, "a", "b")
+    a, b = (one.job for one in life.job.children)
+    life.pass_deadline("related")
+    assert life.last.effects and "related" in life.job.deadlines
+    life.stored = load(dump(life.job) | {"outbox": []})
+    life.tell(RelatedSeen(states={a: State.running, b: None}))
+    assert [(one.type, one.data) for one in life.last.commands] == [(JobRequested.type, {"job": b})]
+    life.tell(RelatedSeen(states={a: State.running, b: None}))
+    assert not life.last.commands, "it still waits to be sent"
+
+
+def test_a_cancel_ends_the_parent_at_once(life: Any) -> None:
+    asking(life, "a").cancel()
+    assert life.at() == (P.cleaning, State.cancelled) and life.last.effects, "its children hear of it"
+    life.tell(ChildEnded(child=life.job.children[0].job, organisation="acme", state=State.cancelled))
+    assert life.at() == (P.cleaning, State.cancelled)
+
+
+def test_a_task_that_is_cancelled_asks_in_vain(life: Any) -> None:
+    life.request().assign().beat().cancel().result(children=wanted("a"))
+    assert life.at() == (P.cleaning, State.cancelled) and life.job.children == ()
+
+
+@pytest.mark.parametrize(
+    ("parent", "children", "says"),
+    [
+        ("p", wanted("a"), "a child cannot ask"),
+        (None, wanted("a", "a"), "the same name"),
+        (None, wanted(*(f"c{n}" for n in range(9))), "9 at once; at most 8"),
+        (None, (ChildRequest(name="a", spec=Spec(kind="predict")),), "cannot predict"),
+        (None, (ChildRequest(name="a", spec=Spec(kind="trial", parameters={"x": "y" * 22_000})),), "bytes of requests"),
+    ],
+)
+def test_what_cannot_be_asked_for_ends_the_job_and_says_why(
+    life: Any, parent: str | None, children: tuple[ChildRequest, ...], says: str
+) -> None:
+    life.request(parent=parent)
+    if parent:
+        life.tell(RelatedSeen(states={parent: State.running}))
+    life.assign().beat().result(children=children)
+    assert life.at() == (P.cleaning, State.failed)
+    assert life.job.reason.code == "bad_output" and says in life.job.reason.message
+
+
+def test_a_job_does_not_ask_for_ever(new_life: Any) -> None:
+    life = asking(new_life(Policy(max_children_in_all=3)), "a", "b")
+    ended(life, "a"), ended(life, "b")
+    life.assign().beat().result(children=wanted("c", "d"))
+    assert life.job.state is State.failed and "over 3" in life.job.reason.message
+
+
+def test_what_was_lost_before_it_got_on_counts_no_more(life: Any) -> None:
+    life.request(spec=Spec(kind="tune"))
+    for round_ in range(9):
+        life.assign("w1").beat().result("failed", reason("staging_error"))
+        life.pass_deadline("back_off").assign("w2").beat().pass_deadline("silent")
+        life.pass_deadline("back_off").assign("w3").beat().result(checkpoint=STUDY, children=wanted(f"a{round_}"))
+        assert life.at() == (P.backing_off, State.queued)
+        ended(life, f"a{round_}")
+    assert len(life.job.attempts) == 16 and life.job.fence == 27
+    for number in range(3):
+        life.assign("w1").beat().result("failed", reason("staging_error")).pass_deadline("back_off")
+        assert life.job.phase is P.queued, number
+    life.assign("w1").beat().result("failed", reason("staging_error"))
+    assert life.job.state is State.failed
+
+
+def test_results_of_earlier_tasks_change_nothing(life: Any) -> None:
+    asking(life, "a")
+    ended(life, "a")
+    life.assign()
+    late = ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded", children=wanted("z"))
+    life.tell(late)
+    assert life.last.answer is Answer.superseded and life.job.phase is P.assigned
