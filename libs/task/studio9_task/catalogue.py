@@ -113,16 +113,17 @@ class TaskInput(Contract):
     """One input of a task kind."""
 
     name: Name
-    holds: Literal["pictures", "model", "checkpoint", "video"]
+    holds: Literal["pictures", "model", "checkpoint", "video"] = "pictures"
     required: bool = True
 
 
 class TaskKind(Contract):
-    """A kind of task that a framework can run."""
+    """A kind of task that a framework can run, with the parameters that are its own."""
 
     kind: Name
     framework: Name
     inputs: tuple[TaskInput, ...] = ()
+    parameters: tuple[ParameterDefinition, ...] = ()
     description: str | None = None
 
 
@@ -143,7 +144,8 @@ def _without_defaults(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_defaults(one) for one in value]
     if isinstance(value, dict):
-        given = {"multiple": False, "conditions": {}, "options": [], "neural": True, "required": True}
+        given: dict[str, Any] = {"multiple": False, "conditions": {}, "options": [], "parameters": []}
+        given |= {"neural": True, "required": True, "holds": "pictures"}
         return {key: _without_defaults(one) for key, one in value.items() if key not in given or one != given[key]}
     return value
 

@@ -221,7 +221,42 @@ class FramesResult(_Outcome):
     codec: str
 
 
-AnyResult = TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult | FramesResult
+class TrialResult(_Outcome):
+    """Of kind `trial`: `fitness` is the best so far, over all rungs."""
+
+    kind: Literal["trial"] = "trial"
+    framework: Name
+    epochs_done: Count
+    fitness: float
+
+
+class TriedSettings(Contract):
+    """One set of settings; `values` are what it reached at each rung (epochs: fitness)."""
+
+    number: Count
+    settings: Mapping[str, Any]
+    values: Mapping[int, float]
+    state: Literal["running", "done", "pruned", "failed"]
+    reason: str = ""
+
+
+class TuneResult(_Outcome):
+    """Of kind `tune`. The study is the artifact `study`, the model of the winner's best seed the artifact `model`."""
+
+    kind: Literal["tune"] = "tune"
+    framework: Name
+    trials: tuple[TriedSettings, ...]
+    winner: Count = Field(description="number of the best trial")
+    settings: Mapping[str, Any]
+    values: tuple[float, ...] = Field(description="what the winner reaches with other seeds")
+    mean: float
+    spread: float = Field(ge=0, description="standard deviation over the seeds")
+
+
+AnyResult = (
+    TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult | FramesResult
+    | TrialResult | TuneResult
+)  # fmt: skip
 TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)
 """Validates a result of any kind (result.json, or an event's summary)."""

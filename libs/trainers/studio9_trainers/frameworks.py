@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 
+from studio9_task import tuning
 from studio9_task.catalogue import Architecture, Catalogue, Head, TaskInput, TaskKind, union
 from studio9_task.parameters import ExportFormat
 from studio9_trainers.capabilities import TASK_OF_CONSUMER, Capabilities, Task
@@ -21,6 +22,21 @@ OWN = "studio9"
 """The framework of kinds that need no model."""
 
 OWN_TASKS = (
+    TaskKind(
+        kind="tune",
+        framework=OWN,
+        inputs=(TaskInput(name="train", holds="pictures"), TaskInput(name="val", holds="pictures", required=False)),
+        parameters=tuning.PARAMETERS,
+    ),
+    TaskKind(
+        kind="trial",
+        framework=OWN,
+        inputs=(
+            TaskInput(name="train", holds="pictures"),
+            TaskInput(name="val", holds="pictures", required=False),
+            TaskInput(name=tuning.STATE, holds="checkpoint", required=False),
+        ),
+    ),
     TaskKind(kind="augment", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
     TaskKind(kind="analyse", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
     TaskKind(kind="frames", framework=OWN, inputs=(TaskInput(name="video", holds="video"),)),

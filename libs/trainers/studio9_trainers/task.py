@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from studio9_task.children import ARTIFACT, Asked
 from studio9_task.errors import TaskContractError
 from studio9_task.exits import EXIT_OK, EXIT_STOPPED, EXIT_SYSTEM, EXIT_USER
 from studio9_task.layout import TaskFolder
@@ -22,7 +23,7 @@ from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
 from studio9_trainers.frameworks import catalogue, frameworks, kinds
 from studio9_trainers.run import Run
 
-KINDS = ("train", "evaluate", "predict", "export", "augment", "analyse", "frames")
+KINDS = ("train", "evaluate", "predict", "export", "augment", "analyse", "frames", "tune", "trial")
 """Each is a module of `kinds`, with a function of its name."""
 
 
@@ -74,13 +75,18 @@ def _do(run: Run) -> None:
     if request.resume is not None:
         run.checkpoint = _inside(run.folder, request.resume.checkpoint)
     result = _kind(request)(run, request)
+    if isinstance(result, Asked):
+        written = write_bytes(run.folder.outputs / "children.json", result.model_dump_json().encode())
+        run.events.artifact(ARTIFACT, written, "application/json")
+        run.events.result({"kind": request.kind, "children": [one.name for one in result.children]})
+        return
     written = write_bytes(run.folder.outputs / "result.json", result.model_dump_json(exclude_none=True).encode())
     run.events.artifact("result", written, "application/json")
     run.events.progress(1.0, remaining_s=0)
     run.events.result(summary(result))
 
 
-def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult]:
+def _kind(request: TaskRequest) -> Callable[[Run, TaskRequest], AnyResult | Asked]:
     if request.kind not in KINDS:
         raise Unsupported(f"kind = {request.kind!r}: here it is one of {', '.join(KINDS)}.")
     if (framework := frameworks().get(request.framework)) is not None:

@@ -1,6 +1,5 @@
 """Runs a study's trials one after the other in this process, and trains the winner again with several seeds."""
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import UserError
 from studio9_trainers.events import CheckpointWritten, TrainingEvent, Validated
-from studio9_trainers.run import open_run
-from studio9_trainers.trainer import get_trainer
+from studio9_trainers.run import Run, open_run
+from studio9_trainers.trainer import Trained, get_trainer
+from studio9_trainers.tuning.rounds import Rounds, Winner
 from studio9_trainers.tuning.study import Study, Trial
-
-SEEDS = 3
 
 
 class Candidate(Protocol):
@@ -29,24 +27,6 @@ Begin = Callable[[Mapping[str, Any], int, str], Candidate]
 """(settings, seed, name) to a candidate that has not learned yet."""
 
 
-@dataclass(frozen=True)
-class Winner:
-    """The best settings, and what they reach with each of several seeds."""
-
-    trial: Trial
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Of the seeds."""
-        return statistics.fmean(self.values)
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation over the seeds."""
-        return statistics.pstdev(self.values)
-
-
 def search(
     study: Study, trials: int, begin: Begin, saved: Path | None = None, told: Callable[[Trial], None] = lambda _: None
 ) -> Winner:
@@ -54,28 +34,23 @@ def search(
 
     The study is written to `saved` after each rung. Raises BadInput when no trial came to its end.
     """
-
-    def keep(trial: Trial) -> None:
-        if saved is not None:
-            study.save(saved)
-        told(trial)
-
-    while sum(one.state != "running" for one in study.trials) < trials:
-        trial = study.ask()
-        try:
-            candidate = begin(trial.settings, study.seed, f"trial-{trial.number}")
-            for epochs in study.rungs:
-                goes_on = study.tell(trial.number, epochs, candidate.to(epochs))
-                keep(trial)
-                if not goes_on:
-                    break
-        except UserError as error:
-            study.fail(trial.number, str(error))
-            keep(trial)
-    best = study.winner
-    last = study.rungs[-1]
-    values = [begin(best.settings, study.seed + number, f"winner-{number}").to(last) for number in range(1, SEEDS + 1)]
-    return Winner(best, tuple(values))
+    rounds = Rounds(study, trials)
+    candidates: dict[str, Candidate] = {}
+    while wanted := rounds.ask():
+        for one in wanted:
+            try:
+                if one.candidate not in candidates:
+                    candidates[one.candidate] = begin(one.settings, one.seed, one.candidate)
+                trial = rounds.tell(one.name, candidates[one.candidate].to(one.epochs))
+            except UserError as error:
+                if one.trial is None:
+                    raise
+                trial = rounds.fail(one.name, str(error))
+            if saved is not None:
+                study.save(saved)
+            if trial is not None:
+                told(trial)
+    return rounds.winner
 
 
 class _RungReached(Exception):
@@ -95,10 +70,14 @@ class TrainingCandidate:
     threads: int = 1
     fitness: list[float] = field(default_factory=list)
     checkpoint: Path | None = None
+    run: Run | None = None
+    """Where it is a task's own training; else it has one in its folder."""
+    trained: Trained | None = None
+    """Once it has come to its end."""
 
     def to(self, epochs: int) -> float:
         """See Candidate."""
-        run = open_run(self.folder, threads=self.threads, seed=self.config.seed)
+        run = self.run or open_run(self.folder, threads=self.threads, seed=self.config.seed)
 
         def heard(event: TrainingEvent) -> None:
             if isinstance(event, Validated):
@@ -113,11 +92,12 @@ class TrainingCandidate:
             run=run, on_event=heard,
         )  # fmt: skip
         try:
-            trainer.train()
+            self.trained = trainer.train()
         except _RungReached:
             pass
         finally:
-            run.events.close()
+            if self.run is None:
+                run.events.close()
         return max(self.fitness)
 
 
@@ -134,5 +114,7 @@ def with_settings(parameters: Mapping[str, Any], settings: Mapping[str, Any], kn
         elif name in known:
             head[name] = value
         else:
-            raise UserError(f"--vary {name}: the head has no such parameter; it has rate, {', '.join(known)}.")
+            raise UserError(
+                f"vary.{name}: the head has no such parameter; it has rate, {', '.join(known)}.", "bad_parameters"
+            )
     return found | {"head_parameters": head}

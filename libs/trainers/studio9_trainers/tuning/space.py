@@ -1,44 +1,35 @@
 """The settings that are searched, and between which values."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import optuna
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from studio9_task.model import Contract
+from studio9_task.tuning import Between, Range
 from studio9_trainers.errors import UserError
 from studio9_trainers.texts import value_of
 
-
-class Between(Contract):
-    """A number from `low` to `high`; with `log` tenfold counts alike everywhere."""
-
-    kind: Literal["int", "float"]
-    low: float
-    high: float
-    log: bool = False
-
-    def distribution(self) -> optuna.distributions.BaseDistribution:
-        """As the sampler wants it."""
-        if self.kind == "int":
-            return optuna.distributions.IntDistribution(int(self.low), int(self.high), log=self.log)
-        return optuna.distributions.FloatDistribution(self.low, self.high, log=self.log)
-
-
-class OneOf(Contract):
-    """One of some values."""
-
-    kind: Literal["one_of"] = "one_of"
-    values: tuple[bool | int | float | str, ...] = Field(min_length=1)
-
-    def distribution(self) -> optuna.distributions.BaseDistribution:
-        """As the sampler wants it."""
-        return optuna.distributions.CategoricalDistribution(self.values)
-
-
-Range = Annotated[Between | OneOf, Field(discriminator="kind")]
 SPACE: TypeAdapter[dict[str, Range]] = TypeAdapter(dict[str, Range])
+
+
+def distribution(one: Range) -> optuna.distributions.BaseDistribution:
+    """A range as the sampler wants it. Raises ValueError for one without a value in it."""
+    if not isinstance(one, Between):
+        return optuna.distributions.CategoricalDistribution(one.values)
+    if one.kind == "int":
+        return optuna.distributions.IntDistribution(int(one.low), int(one.high), log=one.log)
+    return optuna.distributions.FloatDistribution(one.low, one.high, log=one.log)
+
+
+def checked(space: Mapping[str, Range]) -> Mapping[str, Range]:
+    """The space. Raises UserError, naming the range that has no value in it."""
+    for name, one in space.items():
+        try:
+            distribution(one)
+        except ValueError as error:
+            raise UserError(f"vary.{name}: {error}: give low below high, with log above 0.", "bad_parameters") from None
+    return space
 
 
 def parsed(pairs: Mapping[str, str]) -> dict[str, Any]:
@@ -63,7 +54,7 @@ def parsed(pairs: Mapping[str, str]) -> dict[str, Any]:
             else:
                 given = {"kind": "one_of", "values": [value_of(part) for part in body.split(",")]}
             space |= SPACE.validate_python({name: given})
-            space[name].distribution()
+            distribution(space[name])
         except (ValueError, ValidationError):
             raise UserError(
                 f"--vary {name}={text}: write LOW..HIGH, LOW..HIGH:log or A,B,C.", "bad_parameters"

@@ -14,8 +14,9 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from studio9_task.outputs import Written, write_bytes
+from studio9_task.tuning import Range
 from studio9_trainers.errors import BadInput
-from studio9_trainers.tuning.space import SPACE, Between, OneOf
+from studio9_trainers.tuning.space import SPACE, distribution
 
 FORMAT = "studio9-study"
 
@@ -29,6 +30,8 @@ class Trial:
     values: dict[int, float] = field(default_factory=dict)
     state: Literal["running", "done", "pruned", "failed"] = "running"
     reason: str = ""
+    last: str = ""
+    """The name under which its last rung was trained: where its state is."""
 
     @property
     def best(self) -> float:
@@ -37,25 +40,49 @@ class Trial:
 
 
 @dataclass
-class Study:
-    """Settings are tried up to each of `rungs` (epochs); of those that came to a rung the best part goes on."""
+class Wanted:
+    """A training that was asked for and has not been told of: a trial to its next rung, or the winner with another seed
+    (`trial` is None). `candidate` is the same for all rungs of a trial, `name` is used once."""
 
-    space: Mapping[str, Between | OneOf]
+    name: str
+    candidate: str
+    settings: dict[str, Any]
+    seed: int
+    epochs: int
+    trial: int | None = None
+    before: str = ""
+    """Of a trial that goes on: the name of its last rung."""
+    again: str = ""
+    """Of one that was lost: the name under which it was."""
+    tries: int = 1
+
+
+@dataclass
+class Study:
+    """Settings are tried up to each of `rungs` (epochs); of those that came to a rung the best part goes on.
+
+    `wanted`: what was asked for; `winners`: what the winner has reached, by seed.
+    """
+
+    space: Mapping[str, Range]
     rungs: tuple[int, ...]
     seed: int = 0
     keep: float = 1 / 3
     trials: list[Trial] = field(default_factory=list)
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    winners: dict[int, float] = field(default_factory=dict)
 
     def ask(self) -> Trial:
         """The next settings: those of a trial that was lost while it ran, else new ones."""
-        for trial in self.trials:
-            if trial.state == "running":
-                return trial
+        return next((one for one in self.trials if one.state == "running"), None) or self.begin()
+
+    def begin(self) -> Trial:
+        """New settings, also while others are at work."""
         # A sampler of its own for each: what it suggests follows from the seed and what was told, not from memory.
         sampler = optuna.samplers.TPESampler(seed=self.seed + len(self.trials), n_startup_trials=5)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         known = optuna.create_study(direction="maximize", sampler=sampler)
-        distributions = {name: one.distribution() for name, one in self.space.items()}
+        distributions = {name: distribution(one) for name, one in self.space.items()}
         for trial in self.trials:
             if trial.values:
                 known.add_trial(
@@ -108,6 +135,8 @@ class Study:
             "seed": self.seed,
             "keep": self.keep,
             "trials": [asdict(one) for one in self.trials],
+            "wanted": [asdict(one) for one in self.wanted.values()],
+            "winners": self.winners,
         }
         return write_bytes(path, json.dumps(content, indent=1).encode())
 
@@ -128,6 +157,8 @@ class Study:
                 content["seed"],
                 content["keep"],
                 trials,
+                {one["name"]: Wanted(**one) for one in content.get("wanted", ())},
+                {int(seed): value for seed, value in content.get("winners", {}).items()},
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path.name} is no study ({type(error).__name__}): begin a new one.") from None

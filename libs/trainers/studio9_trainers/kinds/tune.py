@@ -1,0 +1,142 @@
+"""Kind `tune`: a study whose trials are children. Each run tells it what they have reached and asks for the next."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio9_task.children import Asked, AskedChild, ChildFile
+from studio9_task.layout import CODE
+from studio9_task.outputs import new_file
+from studio9_task.problems import describe
+from studio9_task.request import TaskRequest
+from studio9_task.results import TriedSettings, TuneResult
+from studio9_task.tuning import STATE, TuneParameters
+from studio9_trainers.config import TrainingConfig, training_config
+from studio9_trainers.errors import BadInput, TaskError, UserError
+from studio9_trainers.frameworks import catalogue
+from studio9_trainers.machine import ran
+from studio9_trainers.run import Run
+from studio9_trainers.tuning.rounds import SEEDS, Rounds
+from studio9_trainers.tuning.search import with_settings
+from studio9_trainers.tuning.space import checked
+from studio9_trainers.tuning.study import Study, Wanted, rungs_of
+
+HANDED_ON = ("train", "val", CODE)
+MOST_SEED = 2**31 - 1
+
+
+def tune(run: Run, request: TaskRequest) -> TuneResult | Asked:
+    """Do one round. Its checkpoint is the study; outputs of the last run: `study.json`, `model.pt`."""
+    try:
+        parameters = TuneParameters.model_validate(request.parameters)
+    except ValidationError as error:
+        raise UserError(f"The parameters can't be used: {describe(error)}", "bad_parameters") from None
+    if "train" not in request.inputs:
+        raise BadInput("inputs: there is no train input: give the training album.")
+    config, names = _judged(parameters, request.seed)
+    if run.checkpoint is not None:
+        study = Study.load(run.checkpoint)
+    else:
+        rungs = rungs_of(config.epochs, parameters.factor)
+        study = Study(checked(parameters.vary), rungs, request.seed % (MOST_SEED - SEEDS), 1 / parameters.factor)
+    rounds = Rounds(study, parameters.trials, parameters.at_once)
+    _hear(run, request, rounds)
+    wanted = rounds.ask()
+    written = study.save(run.folder.outputs / "study.json")
+    told = sum(len(one.values) for one in study.trials) + len(study.winners)
+    run.events.artifact("study", written, "application/json")
+    if wanted:
+        over = sum(one.state != "running" for one in study.trials) + len(study.winners)
+        run.events.progress(over / (parameters.trials + SEEDS))
+        run.events.checkpoint(written, epoch=told, step=sum(one.tries for one in study.wanted.values()))
+        return Asked(children=tuple(_child(request, parameters, names, one) for one in wanted))
+    if not study.winners:
+        raise TaskError("None of the trainings of the winner came to its end; the log of the children says why.")
+    _model(run, request)
+    return _result(run, request, rounds, config)
+
+
+def _judged(parameters: TuneParameters, seed: int) -> tuple[TrainingConfig, list[str]]:
+    """The training as it is without a trial's settings, and the head's parameters. Raises UserError, naming what can't
+    be used or varied, before anything is trained."""
+    known = catalogue()
+    train = parameters.train.model_dump()
+    config = training_config(train, known, seed, begun=False)
+    names = [one.name for head in known.heads if head.id == config.head for one in head.parameters]
+    with_settings(train, dict.fromkeys(parameters.vary, 0.1), names)
+    return config, names
+
+
+def _hear(run: Run, request: TaskRequest, rounds: Rounds) -> None:
+    """Tells the study of the children that it waits for; others were told of before."""
+    for child in request.children:
+        one = rounds.study.wanted.get(child.name)
+        if one is None:
+            continue
+        if child.state == "completed":
+            value = _fitness(run.folder.child(child.name) / "result.json")
+            trial = rounds.tell(child.name, value)
+            key = f"winner/{one.seed}" if trial is None else f"trial/{trial.number}"
+            run.events.metric(key, value, step=one.epochs, split="val")
+        elif child.lost and rounds.lost(child.name, child.message):
+            run.warn("trial_lost", f"{child.name} was lost and is asked for again: {child.message}")
+        elif not child.lost:
+            rounds.fail(child.name, child.message)
+            run.warn("trial_failed", f"{child.name}: {child.message or child.state}")
+
+
+def _fitness(path: Path) -> float:
+    try:
+        return float(json.loads(path.read_bytes())["fitness"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TaskError(f"{path.parent.name} has brought no result ({type(error).__name__}).") from None
+
+
+def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], one: Wanted) -> AskedChild:
+    train: dict[str, Any] = with_settings(parameters.train.model_dump(mode="json"), one.settings, names)
+    train["head_parameters"] = train["head_parameters"] | {"seed": one.seed}
+    return AskedChild(
+        name=one.name,
+        kind="trial",
+        framework=request.framework,
+        parameters={"framework": parameters.framework, "train": train, "epochs": one.epochs},
+        seed=one.seed,
+        inputs=tuple(name for name in request.inputs if name in HANDED_ON),
+        files={STATE: ChildFile(child=one.before, path=f"{STATE}.pt")} if one.before and not one.again else {},
+        again=one.again or None,
+        bring=("result.json", "model.pt") if one.trial is None else ("result.json",),
+    )
+
+
+def _model(run: Run, request: TaskRequest) -> None:
+    """The winner's model with the seed that reached most, of those that were trained last."""
+    found = [run.folder.child(one.name) for one in request.children if one.state == "completed"]
+    best = max((one for one in found if (one / "model.pt").is_file()), key=lambda one: _fitness(one / "result.json"))
+    with new_file(run.folder.outputs / "model.pt") as new:
+        shutil.copyfile(best / "model.pt", new.path)
+    run.events.artifact("model", new.written, "application/vnd.studio9.model")
+
+
+def _result(run: Run, request: TaskRequest, rounds: Rounds, config: TrainingConfig) -> TuneResult:
+    winner = rounds.winner
+    return TuneResult(
+        framework=request.framework,
+        trials=tuple(
+            TriedSettings(
+                number=one.number, settings=one.settings, values=one.values, state=one.state, reason=one.reason
+            )
+            for one in rounds.study.trials
+        ),
+        winner=winner.trial.number,
+        settings=winner.trial.settings,
+        values=winner.values,
+        mean=winner.mean,
+        spread=winner.spread,
+        timings=run.timings(),
+        effective=config.model_dump(mode="json"),
+        ran=ran(run.threads, run.device),
+        warnings=tuple(run.warnings),
+    )

@@ -1,0 +1,86 @@
+"""A search on the platform: a parent whose trials are jobs of their own, in Orion, Aries and two workers."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+from studio9_common.contracts.collections import JOBS
+from studio9_common.contracts.job import Job, Phase, State
+from studio9_common.documents.port import Where
+
+from .embedded import EmbeddedPlatform
+
+VARY = {"rate": {"kind": "float", "low": 1e-4, "high": 0.1, "log": True}}
+PARAMETERS: dict[str, Any] = {
+    "framework": "yolo", "vary": VARY, "trials": 2, "at_once": 2,
+    "train": {"architecture": "YOLO11N", "head": "YOLO_HEAD", "head_parameters": {"epochs": 3}},
+}  # fmt: skip
+
+
+async def children_of(platform: EmbeddedPlatform, parent: str) -> list[Job]:
+    asks = platform.requester
+    found = asks.aries.search_all(
+        JOBS.name, Where(equals={"parent": parent}), organisation=asks.organisation, fresh=True
+    )
+    stored = await asks.aries.get_jobs([one.id async for one in found])
+    return [one[0] for one in stored if one is not None]
+
+
+async def test_a_search_ends_though_its_parent_dies_and_a_trial_is_lost(tmp_path: Path, trainers_python: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    program = shutil.copy(Path(__file__).parent / "tuning_program.py", shared)
+    command = shlex.join((str(trainers_python), str(program)))
+    async with EmbeddedPlatform.opened(tmp_path / "platform", task_command=command) as platform:
+        asks = platform.requester
+        pictures = await asks.pictures("train", "a.png")
+        job = await asks.submit(
+            "nothing", kind="tune", framework="studio9", inputs=(pictures,), parameters=PARAMETERS, seed=3
+        )
+        done = await asks.completed(job, within_s=120)
+        assert {path.name for path in shared.iterdir()} >= {"parent", "trial-1", "trial-2"}, "all three have died"
+        await asks.clean(job)
+
+        assert done.result is not None
+        summary = done.result.summary
+        assert len(summary["trials"]) == 2 and len(summary["values"]) == 3
+        assert {one["state"] for one in summary["trials"]} <= {"done", "pruned"}, "none failed for having been lost"
+        codes = [one.reason.code for one in done.attempts if one.reason]
+        assert codes == ["task_crashed"], "the parent was killed once"
+        files = {file.name: file for file in (await asks.manifest(done)).files}
+        assert (await asks.objects.get(files["model.pt"].key)).decode() == "model of 6", "of the seed that reached most"
+        study = json.loads(await asks.objects.get(files["study.json"].key))
+        assert study["format"] == "studio9-study" and len(study["winners"]) == 3
+
+        children = await children_of(platform, job)
+        assert all(one.state in {State.completed, State.failed} for one in children)
+        assert all(one.owner == done.owner and one.spec.kind == "trial" for one in children)
+        lost = [one for one in children if one.state is State.failed]
+        assert [(one.reason and one.reason.code, len(one.attempts)) for one in lost] == [("task_crashed", 2)]
+        went_on = [one.result.summary for one in children if one.result and one.result.summary["before"]]
+        assert went_on and all(one["before"].endswith("after 1") and one["epochs_done"] == 3 for one in went_on)
+        assert len(children) == done.children_made, "a run that was lost asked for nothing twice"
+        for one in children:
+            await asks.until(one.id, lambda found: found.phase is Phase.clean)
+
+
+async def test_a_search_that_is_cancelled_takes_its_trials_along(tmp_path: Path, trainers_python: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    program = shutil.copy(Path(__file__).parent / "tuning_program.py", shared)
+    command = shlex.join((str(trainers_python), str(program)))
+    async with EmbeddedPlatform.opened(tmp_path / "platform", task_command=command) as platform:
+        asks = platform.requester
+        pictures = await asks.pictures("train", "a.png")
+        (shared / "hold").touch()
+        job = await asks.submit("nothing", kind="tune", framework="studio9", inputs=(pictures,), parameters=PARAMETERS)
+        waiting = await asks.until(job, lambda found: bool(found.children))
+        assert waiting.phase is Phase.backing_off and waiting.state is State.queued
+        await asks.until(waiting.children[0].job, lambda found: found.phase is Phase.running)
+        await asks.cancel_until_heard(job)
+        assert (await asks.ended(job)).state is State.cancelled
+        for child in waiting.children:
+            found = await asks.ended(child.job)
+            assert found.state is State.cancelled and found.reason is not None and found.reason.code == "parent_ended"
