@@ -11,6 +11,7 @@ from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
 from studio9_task.parameters import ExportFormat, Thresholds
 from studio9_task.shapes import Keypoints, Mask, RotatedBox
+from studio9_task.tiles import TileSpec
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -221,6 +222,18 @@ class FramesResult(_Outcome):
     codec: str
 
 
+class TileResult(_Outcome):
+    """Of kind `tile`. The tiles are named in the artifact `manifest`; `spec` is how they were cut."""
+
+    kind: Literal["tile"] = "tile"
+    framework: Name
+    pictures: Count = Field(description="given")
+    tiles: Count
+    boxes: Count = Field(description="shapes on the tiles")
+    boxes_dropped: Count = Field(description="shapes of which a tile shows too little")
+    spec: TileSpec
+
+
 class TrialResult(_Outcome):
     """Of kind `trial`: `fitness` is the best so far, over all rungs."""
 
@@ -255,7 +268,7 @@ class TuneResult(_Outcome):
 
 AnyResult = (
     TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult | FramesResult
-    | TrialResult | TuneResult
+    | TileResult | TrialResult | TuneResult
 )  # fmt: skip
 TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)

@@ -4,7 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from studio9_task.model import Contract, Versioned
+from studio9_task.catalogue import FloatParameter, IntParameter, ParameterDefinition, StringParameter
+from studio9_task.model import Contract, Sha256, Versioned
+from studio9_task.pictures import PictureRecord
 
 
 class TileSpec(Versioned):
@@ -33,6 +35,35 @@ class TileSpec(Versioned):
         return self.size - self.overlap
 
 
+class TileParameters(Contract):
+    """Kind `tile`. Input: `pictures`. Outputs: `manifest.jsonl` of TileRecords, their files in `pictures/`."""
+
+    tiles: TileSpec = TileSpec()
+    format: Literal["jpeg", "png"] = "jpeg"
+    quality: int = Field(default=90, ge=1, le=100, description="JPEG's")
+    memory_mib: int = Field(
+        default=1024, ge=16, le=65_536, description="for pictures that cannot be read from top to bottom"
+    )
+
+
+class TileRecord(PictureRecord):
+    """One line of the manifest that comes out: a tile as a picture of its original's group and split.
+
+    `left` to `bottom` are its pixels in the scaled original; a pixel there is `spec.scale` pixels here.
+    """
+
+    source: str = Field(min_length=1, max_length=64, description="picture_id of the original")
+    source_sha256: Sha256
+    row: int = Field(ge=0)
+    column: int = Field(ge=0)
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    right: int = Field(gt=0)
+    bottom: int = Field(gt=0)
+    scale_x: float = Field(gt=0, description="pixels of the tile per pixel of the original")
+    scale_y: float = Field(gt=0)
+
+
 class Merging(Contract):
     """How the predictions of overlapping tiles become one set of boxes.
 
@@ -52,3 +83,19 @@ class Sliced(Contract):
     tiles: TileSpec = TileSpec()
     merging: Merging = Merging()
     whole: bool = Field(default=True, description="look at the whole picture too, for objects larger than the overlap")
+
+
+PARAMETERS: tuple[ParameterDefinition, ...] = (
+    IntParameter(name="size", description="Pixels of a tile's side", defaults=(640,), min=32, max=8192),
+    IntParameter(name="overlap", description="Pixels that neighbours share", defaults=(128,), min=0, max=8191),
+    StringParameter(
+        name="padding",
+        description="Where the grid leaves the picture: move back, cut off, fill up",
+        options=("shift", "none", "fill"),
+        defaults=("shift",),
+    ),
+    FloatParameter(name="scale", description="Pixels of a tile per pixel of the picture", defaults=(1.0,), max=8.0),
+    StringParameter(name="format", description="Of the files", options=("jpeg", "png"), defaults=("jpeg",)),
+    IntParameter(name="quality", description="JPEG's", defaults=(90,), min=1, max=100),
+)
+"""Of kind `tile`, as forms show them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 
-from studio9_task import tuning
+from studio9_task import tiles, tuning
 from studio9_task.catalogue import Architecture, Catalogue, Head, TaskInput, TaskKind, union
 from studio9_task.parameters import ExportFormat
 from studio9_trainers.capabilities import TASK_OF_CONSUMER, Capabilities, Task
@@ -22,6 +22,12 @@ OWN = "studio9"
 """The framework of kinds that need no model."""
 
 OWN_TASKS = (
+    TaskKind(
+        kind="tile",
+        framework=OWN,
+        inputs=(TaskInput(name="pictures", holds="pictures"),),
+        parameters=tiles.PARAMETERS,
+    ),
     TaskKind(
         kind="tune",
         framework=OWN,
