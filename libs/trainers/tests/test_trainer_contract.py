@@ -5,6 +5,7 @@ Trainings run in forked children, so that they can be killed. YOLO keeps the sam
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -252,3 +253,41 @@ def test_a_loop_whose_batches_are_slow_writes_nothing_when_told_to_stop(
         trained(CASES["classifier"], scans(range(16)), tmp_path, on_event=stop)
     left = [path.name for path in tmp_path.glob("outputs/checkpoints/*.pt")]
     assert left == ["epoch-0001.pt"]  # the last boundary was durable already
+
+
+def test_a_state_is_written_every_so_many_minutes_with_its_step(
+    scans: Callable[[range], PictureSet], tmp_path: Path
+) -> None:
+    """Due every ten minutes, by a clock that goes on with each batch: of four minutes each, after every third."""
+    pictures, case = scans(range(28)), CASES["classifier"]
+    inside = tmp_path / "inside.pt"
+
+    def written(folder: Path, minutes: int) -> tuple[list[tuple[int, int]], Path]:
+        run = open_run(folder, seed=5)
+        places: list[tuple[int, int]] = []
+        batches = 0
+
+        def hear(event: TrainingEvent) -> None:
+            nonlocal batches
+            if isinstance(event, BatchDone):
+                batches += 1
+            elif isinstance(event, CheckpointWritten):
+                places.append((event.epoch, event.step))
+                if places[-1] == (1, 3):
+                    shutil.copyfile(event.written.path, inside)
+
+        given = {"config": case.parameters(), "train": pictures, "run": run, "on_event": hear}
+        trainer = get_trainer(case.framework, case.task, **given)
+        assert isinstance(trainer, loop.Loop)
+        trainer.clock = lambda: 60.0 * minutes * batches
+        trainer.train()
+        return places, Ended(run, []).last
+
+    often, unbroken = written(tmp_path / "often", 4)
+    assert often == [(0, 3), (1, 0), (1, 3), (2, 0)]
+    at_ends, plain = written(tmp_path / "at ends", 1)
+    assert at_ends == [(1, 0), (2, 0)]
+    again = trained(case, pictures, tmp_path / "again", resume=inside)
+    assert again.heard[0] == EpochStarted(epoch=2, epochs=2, batches=6, done=3)
+    same_weights(unbroken, plain)
+    same_weights(unbroken, again.last)
