@@ -7,6 +7,19 @@ from functools import cached_property
 
 from studio9_trainers.errors import BadInput
 
+SHOWN = 5
+"""Classes that a message names."""
+
+
+class UnknownClass(ValueError):
+    """A label's number is not among the classes: add it to them, or give one that is there."""
+
+    def __init__(self, number: object, known: Mapping[int, str], where: str) -> None:
+        super().__init__(f"class {number} is not among the {where}")
+        several = [f"{one} ({known[one]})" for one in sorted(known)]
+        more = ", …" if len(several) > SHOWN else ""
+        self.fix = f"add it there, or give one of {', '.join(several[:SHOWN]) or 'none yet'}{more}"
+
 
 @dataclass(frozen=True)
 class ClassMap:

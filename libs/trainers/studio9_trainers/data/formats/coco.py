@@ -14,7 +14,7 @@ import numpy as np
 
 from studio9_task.pictures import PictureRecord
 from studio9_task.shapes import Box, Keypoint, Keypoints, Mask, Polygon, RotatedBox, Shape
-from studio9_trainers.data.class_map import ClassMap
+from studio9_trainers.data.class_map import ClassMap, UnknownClass
 from studio9_trainers.data.collection import Collection, Sample, found
 from studio9_trainers.data.compressed import uncompressed
 from studio9_trainers.data.findings import Finding
@@ -41,8 +41,11 @@ def read_coco(file: Path, pictures: Path | None = None) -> Collection:
         raise BadInput(f"{file.name}: a category or an image lacks its {error}: correct it.") from None
     for at, one in enumerate(whole["annotations"]):
         try:
-            _known(one, shapes, categories)
+            _known(one, shapes, classes)
             shapes[one["image_id"]] += _shapes(one, categories[one["category_id"]])
+        except UnknownClass as error:
+            field = f"annotations[{at}].category_id"
+            findings.append(Finding("error", "unknown_class", str(error), error.fix, file.name, field=field))
         except (BadInput, ValueError, KeyError, TypeError, IndexError) as error:
             message = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
             field = f"annotations[{at}]"
@@ -91,11 +94,11 @@ def _picture(folder: Path, one: Mapping[str, Any], at: int, file: str, findings:
     return sample
 
 
-def _known(one: Mapping[str, Any], images: Mapping[Any, Any], categories: Mapping[Any, Any]) -> None:
+def _known(one: Mapping[str, Any], images: Mapping[Any, Any], classes: ClassMap) -> None:
     if one["image_id"] not in images:
         raise ValueError(f"image_id {one['image_id']!r} is not among the images")
-    if one["category_id"] not in categories:
-        raise ValueError(f"category_id {one['category_id']!r} is not among the categories")
+    if one["category_id"] not in classes.labels:
+        raise UnknownClass(one["category_id"], classes.labels, "categories")
 
 
 def _shapes(one: Mapping[str, Any], category: Mapping[str, Any]) -> Iterator[Shape]:

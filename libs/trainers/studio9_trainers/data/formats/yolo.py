@@ -14,7 +14,7 @@ import yaml
 
 from studio9_task.pictures import Split
 from studio9_task.shapes import Box, Keypoint, Keypoints, Polygon, RotatedBox, Shape
-from studio9_trainers.data.class_map import ClassMap
+from studio9_trainers.data.class_map import ClassMap, UnknownClass
 from studio9_trainers.data.collection import Collection, Sample, found, lost, picture_files
 from studio9_trainers.data.findings import Finding
 from studio9_trainers.data.formats.placing import Names, number, place
@@ -52,6 +52,8 @@ def read_yolo(root: Path, task: Task | None = None) -> Collection:
                     continue
                 try:
                     shapes.append(_shape(text, classes, sample, told, points))
+                except UnknownClass as error:
+                    findings.append(Finding("error", "unknown_class", str(error), error.fix, name, line))
                 except ValueError as error:
                     findings.append(Finding("error", "bad_label", str(error), "correct the line", name, line))
         samples.append(Sample(path, sample.record.model_copy(update={"annotations": tuple(shapes)})))
@@ -126,7 +128,7 @@ def _shape(text: str, classes: ClassMap, sample: Sample, task: str | None, point
     except ValueError:
         raise ValueError(f"{text[:60]!r} holds what is no number") from None
     if which not in classes.labels:
-        raise ValueError(f"class {which} is not among the names of data.yaml")
+        raise UnknownClass(which, classes.labels, "names of data.yaml")
     if not all(math.isfinite(value) for value in values):
         raise ValueError("a coordinate is not finite")
     label, width, height = classes.labels[which], sample.record.width, sample.record.height
