@@ -15,7 +15,7 @@ EXTRA = ("bench",)
 # at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs.
 LONG = ("trainers", "baile", "simulation", "contract", "integration")
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
-CONTAINERS = ("docker", "registry")
+CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
