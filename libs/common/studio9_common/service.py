@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import importlib
 import signal
 import socket
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +14,8 @@ from fastapi import FastAPI
 from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
 from studio9_common.tasks import end
+
+Result = TypeVar("Result")
 
 COLLECTING = (20_000, 20, 20)
 """Python's thresholds of garbage collection, by generation."""
@@ -68,6 +72,22 @@ class HttpServer:
             self._server.should_exit = True
             await asyncio.wait([self._task], timeout=5)
         self._socket.close()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Makes the event loops of programs that serve: uvloop's, which needs a fifth less of the time than Python's own.
+    None, which means the latter, where it is not installed: there is none for Windows."""
+    try:
+        made: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    except ImportError:
+        return None
+    return made
+
+
+def run(program: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a program that serves to its end, as `asyncio.run` does, on a loop of `loop_factory`."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(program)
 
 
 def collect_rarely() -> None:

@@ -1,12 +1,10 @@
 """`python -m studio9_aries`: Aries in a process of its own, from its settings."""
 
-import asyncio
-
 from studio9_aries.app import build
 from studio9_aries.settings import AriesSettings
 from studio9_common.documents.connect import open_documents
 from studio9_common.logs import configure_logs
-from studio9_common.service import run_service
+from studio9_common.service import run, run_service
 from studio9_common.tokens import TokenKeys
 from studio9_common.tracing_otlp import open_tracer
 
@@ -26,4 +24,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

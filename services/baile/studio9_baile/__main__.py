@@ -3,7 +3,6 @@
 `python -m studio9_baile bootstrap-token` prints a one-time token for the first user instead.
 """
 
-import asyncio
 import sys
 
 from studio9_baile.app import build
@@ -12,7 +11,7 @@ from studio9_common.bus.connect import open_bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.logs import configure_logs
-from studio9_common.service import run_service
+from studio9_common.service import run, run_service
 from studio9_common.tokens import TokenKeys
 from studio9_common.tracing_otlp import open_tracer
 
@@ -40,4 +39,4 @@ async def main(print_token: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main("bootstrap-token" in sys.argv[1:]))
+    run(main("bootstrap-token" in sys.argv[1:]))

@@ -1,11 +1,9 @@
 """`python -m studio9_pegasus`: Pegasus in a process of its own, from its settings."""
 
-import asyncio
-
 from studio9_common.bus import open_bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.logs import configure_logs
-from studio9_common.service import run_service
+from studio9_common.service import run, run_service
 from studio9_common.tokens import TokenKeys
 from studio9_common.tracing_otlp import open_tracer
 from studio9_pegasus.app import build
@@ -35,4 +33,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

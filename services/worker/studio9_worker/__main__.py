@@ -12,7 +12,7 @@ from studio9_common.bus.connect import open_bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.errors import Studio9Error
 from studio9_common.logs import configure_logs, logger
-from studio9_common.service import run_service
+from studio9_common.service import run, run_service
 from studio9_common.tokens import TokenKeys, TokenSource
 from studio9_common.tracing_otlp import open_tracer
 from studio9_worker.app import build
@@ -52,6 +52,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        run(main())
     except Studio9Error as error:
         sys.exit(f"studio9_worker: {error.message}")

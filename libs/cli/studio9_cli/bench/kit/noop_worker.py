@@ -18,7 +18,7 @@ from studio9_common.bus import open_bus
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.ids import new_id
 from studio9_common.logs import configure_logs, logger
-from studio9_common.service import collect_rarely
+from studio9_common.service import collect_rarely, run
 from studio9_common.tasks import end
 from studio9_common.times import SystemClock, format_time
 from studio9_task.exits import ExitRecord, TaskState
@@ -124,4 +124,4 @@ async def main(slots: int, marks: TextIO) -> None:
 
 if __name__ == "__main__":
     with Path(os.environ["MARKS"]).open("a", buffering=1) as file:
-        asyncio.run(main(int(os.environ["SLOTS"]), file))
+        run(main(int(os.environ["SLOTS"]), file))
