@@ -136,7 +136,7 @@ class AttemptLife:
         pump = asyncio.create_task(self._pump.run(), name=f"telemetry-{self.record.key.job}")
         try:
             result = self.record.result or await self._until_result()
-            self._pump.end()
+            self._pump.end(nothing=self._followed and not self.told.others)
             await self._hand_over(result)
             await asyncio.wait([pump], timeout=DRAIN_S)
             await self._clean()

@@ -25,9 +25,11 @@ class TelemetryPump:
         self._record = record
         self._batches = BatchReader(context.folders.of(record.key).events, record.cursor)
         self._ended = asyncio.Event()
+        self._nothing = False
 
-    def end(self) -> None:
-        """The task writes nothing more: `run` returns once all is sent."""
+    def end(self, *, nothing: bool = False) -> None:
+        """The task writes nothing more: `run` returns once all is sent. `nothing`: there is nothing to be sent."""
+        self._nothing = nothing
         self._ended.set()
 
     async def run(self) -> None:
@@ -36,6 +38,8 @@ class TelemetryPump:
                 async with asyncio.timeout(EVERY_S):
                     await self._ended.wait()
             last = self._ended.is_set()
+            if last and self._nothing:
+                return
             batch = await self._batches.next()
             if batch is not None:
                 await self._context.state.set_cursor(self._record.key, batch.cursor)

@@ -211,27 +211,27 @@ class WorkerState:
         finally:
             self._writing = None
 
-    def _transaction(self, works: list[Work]) -> list[Any]:
-        """The answer of each work, or its exception. Raises where the transaction itself fails."""
+    def _transaction(self, works: list[Work], *, apart: bool = False) -> list[Any]:
+        """The answer of each work, or its exception. Raises where the transaction itself fails. `apart`: what one has
+        done is undone where it fails; else, which is quicker, all is undone, and done again apart."""
         if self._database is None:
             raise RuntimeError("the worker's state is not open")
         answers: list[Any] = []
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            for work in works:
-                self._database.execute("SAVEPOINT one")
-                try:
-                    answers.append(work(self._database))
-                except Exception as error:
-                    self._database.execute("ROLLBACK TO one")
-                    answers.append(error)
-                self._database.execute("RELEASE one")
-            self._database.execute("COMMIT")
-        except BaseException:
+            try:
+                for work in works:
+                    answers.append(_apart(self._database, work) if apart else work(self._database))
+            except Exception:
+                if apart:
+                    raise
+            else:
+                self._database.execute("COMMIT")
+                return answers
+        finally:
             if self._database.in_transaction:  # a full disk may have ended it
                 self._database.execute("ROLLBACK")
-            raise
-        return answers
+        return self._transaction(works, apart=True)
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -244,6 +244,18 @@ def _settle(done: "asyncio.Future[Any]", answer: Any) -> None:
         done.set_exception(answer)
     else:
         done.set_result(answer)
+
+
+def _apart(database: sqlite3.Connection, work: Work) -> Any:
+    """The answer of a work, or its exception, which leaves nothing behind."""
+    database.execute("SAVEPOINT one")
+    try:
+        answer = work(database)
+    except Exception as error:
+        database.execute("ROLLBACK TO one")
+        answer = error
+    database.execute("RELEASE one")
+    return answer
 
 
 def _see(database: sqlite3.Connection, job: str, now: datetime, *, highest: int = 0, cancelled: int = 0) -> None:

@@ -32,10 +32,13 @@ class Told:
     """Lines that are no events."""
     claims: int = 0
     """Events that say whose they are."""
+    others: int = 0
+    """Events, and lines that are none, beside results: what telemetry may have to tell of."""
 
     def take(self, event: Event | BadEvent) -> None:
         """Folds one event in. What a task says after its result or its error changes neither."""
         self.claims += not isinstance(event, BadEvent) and bool(event.claims)
+        self.others += not isinstance(event, Result) or bool(event.claims)
         match event:
             case BadEvent():
                 self.unreadable += 1
