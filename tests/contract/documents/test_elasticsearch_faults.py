@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -137,6 +138,20 @@ async def test_the_store_itself_refuses_unknown_fields(elasticsearch_url: str, p
     async with AsyncElasticsearch(elasticsearch_url) as client:
         mapping = await client.indices.get_mapping(index=f"{prefix}-things")
     assert mapping.body[f"{prefix}-things"]["mappings"]["dynamic"] == "strict"
+    await tidy_things(documents)
+
+
+async def test_a_search_may_lag_as_far_as_the_family_says(elasticsearch_url: str, prefix: str) -> None:
+    documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    async with AsyncElasticsearch(elasticsearch_url) as client:
+        for lag_s in (None, 5):  # the second time the template is there already
+            await documents.ensure(replace(THINGS, lag_s=lag_s))
+            await documents.drop("things")
+            await documents.put("things", "one", {"count": 1})
+            settings = await client.indices.get_settings(index=f"{prefix}-things", flat_settings=True)
+            found = settings.body[f"{prefix}-things"]["settings"].get("index.refresh_interval")
+            assert found == (None if lag_s is None else "5s")
+            assert (await documents.search("things", fresh=True)).hits
     await tidy_things(documents)
 
 

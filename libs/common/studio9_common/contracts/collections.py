@@ -36,6 +36,7 @@ BEATS = Index(
         "organisation": _k, "job": _k, "fence": _l, "worker": _k, "sequence": _l, "phase": _k, "progress": _d,
         "received_at": _t, "lease_until": _t, "detail": _s,
     },
+    lag_s=5,
 )  # fmt: skip
 """Owner: Orion. One per running attempt, id = `job:fence`; overwritten by each beat, deleted when the job is clean."""
 
@@ -45,6 +46,7 @@ WORKERS = Index(
         "organisation": _k, "state": _k, "labels": _k, "last_seen": _t, "joined_at": _t, "slots": _s, "worker": _s,
         "catalogue": _s,
     },
+    lag_s=5,
 )  # fmt: skip
 """Owner: Orion. `organisation` is `system`."""
 

@@ -64,11 +64,13 @@ class FieldType(StrEnum):
 class Index:
     """A family of indexes: `name` (`jobs`) and its fields. With `monthly`, documents live in `jobs-2026.11` and so
     on, by the month of their id. Top-level fields that are not listed are refused (strict); `extra` fields of newer
-    versions of a document are kept in the stored field `extra`. Mappings only ever grow."""
+    versions of a document are kept in the stored field `extra`. Mappings only ever grow. `lag_s`: for how many seconds
+    a search that is not fresh may miss a write; None: for about one. What is overwritten all the time costs less so."""
 
     name: str
     fields: Mapping[str, FieldType]
     monthly: bool = False
+    lag_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

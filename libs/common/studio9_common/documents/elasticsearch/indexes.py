@@ -60,8 +60,8 @@ class Catalogue:
         for place, described in existing.items():
             _check_durable(place, described)
         known = [_fields(item["mappings"]) for item in existing.values()]
-        merged = _union(family, [_fields(template), *known])
-        if template is None or _fields(template) != merged:
+        merged = _union(family, [_fields(template and template["mappings"]), *known])
+        if template is None or _fields(template["mappings"]) != merged or _lag_of(template) != family.lag_s:
             await self._put_template(family, merged)
         for place, described in existing.items():
             if _fields(described["mappings"]) != merged:
@@ -69,7 +69,7 @@ class Catalogue:
                 await self._client.indices.put_mapping(
                     index=place, properties=mapping["properties"], meta=mapping["_meta"]
                 )
-        return Index(family.name, merged, family.monthly)
+        return Index(family.name, merged, family.monthly, family.lag_s)
 
     async def names(self, family: Index) -> list[str]:
         """The concrete indexes of a family, in order."""
@@ -85,8 +85,8 @@ class Catalogue:
     async def _template(self, family: Index) -> dict[str, Any] | None:
         answer = await self._client.options(ignore_status=404).indices.get_index_template(name=self.place(family.name))
         for item in answer.body.get("index_templates", []):
-            mappings: dict[str, Any] = item["index_template"]["template"]["mappings"]
-            return mappings
+            template: dict[str, Any] = item["index_template"]["template"]
+            return template
         return None
 
     async def _existing(self, family: Index) -> dict[str, dict[str, Any]]:
@@ -105,8 +105,17 @@ class Catalogue:
             index_patterns=[self.pattern(family)],
             allow_auto_create=True,
             priority=500,
-            template={"settings": self._settings, "mappings": _mapping(fields)},
+            template={"settings": self._settings | _lag(family), "mappings": _mapping(fields)},
         )
+
+
+def _lag(family: Index) -> dict[str, Any]:
+    return {} if family.lag_s is None else {"index.refresh_interval": f"{family.lag_s}s"}
+
+
+def _lag_of(template: Mapping[str, Any]) -> int | None:
+    text = str(((template.get("settings") or {}).get("index") or {}).get("refresh_interval") or "")
+    return int(text[:-1]) if text[-1:] == "s" and text[:-1].isdecimal() else None
 
 
 def _mapping(fields: Mapping[str, FieldType]) -> dict[str, Any]:
