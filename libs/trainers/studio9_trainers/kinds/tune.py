@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio9_task.children import Asked, AskedChild, ChildFile
-from studio9_task.layout import CODE
 from studio9_task.outputs import new_file
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
@@ -24,7 +23,8 @@ from studio9_trainers.tuning.search import with_settings
 from studio9_trainers.tuning.space import checked
 from studio9_trainers.tuning.study import Study, Wanted, rungs_of
 
-HANDED_ON = ("train", "val", CODE)
+HANDED_ON = ("train", "val", "code")
+"""Inputs that the trials get: the pictures, and code of the user's own."""
 MOST_SEED = 2**31 - 1
 
 
