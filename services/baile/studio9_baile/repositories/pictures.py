@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, asc, cast, desc, exists, func, or_, select
+from sqlalchemy.orm import defer
 
 from studio9_baile.models.pictures import (
     Album,
@@ -15,7 +16,7 @@ from studio9_baile.models.pictures import (
     PredictedShape,
 )
 from studio9_baile.models.runs import Deployment, Experiment, Prediction
-from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
+from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository, Slice
 from studio9_baile.repositories.paging import Page, like
 from studio9_baile.repositories.tallies import Tallies
 
@@ -192,6 +193,20 @@ class LabelRevisions(Repository[LabelRevision]):
     """Label revisions: appended, never changed."""
 
     row = LabelRevision
+    missing = "Label revision not found"
+
+    async def head(self, identifier: str) -> LabelRevision | None:
+        """A revision without its shapes, which may be a megabyte."""
+        statement = self.select(LabelRevision.id == identifier).options(defer(LabelRevision.shapes))
+        return await self._session.scalar(statement)
+
+    async def heads(self, picture: str, wanted: Slice) -> list[LabelRevision]:
+        """A picture's revisions without their shapes, newest first."""
+        statement = self.select(LabelRevision.picture == picture).options(defer(LabelRevision.shapes))
+        statement = statement.order_by(LabelRevision.id.desc()).limit(wanted.limit)
+        return await self.rows(
+            statement if wanted.before is None else statement.where(LabelRevision.id < wanted.before)
+        )
 
     async def last_numbers(self, pictures: Collection[str]) -> dict[str, int]:
         """The highest number per picture, 0 where there is none."""

@@ -53,7 +53,7 @@ _RULES: tuple[tuple[str, str, Permission | None], ...] = (
     (r"POST|DELETE", r"/(signout|session)", None),
     (r"POST|PUT|DELETE", r"/(me|tokens|webhooks|notifications)(/.*)?", Permission.personal),
     (r"GET", r"/(audit)", Permission.manage),
-    (r"PUT", r"/albums/[^/]+/pictures/[^/]+", Permission.label),
+    (r"PUT", r"/albums/[^/]+/pictures/[^/]+(/labels)?", Permission.label),
     (r"POST", r"/albums/[^/]+/(uploadLabels|importLabelsFromS3)", Permission.label),
     (r"POST", r"/(experiments|cv-predictions|online-jobs)", Permission.run),
     (r"POST", r"/albums/[^/]+/(augment|import\w+)", Permission.run),

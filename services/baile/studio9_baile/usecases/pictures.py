@@ -16,7 +16,7 @@ from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.quotas import check_room
 from studio9_baile.usecases.revisions import current_shapes, predictions, revise
-from studio9_baile.usecases.shapes import GivenTag, shapes_of
+from studio9_baile.usecases.shapes import GivenTag, keep_places, shapes_of
 from studio9_common.errors import BadInput, NotFound, TooLarge
 from studio9_task.shapes import Shape
 
@@ -196,7 +196,10 @@ async def update_picture(
         if caption is not None:
             picture.caption = text(caption, "caption")
         if tags is not None:
-            shapes = await asyncio.to_thread(shapes_of, tags, album.label_mode, picture.width, picture.height)
+            size = picture.width, picture.height
+            given = await asyncio.to_thread(shapes_of, tags, album.label_mode, *size)
+            before = (await current_shapes(work, [picture]))[picture.id]
+            shapes = await asyncio.to_thread(keep_places, given, before, *size)
             await revise(work, [picture], {picture.id: shapes}, source="human", author=caller.user)
         changed(work, Kind.ALBUM, album.id, "labelled", by=caller)
         await work.flush()

@@ -5,9 +5,21 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from studio9_baile.v1 import albums, bootstrap, datasets, events, jobs, models, monitoring, notices, session, sessions
+from studio9_baile.v1 import (
+    albums,
+    bootstrap,
+    datasets,
+    events,
+    jobs,
+    labels,
+    models,
+    monitoring,
+    notices,
+    session,
+    sessions,
+)
 
-TOPICS = (bootstrap, session, models, datasets, sessions, monitoring, notices, jobs, albums, events)
+TOPICS = (bootstrap, session, models, datasets, sessions, monitoring, notices, jobs, albums, labels, events)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "what cannot be used, with field and fix"},
     401: {"description": "no valid token"},

@@ -11,7 +11,7 @@ from typing import IO, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -19,14 +19,13 @@ from studio9_baile.core import Core
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.v2.multipart import BadForm, FormReader
 from studio9_baile.v2.routing import check_texts
-from studio9_baile.v2.wire.base import Body
 from studio9_common.errors import BadInput, TooLarge
 
 FOLDER = "uploads"
 AT_ONCE = 1 << 20
 """Bytes that are gathered before they go to the disk, beside the loop."""
 
-JsonBody = TypeVar("JsonBody", bound=Body)
+JsonBody = TypeVar("JsonBody", bound=BaseModel)
 
 
 class _Incoming:

@@ -33,6 +33,7 @@ PLAIN_BODIES: dict[str, Any] = {
     "POST /projects/{project_id}/folders": {"path": "a"},
     "PUT /v1/users/{user_id}/role": {"role": "viewer"},
     "PATCH /v1/albums/{album_id}": {"name": "stolen"},
+    "PUT /v1/albums/{album_id}/pictures/{picture_id}/labels": {"shapes": []},
     "PATCH /v1/models/{model_id}": {"name": "stolen"},
     "PUT /projects/{project_id}/{kind}/{asset_id}": {},
 }
@@ -98,6 +99,7 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
     asked = {"name": f"{MARK} ask", "description": None, "target": {"id": model, "type": "CV_MODEL"}}
     api = (await ana.ok("POST", "/online-apis", asked))["id"]
     webhook = (await ana.ok("POST", "/v1/webhooks", {"url": f"http://127.0.0.1:9/{MARK}"}))["id"]
+    revisions = await ana.ok("GET", f"/v1/albums/{album}/pictures/{picture['id']}/label-revisions")
     (notification, *_) = (await ana.ok("GET", "/v1/notifications"))["items"]
     dataset = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
     token = await ana.ok("POST", "/v1/tokens", {"name": MARK, "scopes": ["read"]})
@@ -107,6 +109,7 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
         "album_id": album, "picture_id": picture["id"], "model_id": model, "process_id": process,
         "session_id": process, "project_id": project, "folder_id": folder, "user_id": user, "share_id": share["id"],
         "token_id": token["id"], "name": "b.txt", "webhook_id": webhook, "notification_id": notification["id"],
+        "revision_id": revisions["items"][0]["id"],
     }  # fmt: skip
     segments = {
         "experiments": run, "cv-predictions": prediction, "online-jobs": deployment, "albums": album,
