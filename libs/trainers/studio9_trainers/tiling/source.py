@@ -18,8 +18,8 @@ from studio9_trainers.errors import BadInput, BadPicture
 from studio9_trainers.tiling.upright import Upright
 
 STRIP = 16
-"""Rows that are decoded at once: as many as one row of a JPEG's blocks has. They are still in the processor's cache when
-they are copied to their tiles; with 64 rows of 10,240 pixels decoding took a quarter longer."""
+"""Rows that are decoded at once: as many as one row of a JPEG's blocks has. They are still in the processor's cache
+when they are copied to their tiles; with 64 rows of 10,240 pixels decoding took a quarter longer."""
 MEMORY_MIB = 1024
 """What a picture that must be held as a whole may take, unless the caller allows more."""
 STREAMED = {"jpegload": "JPEG", "pngload": "PNG", "tiffload": "TIFF"}
