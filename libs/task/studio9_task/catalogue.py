@@ -113,7 +113,7 @@ class TaskInput(Contract):
     """One input of a task kind."""
 
     name: Name
-    holds: Literal["pictures", "model", "checkpoint", "video"] = "pictures"
+    holds: Literal["pictures", "model", "checkpoint", "video", "code"] = "pictures"
     required: bool = True
 
 
@@ -134,6 +134,13 @@ class Catalogue(Versioned):
     architectures: tuple[Architecture, ...] = ()
     heads: tuple[Head, ...] = ()
     tasks: tuple[TaskKind, ...] = ()
+
+    def needs_code(self, framework: str) -> bool:
+        """Whether a framework's trainer is the user's own, so that every task of it is given their code."""
+        return any(
+            task.framework == framework and any(one.holds == "code" and one.required for one in task.inputs)
+            for task in self.tasks
+        )
 
     def printed(self) -> str:
         """As JSON without what readers take for granted: a message must hold it."""

@@ -12,6 +12,8 @@ MODEL = "model"
 """The input that holds a model version's weights, as one file `model.pt`."""
 CHECKPOINT = "checkpoint"
 """The input that holds the state to go on from."""
+CODE = "code"
+"""The input that holds a trainer of the user's own: their package, as files or as one archive."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from studio9_task import tiles, tuning
 from studio9_task.catalogue import Architecture, Catalogue, Head, TaskInput, TaskKind, union
+from studio9_task.layout import CODE, MODEL
 from studio9_task.parameters import ExportFormat
 from studio9_trainers.capabilities import TASK_OF_CONSUMER, Capabilities, Task
 
@@ -84,13 +85,14 @@ def catalogue() -> Catalogue:
     return union([*(one.catalogue(own) for one in frameworks().values()), Catalogue(version=own, tasks=OWN_TASKS)])
 
 
-TRAINED = TaskInput(name="model", holds="model")
+TRAINED = TaskInput(name=MODEL, holds="model")
+OWN_CODE = TaskInput(name=CODE, holds="code")
 INPUTS: dict[str, tuple[TaskInput, ...]] = {
     "train": (
         TaskInput(name="train", holds="pictures"),
         TaskInput(name="val", holds="pictures", required=False),
         TaskInput(name="test", holds="pictures", required=False),
-        TaskInput(name="model", holds="model", required=False),
+        TaskInput(name=MODEL, holds="model", required=False),
         TaskInput(name="checkpoint", holds="checkpoint", required=False),
     ),
     "evaluate": (TRAINED, TaskInput(name="test", holds="pictures")),
@@ -109,9 +111,10 @@ def kinds(framework: str, capabilities: Iterable[Capabilities]) -> tuple[TaskKin
         "predict": any(one.predict for one in known),
         "export": any(one.export for one in known),
     }
+    own = (OWN_CODE,) if any(one.sandbox_only for one in known) else ()
     said = {"export": "; ".join(f"{one.task}: {', '.join(one.export)}" for one in known if one.export)}
     return tuple(
-        TaskKind(kind=kind, framework=framework, inputs=inputs, description=said.get(kind))
+        TaskKind(kind=kind, framework=framework, inputs=(*inputs, *own), description=said.get(kind))
         for kind, inputs in INPUTS.items()
         if runs[kind]
     )

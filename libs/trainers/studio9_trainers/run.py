@@ -15,7 +15,8 @@ from studio9_trainers.stop import StopFlag
 
 @dataclass
 class Run:
-    """One task at work. `rank` of `world` processes; only rank 0 writes files and tells."""
+    """One task at work. `rank` of `world` processes; only rank 0 writes files and tells. `own_machine`: whoever wrote
+    the code that is trained with runs it themselves, where it can do no more than they; on the platform never."""
 
     folder: TaskFolder
     events: EventWriter
@@ -27,6 +28,7 @@ class Run:
     listeners: list[Listener] = field(default_factory=list)
     rank: int = 0
     world: int = 1
+    own_machine: bool = False
     warnings: list[Finding] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)

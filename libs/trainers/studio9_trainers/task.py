@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_task(TaskFolder(options.folder.resolve()))
 
 
-def run_task(folder: TaskFolder, rank: int = 0, world: int = 1) -> int:
-    """Run the task of a folder, as one of so many processes; its exit code."""
+def run_task(folder: TaskFolder, rank: int = 0, world: int = 1, *, own_machine: bool = False) -> int:
+    """Run the task of a folder, as one of so many processes; its exit code. `own_machine`: see Run."""
     for made in (folder.outputs, folder.scratch):
         made.mkdir(parents=True, exist_ok=True)
     with EventWriter(folder.events, folder.outputs) as events:
-        run = Run(folder, events, rank=rank, world=world)
+        run = Run(folder, events, rank=rank, world=world, own_machine=own_machine)
         run.stop.listen()
         try:
             _do(run)

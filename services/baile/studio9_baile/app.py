@@ -45,6 +45,7 @@ SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Ev
 """What browsers of other origins may send besides what they always may."""
 OWN_LIMITS = r"^(/baile)?/(v2\.0|objects)/"
 """Paths whose bodies are limited further in."""
+CODE = r"^/v1/code$"
 
 
 class BaileService:
@@ -151,7 +152,12 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         app.include_router(local_http.router(core.objects), prefix="/objects")
     if settings.ui_dir is not None:
         app.mount("/", BuiltUi(settings.ui_dir))
-    app.add_middleware(LimitBody, usual=settings.max_body, uploads={OWN_LIMITS: 1 << 62}, refuse=too_large_problem)
+    app.add_middleware(
+        LimitBody,
+        usual=settings.max_body,
+        uploads={OWN_LIMITS: 1 << 62, CODE: settings.max_code},
+        refuse=too_large_problem,
+    )
     app.add_middleware(
         LimitLoad,
         at_once=settings.requests_at_once,

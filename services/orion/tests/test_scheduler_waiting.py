@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from studio9_common.contracts.job import Input, ObjectRef, Requirements, Spec
-from studio9_common.contracts.waiting import why_waiting
+from studio9_common.contracts.reasons import reason
+from studio9_common.contracts.waiting import waiting_reason, why_waiting
 from studio9_common.ids import new_id
 from studio9_orion.providers.port import Place
 from studio9_orion.scheduler.fair import schedule
@@ -64,7 +65,11 @@ def test_code_of_ones_own_waits_for_a_worker_with_containers(life: Any) -> None:
     mine = candidate(life.job)
     wanted = "needs 1 slot in a container"
     assert why_waiting(life.job, taken([mine], [Place("w")])) == f"{wanted}; no worker has a slot like that"
+    assert waiting_reason(life.job, taken([mine], [Place("w")])) == reason("isolation_required")
+    assert waiting_reason(life.job, taken([mine], [])) == reason("isolation_required")
+    assert waiting_reason(life.job, None) is None, "nobody has looked yet"
     held = Place("w", free=0, isolated=True)
+    assert waiting_reason(life.job, taken([mine], [Place("v"), held])) is None, "it will have its turn"
     assert why_waiting(life.job, taken([mine], [held])) == f"{wanted}; next; the only fitting slot is taken"
     assert not plan_for(mine, Place("w"))
     assert plan_for(mine, Place("w", isolated=True)) == ["w"]

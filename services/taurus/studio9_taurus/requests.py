@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from studio9_common.contracts.configuration import StreamConfig
-from studio9_common.contracts.job import Input, ObjectRef, Provenance, Spec
+from studio9_common.contracts.job import CODE, Input, ObjectRef, Provenance, Spec
 from studio9_common.contracts.messages import JobRequested
 from studio9_common.objects.port import Objects
 from studio9_task.layout import MODEL
@@ -50,6 +50,8 @@ async def request(
     inputs = [Input(name=KIND, kind="pictures", ref=ObjectRef(key=key, sha256=digest, size=len(content)))]
     if config.checkpoint is not None:
         inputs.append(Input(name=MODEL, kind="file", ref=config.checkpoint))
+    if config.code is not None:
+        inputs.append(Input(name=CODE, kind="file", ref=config.code))
     context: dict[str, Any] = {CONTEXT: config.stream, "album": config.album, "pictures": len(claims)}
     return JobRequested(
         job=batch,

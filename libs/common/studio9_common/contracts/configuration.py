@@ -72,7 +72,8 @@ class StreamConfig(Value):
     """`taurus/stream_{id}`, written by Baile for each online job: which new pictures go to which model and album.
 
     Pictures of `bucket` whose key begins with `prefix`; results go to `album` and, where `topic` is set, are
-    announced there. `secret` is the reference of credentials for the source; None means Taurus' own."""
+    announced there. `secret` is the reference of credentials for the source; None means Taurus' own. `code`:
+    the user's own, which `checkpoint` was trained with."""
 
     stream: Id
     enabled: bool = True
@@ -86,6 +87,7 @@ class StreamConfig(Value):
     dataset_version: Id | None = None
     framework: str = "yolo"
     checkpoint: ObjectRef | None = None
+    code: ObjectRef | None = None
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     secret: Id | None = None
     topic: str | None = None

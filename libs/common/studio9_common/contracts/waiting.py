@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from studio9_common.contracts.job import Job, Phase, Requirements
+from studio9_common.contracts.reasons import Reason, reason
 
 POOL = "default"
 SNAPSHOT = f"snapshot:{POOL}"
@@ -56,6 +57,15 @@ def why_waiting(job: Job, taken: Mapping[str, Any] | None) -> str:
         case Phase.queued:
             return _queued(job, taken)
     return ""
+
+
+def waiting_reason(job: Job, taken: Mapping[str, Any] | None) -> Reason | None:
+    """What must be done before this job can have a slot, where waiting alone will not help; None elsewhere. Of a job
+    that only a container will do for, while no worker runs containers."""
+    if job.phase is not Phase.queued or not job.spec.untrusted or taken is None or "shapes" not in taken:
+        return None
+    places: list[PlaceTaken] = taken["places"]
+    return None if any(place["isolated"] for place in places) else reason("isolation_required")
 
 
 def _queued(job: Job, taken: Mapping[str, Any] | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from studio9_task.catalogue import Architecture, Catalogue, Head
 from studio9_trainers.capabilities import TASK_OF_CONSUMER, Task
+from studio9_trainers.custom.framework import ARCHITECTURE
 from studio9_trainers.data.collection import Sample
 from studio9_trainers.data.marks import MARKS
 from studio9_trainers.errors import UserError
@@ -39,12 +40,19 @@ def chosen(options: argparse.Namespace, samples: Sequence[Sample]) -> tuple[str,
     """(framework, parameters of a training) that fit the labels. Raises UserError, naming what there is."""
     known = catalogue()
     task = shown_task(samples)
-    architecture = _architecture(known, options.architecture or USUAL[task])
+    own = getattr(options, "code", None) is not None
+    if getattr(options, "entry", None) is not None and not own:
+        raise UserError("--entry: give the folder that your trainer is in, as --code.", "bad_parameters")
+    architecture = _architecture(known, options.architecture or (ARCHITECTURE if own else USUAL[task]))
     head = _head(known, architecture, options.head, task)
     values: dict[str, Any] = {}
     for name, value in (("epochs", options.epochs), ("batch_size", options.batch)):
         if value is not None:
             values[name] = value
+    if own:
+        if options.entry is None:
+            raise UserError("--code: name your trainer in it with --entry package.module:Class.", "bad_parameters")
+        values["entry"] = options.entry
     for pair in options.set:
         name, separator, text = pair.partition("=")
         if not separator:

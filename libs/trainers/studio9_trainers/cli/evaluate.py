@@ -5,7 +5,7 @@ from pathlib import Path
 
 from studio9_task.results import EvaluateResult
 from studio9_trainers.cli.data import add_format, read_data
-from studio9_trainers.cli.job import Job, add_common, add_sliced, opened, sliced
+from studio9_trainers.cli.job import Job, add_code, add_common, add_sliced, opened, sliced
 from studio9_trainers.cli.showing import figures
 
 
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="labelled pictures: a folder, a COCO file or a CSV file")
     add_format(parser)
     add_sliced(parser)
+    add_code(parser)
     add_common(parser, "evaluation")
 
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     samples = list(read_data(options.data, options.format).samples)
     job = Job(
         options.out, "evaluate", file.framework, {"sliced": sliced(options)}, {"test": samples}, options.model, None,
-        options.seed, options.threads,
+        options.seed, options.threads, code=options.code,
     )  # fmt: skip
     code, result = job.run()
     if isinstance(result, EvaluateResult):

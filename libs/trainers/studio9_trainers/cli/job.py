@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio9_task.layout import MODEL, TaskFolder
+from studio9_task.layout import CODE, MODEL, TaskFolder
 from studio9_task.pictures import PictureRecord, write_manifest
 from studio9_task.request import TaskRequest
 from studio9_task.results import RESULT, TaskResult
@@ -17,6 +17,9 @@ from studio9_trainers.data.collection import Sample
 from studio9_trainers.distributed.launch import run_distributed
 from studio9_trainers.errors import UserError
 from studio9_trainers.files import ModelFile, read_model
+
+NOT_CODE = shutil.ignore_patterns("__pycache__", ".*")
+"""What lies in a folder of code and is none."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Job:
     seed: int = 0
     threads: int = 1
     processes: int = 1
+    code: Path | None = None
 
     def run(self) -> tuple[int, TaskResult | None]:
         """(exit code, result where there is one). The folder `out` holds all that the platform's task would."""
@@ -40,7 +44,10 @@ class Job:
         from studio9_trainers.task import run_task
 
         with Progress(folder.events):
-            code = run_task(folder) if self.processes == 1 else run_distributed(folder.root, self.processes)
+            if self.processes == 1:
+                code = run_task(folder, own_machine=self.code is not None)
+            else:
+                code = run_distributed(folder.root, self.processes)
         result = folder.outputs / "result.json"
         return code, RESULT.validate_json(result.read_bytes()) if code == 0 and result.is_file() else None
 
@@ -60,6 +67,11 @@ class Job:
             folder.model.parent.mkdir(parents=True)
             shutil.copyfile(self.model, folder.model)
             names.append(MODEL)
+        if self.code is not None:
+            if not self.code.is_dir():
+                raise UserError(f"--code {self.code}: give the folder that holds your package.")
+            shutil.copytree(self.code, folder.input(CODE), ignore=NOT_CODE)
+            names.append(CODE)
         resume = None
         if self.resume is not None:
             kept = folder.input("checkpoint") / "state.pt"
@@ -102,6 +114,17 @@ def add_common(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--out", type=Path, default=Path(out), help=f"folder for everything that is made ({out})")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result")
     parser.add_argument("--threads", type=int, default=1, help="cores that are really free; one too many slows it down")
+
+
+def add_code(parser: argparse.ArgumentParser) -> None:
+    """The option that brings a trainer of one's own."""
+    parser.add_argument(
+        "--code",
+        type=Path,
+        metavar="FOLDER",
+        help="holds the package with a trainer of your own. It runs here as any program of yours does, with all that"
+        " you may do: use code that you trust (on the platform it runs in a sealed container)",
+    )
 
 
 def add_sliced(parser: argparse.ArgumentParser) -> None:

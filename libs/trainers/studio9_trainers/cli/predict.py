@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studio9_task.results import PredictResult, read_predictions
 from studio9_trainers.cli.data import read_bare
-from studio9_trainers.cli.job import Job, add_common, add_sliced, opened, sliced
+from studio9_trainers.cli.job import Job, add_code, add_common, add_sliced, opened, sliced
 from studio9_trainers.cli.pictures import draw
 from studio9_trainers.cli.showing import table
 from studio9_trainers.data.collection import Sample
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=float, help="the least; left out: what is stored with the model")
     parser.add_argument("--no-pictures", action="store_true", help="write predictions.jsonl alone")
     add_sliced(parser)
+    add_code(parser)
     add_common(parser, "predictions")
 
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         parameters["thresholds"] = file.thresholds.model_dump(mode="json") | {"confidence": options.confidence}
     job = Job(
         options.out, "predict", file.framework, parameters, {"predict": samples}, options.model, None, options.seed,
-        options.threads,
+        options.threads, code=options.code,
     )  # fmt: skip
     code, result = job.run()
     if isinstance(result, PredictResult):

@@ -7,7 +7,7 @@ from studio9_task.exits import EXIT_OK
 from studio9_task.results import TrainResult
 from studio9_trainers.cli.choosing import add_model, chosen
 from studio9_trainers.cli.data import add_format, read_data
-from studio9_trainers.cli.job import Job, add_common
+from studio9_trainers.cli.job import Job, add_code, add_common
 from studio9_trainers.cli.showing import figures, table
 from studio9_trainers.data.collection import Sample
 from studio9_trainers.errors import Unsupported
@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
     add_model(parser)
     add_common(parser, "run")
+    add_code(parser)
+    parser.add_argument("--entry", metavar="MODULE:CLASS", help="your trainer in --code, as package.module:Class")
     parser.add_argument("--begin", type=Path, metavar="MODEL", help="a model whose fitting weights to begin with")
     parser.add_argument(
         "--resume", type=Path, metavar="CHECKPOINT", help="outputs/checkpoints/… of a run to go on from"
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         inputs["test"] = held
     job = Job(
         options.out, "train", framework, parameters, dict(inputs), options.begin, options.resume, options.seed,
-        options.threads, options.processes,
+        options.threads, options.processes, options.code,
     )  # fmt: skip
     code, result = job.run()
     if isinstance(result, TrainResult):

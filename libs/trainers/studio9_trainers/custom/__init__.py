@@ -1,1 +1,1 @@
-"""Trainers of users: their class in the loop that is ours, and only where their code can do no harm."""
+"""Trainers of users: their class in the loop that is ours, and only where their code can do no harm to others."""

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from studio9_task.errors import UnsafeName
-from studio9_task.layout import TaskFolder
+from studio9_task.layout import CODE, TaskFolder
 from studio9_task.safe import output_path
-from studio9_trainers.custom.framework import CODE
 from studio9_trainers.errors import BadInput
 
 UNREADABLE = (

@@ -10,8 +10,6 @@ from studio9_trainers.trainer import Order, Trainer
 
 NAME = "custom"
 ARCHITECTURE = "CUSTOM"
-CODE = "code"
-"""The input that holds the user's package."""
 HEADS = {"CUSTOM_CLASSIFIER": "classifier", "CUSTOM_DETECTOR": "detector"}
 TASKS: tuple[Task, ...] = ("classify", "detect")
 

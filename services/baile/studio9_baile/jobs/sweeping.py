@@ -43,6 +43,12 @@ async def _files(work: Work, keys: Sequence[str]) -> set[str]:
     return {key for key in keys if _last(key) in known}
 
 
+async def _code(work: Work, keys: Sequence[str]) -> set[str]:
+    """By the hash before the suffix."""
+    known = await work.code.stored([_last(key).partition(".")[0] for key in keys])
+    return {key for key in keys if _last(key).partition(".")[0] in known}
+
+
 async def _datasets(work: Work, keys: Sequence[str]) -> set[str]:
     known = await work.dataset_versions.many([_owner(key) for key in keys])
     return {key for key in keys if _owner(key) in known}
@@ -71,6 +77,7 @@ async def _online(work: Work, keys: Sequence[str]) -> set[str]:
 PLACES: dict[str, Callable[[Work, Sequence[str]], Awaitable[set[str]]]] = {
     "pictures": _pictures,
     "files": _files,
+    "code": _code,
     "datasets": _datasets,
     "models": _models,
     "online": _online,

@@ -1,4 +1,4 @@
-"""Dataset versions, models and their versions."""
+"""Dataset versions, code packages, models and their versions."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -67,6 +67,22 @@ class Model(Asset):
     in_library: Mapped[bool]
 
 
+class CodePackage(Unchanging):
+    """A trainer of a user's own: a zip archive, judged when it came in and never changed. Names need not be unique."""
+
+    __tablename__ = "code_packages"
+
+    owner: Mapped[str] = mapped_column(reference("users.id"), index=True)
+    name: Mapped[str]
+    key: Mapped[str]
+    profile: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    unpacked: Mapped[int] = mapped_column(BigInteger)
+    files: Mapped[list[Any]]
+    """Their names."""
+
+
 class ModelVersion(Scoped):
     """One result of training a model. `artifact_*` name its weights once there are some. `tl_type` is Salsa's word
     for what it does; `head` and `architecture` are ids of the catalogue."""
@@ -90,6 +106,9 @@ class ModelVersion(Scoped):
     dataset_version: Mapped[str | None] = mapped_column(reference("dataset_versions.id"))
     experiment: Mapped[str | None] = mapped_column(index=True)
     """No foreign key: a saved model outlives its experiment."""
+    code: Mapped[str | None] = mapped_column(index=True)
+    """The code package that it was trained with, and that every task with its weights needs. (No foreign key: SQLite
+    adds none to a table that is there.)"""
     job: Mapped[str | None] = mapped_column(index=True)
     artifact_key: Mapped[str | None]
     artifact_profile: Mapped[str | None]

@@ -1,10 +1,10 @@
-"""Dataset versions, models and model versions."""
+"""Dataset versions, code packages, models and model versions."""
 
 from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from studio9_baile.models.learned import DatasetManifest, DatasetVersion, Model, ModelVersion
+from studio9_baile.models.learned import CodePackage, DatasetManifest, DatasetVersion, Model, ModelVersion
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
 from studio9_common.errors import NotFound
 
@@ -24,6 +24,27 @@ class DatasetManifests(Repository[DatasetManifest]):
     async def of(self, version: str) -> dict[str, DatasetManifest]:
         """The manifests of a version by name."""
         return {row.name: row for row in await self.all(DatasetManifest.dataset_version == version)}
+
+
+class CodePackages(Repository[CodePackage]):
+    """Packages of code."""
+
+    row = CodePackage
+    missing = "Code package not found"
+
+    async def stored(self, hashes: Collection[str]) -> set[str]:
+        """Those of these hashes, at most CHUNK, that a package has."""
+        statement = select(CodePackage.sha256).where(self.mine, CodePackage.sha256.in_(hashes))
+        return set(await self._session.scalars(statement))
+
+    async def hand_over(self, user: str, heir: str | None) -> None:
+        """A user's packages go to another; without one there is no model that needs them, and they are removed."""
+        mine = CodePackage.owner == user
+        await self._session.execute(self.delete_where(mine) if heir is None else self.update(mine).values(owner=heir))
+
+    async def stored_bytes(self) -> int:
+        """Bytes of all packages."""
+        return int(await self._session.scalar(select(func.sum(CodePackage.size)).where(self.mine)) or 0)
 
 
 class Models(AssetRepository[Model]):

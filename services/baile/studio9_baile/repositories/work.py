@@ -15,7 +15,7 @@ from studio9_baile.models.records import AuditEntry
 from studio9_baile.repositories.aiming import Sight, Target
 from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
-from studio9_baile.repositories.learned import DatasetManifests, DatasetVersions, Models, ModelVersions
+from studio9_baile.repositories.learned import CodePackages, DatasetManifests, DatasetVersions, Models, ModelVersions
 from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
 from studio9_baile.repositories.notices import Deliveries, Notifications, Webhooks
 from studio9_baile.repositories.pictures import (
@@ -113,6 +113,10 @@ class Work:
     @cached_property
     def manifests(self) -> DatasetManifests:
         return DatasetManifests(*self._mine)
+
+    @cached_property
+    def code(self) -> CodePackages:
+        return CodePackages(*self._mine)
 
     @cached_property
     def models(self) -> Models:

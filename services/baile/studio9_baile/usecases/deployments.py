@@ -13,8 +13,10 @@ from studio9_baile.security.names import text
 from studio9_baile.usecases.albums import NewAlbum, add_album
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_baile.usecases.code_packages import code_of
 from studio9_baile.usecases.predictions import OUTPUT_MODES, usable_model, weights
 from studio9_common.contracts.configuration import StreamConfig
+from studio9_common.contracts.job import Input
 from studio9_common.errors import BadInput
 from studio9_task.problems import shown
 
@@ -61,7 +63,7 @@ async def create_deployment(
         )
         version.stage = Stage.deployed
         made_from(work, Kind.ALBUM, album.id, Kind.MODEL_VERSION, version.id, "predicted_by")
-        _tell(work, deployment, _config(deployment, found, version, place))
+        _tell(work, deployment, _config(deployment, found, version, place, await code_of(work, version)))
         changed(work, Kind.ONLINE_JOB, deployment.id, "created", by=caller)
         changed(work, Kind.ALBUM, album.id, "created", status=album.status)
     return deployment
@@ -91,7 +93,8 @@ async def update_deployment(
         deployment.updated_at = work.now
         model = await work.models.get(deployment.model)
         version = await work.versions.get(deployment.model_version)
-        _tell(work, deployment, _config(deployment, model, version, places[deployment.bucket]))
+        code = await code_of(work, version)
+        _tell(work, deployment, _config(deployment, model, version, places[deployment.bucket], code))
         changed(work, Kind.ONLINE_JOB, deployment.id, "updated", by=caller)
     return deployment
 
@@ -140,7 +143,9 @@ def _prefix(prefix: str) -> str:
     return watched
 
 
-def _config(deployment: Deployment, model: Model, version: ModelVersion, place: BucketRow) -> dict[str, Any]:
+def _config(
+    deployment: Deployment, model: Model, version: ModelVersion, place: BucketRow, code: tuple[Input, ...]
+) -> dict[str, Any]:
     return StreamConfig(
         stream=deployment.id,
         enabled=deployment.enabled,
@@ -153,6 +158,7 @@ def _config(deployment: Deployment, model: Model, version: ModelVersion, place: 
         dataset_version=version.dataset_version,
         framework=version.framework,
         checkpoint=weights(version),
+        code=code[0].ref if code else None,
     ).model_dump(mode="json", exclude_none=True)
 
 

@@ -13,7 +13,8 @@ from studio9_baile.usecases.access import may_see_job
 from studio9_common.contracts.collections import SCHEDULER
 from studio9_common.contracts.job import Job, Phase, State
 from studio9_common.contracts.messages import TelemetryItem
-from studio9_common.contracts.waiting import SNAPSHOT, why_waiting
+from studio9_common.contracts.reasons import Reason
+from studio9_common.contracts.waiting import SNAPSHOT, waiting_reason, why_waiting
 from studio9_common.documents.port import Where
 from studio9_common.errors import Conflict, NotFound
 
@@ -36,11 +37,12 @@ class NoResultYet(Conflict):
 @dataclass(frozen=True, slots=True)
 class KnownJob:
     """A process and its job; the job is None until Orion has accepted it. `waiting`: why it has no slot yet; empty
-    where it does not wait."""
+    where it does not wait. `held_by`: what must be done before it can have one."""
 
     process: Process
     job: Job | None
     waiting: str = ""
+    held_by: Reason | None = None
 
     @property
     def ended(self) -> Ended | None:
@@ -56,7 +58,8 @@ async def get_job(core: Core, caller: Caller, identifier: str) -> KnownJob:
         return KnownJob(process, None)
     job = found[0]
     snapshot = await core.aries.find(SCHEDULER.name, SNAPSHOT) if job.phase is Phase.queued else None
-    return KnownJob(process, job, why_waiting(job, snapshot.body["snapshot"] if snapshot else None))
+    taken = snapshot.body["snapshot"] if snapshot else None
+    return KnownJob(process, job, why_waiting(job, taken), waiting_reason(job, taken))
 
 
 async def get_result(core: Core, caller: Caller, identifier: str) -> Result:

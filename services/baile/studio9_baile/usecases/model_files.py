@@ -203,6 +203,11 @@ def _check_offered(head: Head, catalogue: Catalogue) -> None:
     found = next(one for one in catalogue.heads if one.id == head.head)
     if (found.consumer, found.framework) != (CONSUMERS[head.tl_type], head.framework):
         raise BadModelFile(f"{head.head} is a {found.consumer} of {found.framework} here", field="file")
+    if catalogue.needs_code(head.framework):
+        fix = "train it here, with its code"
+        raise BadModelFile(
+            "The model works with code of its maker's own alone, which no model file holds", field="file", fix=fix
+        )
 
 
 async def _chunks(path: Path, offset: int) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place
+from studio9_baile.usecases.code_packages import code_of
 from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.pictures import Upload
 from studio9_baile.usecases.predictions import usable_model, weights
@@ -95,6 +96,7 @@ async def call(core: Core, caller: Caller, identifier: str, upload: Upload) -> P
         api = await work.online_apis.get(identifier)
         check_owner(caller, api)
         version = await work.versions.get(api.model_version)
+        code = await code_of(work, version)
     if not api.enabled:
         raise Conflict("This online API is switched off", field="enabled", value=False, fix="switch it on")
     decoded = await core.decoder.decode(upload.path)
@@ -110,11 +112,13 @@ async def call(core: Core, caller: Caller, identifier: str, upload: Upload) -> P
         width=decoded.width,
         height=decoded.height,
     )
-    job = await _ask(core, caller, api, version, record)
+    job = await _ask(core, caller, api, version, code, record)
     return await _answer(core, caller, await _ended(core, caller, job))
 
 
-async def _ask(core: Core, caller: Caller, api: OnlineApi, version: ModelVersion, record: PictureRecord) -> str:
+async def _ask(
+    core: Core, caller: Caller, api: OnlineApi, version: ModelVersion, code: tuple[Input, ...], record: PictureRecord
+) -> str:
     job = new_job()
     line = record.model_dump_json(exclude_none=True).encode() + b"\n"
     manifest = f"{caller.organisation}/scratch/{job}/predict.jsonl"
@@ -125,7 +129,7 @@ async def _ask(core: Core, caller: Caller, api: OnlineApi, version: ModelVersion
         kind="predict",
         framework=version.framework,
         parameters=PredictParameters().model_dump(mode="json", exclude_none=True),
-        inputs=(Input(name=MODEL, kind="file", ref=weights(version, "target.id")), picture),
+        inputs=(Input(name=MODEL, kind="file", ref=weights(version, "target.id")), *code, picture),
         requirements=Requirements(gpus=core.settings.predict_gpus),
         provenance=Provenance(model_id=api.model, model_version=version.id, dataset_version=version.dataset_version),
     )

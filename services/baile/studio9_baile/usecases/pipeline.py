@@ -94,6 +94,13 @@ def plan(step: Step, catalogue: Catalogue, extractor: str | None = None) -> Plan
             "Pipeline parameter: [architecture] not found", field=f"{step.place}.architecture", fix="choose one"
         )
     architecture, head = _pair(step, catalogue)
+    if catalogue.needs_code(head.framework):
+        raise BadInput(
+            f"{head.id} trains with code of your own, which this form cannot send",
+            field=f"{step.place}.modelType.{HEAD_FIELDS[step.tl_type]}",
+            value=head.id,
+            fix="train it through POST /v1/models/{model}/train, or choose another",
+        )
     if begun and not _begins_with_models(catalogue, head.framework):
         raise BadInput(
             f"Training on an existing model with {head.framework} is not offered yet",

@@ -15,6 +15,7 @@ from studio9_baile.usecases.albums import NewAlbum, add_album, remove_album
 from studio9_baile.usecases.asking import Wanted, ask, ask_cancel, new_job
 from studio9_baile.usecases.assets import check_name, name_of
 from studio9_baile.usecases.changes import Kind, changed, forget_place, made_from
+from studio9_baile.usecases.code_packages import code_of
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
 from studio9_baile.usecases.pipeline import LabelOfInterest, thresholds
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
@@ -111,7 +112,11 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
         )
         made_from(work, Kind.ALBUM, output.id, Kind.ALBUM, album.id, kind, job)
         made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, version.id, "predicted_by", job)
-        ask(work, _wanted(core, prediction, version, written, limits, kind, job), core.limits)
+        ask(
+            work,
+            _wanted(core, prediction, version, written, limits, kind, job, await code_of(work, version)),
+            core.limits,
+        )
         changed(work, Kind.CV_PREDICTION, prediction.id, "created", by=caller, status=prediction.status)
         changed(work, Kind.ALBUM, output.id, "created", status=output.status)
     return prediction
@@ -177,13 +182,14 @@ def _wanted(
     limits: Thresholds | None,
     kind: str,
     job: str,
+    code: tuple[Input, ...],
 ) -> Wanted:
     parameters = EvaluateParameters(thresholds=limits) if prediction.evaluate else PredictParameters(thresholds=limits)
     spec = Spec(
         kind=kind,
         framework=version.framework,
         parameters=parameters.model_dump(mode="json", exclude_none=True),
-        inputs=(Input(name=MODEL, kind="file", ref=weights(version)), *written.inputs),
+        inputs=(Input(name=MODEL, kind="file", ref=weights(version)), *code, *written.inputs),
         requirements=Requirements(gpus=core.settings.predict_gpus),
         provenance=Provenance(
             model_id=prediction.model, model_version=version.id, dataset_version=version.dataset_version

@@ -1,18 +1,28 @@
 """Training a model on a dataset version: everything is judged before anything is queued."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.jobs import Process
-from studio9_baile.models.learned import DatasetManifest, DatasetVersion, Model, ModelVersion, Stage, VersionStatus
+from studio9_baile.models.learned import (
+    CodePackage,
+    DatasetManifest,
+    DatasetVersion,
+    Model,
+    ModelVersion,
+    Stage,
+    VersionStatus,
+)
 from studio9_baile.models.pictures import LabelMode
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.asking import Wanted, ask, new_job
 from studio9_baile.usecases.changes import Kind, changed, made_from
+from studio9_baile.usecases.code_packages import code_input, usable
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
 from studio9_task.catalogue import Catalogue, Head
@@ -27,27 +37,51 @@ PROFILES = ("default", "cpu", "gpu")
 INPUTS = ("train", "val", "test")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCode:
+    """A trainer of the user's own: a code package, and the class in it as package.module:Class."""
+
+    package: str
+    entry: str
+
+
 async def train(
-    core: Core, caller: Caller, model_id: str, dataset_version: str, profile: str | None, config: Mapping[str, Any]
+    core: Core,
+    caller: Caller,
+    model_id: str,
+    dataset_version: str,
+    profile: str | None,
+    config: Mapping[str, Any],
+    *,
+    framework: str | None = None,
+    own: OwnCode | None = None,
 ) -> tuple[Process, ModelVersion]:
-    """Queues a training, which makes a new version of the model. Raises NotFound for the model, AccessDenied, BadInput
-    for an unknown dataset version or profile, or a config that is out of range."""
+    """Queues a training, which makes a new version of the model. `framework`: what the config must be of. Raises
+    NotFound for the model, AccessDenied, BadInput for an unknown dataset version, profile or code package, or a config
+    that is out of range."""
     async with core.database.read(caller.organisation) as work:
         check_owner(caller, await work.models.get(model_id))
-    parameters, head = _parameters(config, await core.catalogue.current())
+    catalogue = await core.catalogue.current()
+    parameters, head = _parameters(_with_entry(_of(config, catalogue, framework), own), catalogue, framework, own)
     requirements = _requirements(core, profile)
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
         data, manifests = await _dataset(work, caller, dataset_version, head)
         job = new_job()
-        version = await _version(work, model, data, parameters, head, job)
+        code = None if own is None else await usable(work, caller, own.package, own.entry)
+        version = await _version(work, model, data, parameters, head, job, code)
         made_from(work, Kind.MODEL_VERSION, version.id, Kind.DATASET_VERSION, data.id, "trained_on", job)
+        if code is not None:
+            made_from(work, Kind.MODEL_VERSION, version.id, Kind.CODE_PACKAGE, code.id, "trained_with", job)
         spec = Spec(
             kind="train",
             framework=head.framework,
             parameters=version.parameters,
-            inputs=tuple(_input(one) for one in manifests.values() if one.name in INPUTS),
+            inputs=(
+                *(_input(one) for one in manifests.values() if one.name in INPUTS),
+                *(() if code is None else (code_input(code),)),
+            ),
             requirements=requirements,
             provenance=Provenance(model_id=model.id, model_version=version.id, dataset_version=data.id),
         )
@@ -65,7 +99,44 @@ async def train(
     return process, version
 
 
-def _parameters(config: Mapping[str, Any], catalogue: Catalogue) -> tuple[TrainParameters, Head]:
+def _of(config: Mapping[str, Any], catalogue: Catalogue, framework: str | None) -> Mapping[str, Any]:
+    """The config with the architecture of a framework that has just one. Raises BadInput for an unknown framework."""
+    if framework is None:
+        return config
+    offered = [one.id for one in catalogue.architectures if one.framework == framework]
+    if catalogue.heads and not offered:
+        known = sorted({one.framework for one in catalogue.architectures})
+        raise BadInput(
+            "Framework not found", field="framework", value=framework[:100], fix=f"use one of {', '.join(known)}"
+        )
+    return config if len(offered) != 1 else {"architecture": offered[0], **config}
+
+
+def _with_entry(config: Mapping[str, Any], own: OwnCode | None) -> Mapping[str, Any]:
+    """The entry is a parameter of the head. Raises BadInput where the config has another one."""
+    given = config.get("head_parameters") or {}
+    if own is None or not isinstance(given, Mapping):
+        return config
+    if given.get("entry", own.entry) != own.entry:
+        raise BadInput("The entry is named twice", field="config.head_parameters.entry", fix="leave it out")
+    return {**config, "head_parameters": {**given, "entry": own.entry}}
+
+
+def _check_code(catalogue: Catalogue, head: Head, own: OwnCode | None) -> None:
+    """Raises BadInput where a trainer of one's own comes without code, or another one with it."""
+    needed = catalogue.needs_code(head.framework)
+    if needed and own is None:
+        fix = "send your package to POST /v1/code, and name its id as `code` and your class as `entry`"
+        raise BadInput(f"{head.id} trains with code of your own", field="code", fix=fix)
+    if own is not None and not needed:
+        raise BadInput(
+            f"{head.id} takes no code of your own", field="code", fix="leave it out, or use framework custom"
+        )
+
+
+def _parameters(
+    config: Mapping[str, Any], catalogue: Catalogue, framework: str | None, own: OwnCode | None
+) -> tuple[TrainParameters, Head]:
     if not catalogue.heads:
         raise BadInput("No worker has told what it can do", field="config", fix="start a worker")
     try:
@@ -78,6 +149,10 @@ def _parameters(config: Mapping[str, Any], catalogue: Catalogue) -> tuple[TrainP
     _refuse(validate_pair(catalogue, parameters.architecture, parameters.head), "config.")
     architecture = next(one for one in catalogue.architectures if one.id == parameters.architecture)
     head = next(one for one in catalogue.heads if one.id == parameters.head)
+    if framework not in (None, head.framework):
+        fix = f"{head.id} is of {head.framework}: name that, or leave it out"
+        raise BadInput("The head is of another framework", field="framework", value=framework, fix=fix)
+    _check_code(catalogue, head, own)
     _refuse(
         validate_parameters(architecture.parameters, parameters.architecture_parameters),
         "config.architecture_parameters.",
@@ -132,7 +207,13 @@ def _input(manifest: DatasetManifest) -> Input:
 
 
 async def _version(
-    work: Work, model: Model, data: DatasetVersion, parameters: TrainParameters, head: Head, job: str
+    work: Work,
+    model: Model,
+    data: DatasetVersion,
+    parameters: TrainParameters,
+    head: Head,
+    job: str,
+    code: CodePackage | None,
 ) -> ModelVersion:
     return work.versions.make(
         model=model.id,
@@ -146,4 +227,5 @@ async def _version(
         parameters=parameters.model_dump(mode="json", exclude_none=True),
         dataset_version=data.id,
         job=job,
+        code=None if code is None else code.id,
     )

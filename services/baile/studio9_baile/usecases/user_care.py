@@ -103,6 +103,7 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
                 )
         await work.processes.hand_over(user.id, heir)
         await work.shares.hand_over(user.id, heir)
+        await work.code.hand_over(user.id, heir)
         await work.flush()
         await work.users.remove(user)
         work.audit(caller.user, "delete", "USER", user.id, {"heir": heir} if heir else None)

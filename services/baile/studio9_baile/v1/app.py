@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from studio9_baile.v1 import (
     albums,
     bootstrap,
+    code,
     datasets,
     events,
     jobs,
@@ -19,7 +20,7 @@ from studio9_baile.v1 import (
     sessions,
 )
 
-TOPICS = (bootstrap, session, models, datasets, sessions, monitoring, notices, jobs, albums, labels, events)
+TOPICS = (bootstrap, session, models, code, datasets, sessions, monitoring, notices, jobs, albums, labels, events)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "what cannot be used, with field and fix"},
     401: {"description": "no valid token"},

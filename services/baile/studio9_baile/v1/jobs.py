@@ -92,7 +92,8 @@ class LifeEvent(BaseModel):
 
 class JobAnswer(BaseModel):
     """A job. `status` is what its owner sees: completed once the result is in the assets. `state` and `phase` are the
-    job's own, absent until Orion has accepted it. `waiting` says why it has no slot yet. Times are RFC 3339, durations
+    job's own, absent until Orion has accepted it. `waiting` says why it has no slot yet, `held_by` what must be
+    done before it can have one. Times are RFC 3339, durations
     seconds."""
 
     id: str
@@ -105,6 +106,7 @@ class JobAnswer(BaseModel):
     state: State | None = None
     phase: Phase | None = None
     waiting: str | None = None
+    held_by: ReasonAnswer | None = None
     progress: float
     estimate: int | None = None
     epoch: int | None = None
@@ -138,6 +140,7 @@ class JobAnswer(BaseModel):
             state=job.state if job else None,
             phase=job.phase if job else None,
             waiting=known.waiting or None,
+            held_by=ReasonAnswer.of(known.held_by) if known.held_by else None,
             progress=process.progress,
             estimate=estimate(process),
             epoch=process.epoch,

@@ -7,9 +7,11 @@ from pydantic import Field
 from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
 from studio9_baile.models.records import Lineage
 from studio9_baile.usecases import model_versions, models, training
+from studio9_baile.usecases.training import OwnCode
 from studio9_baile.v1.dependencies import TheCaller, TheCore
 from studio9_baile.v1.routing import router
 from studio9_baile.v1.wire import Answer, Body, Id, Page, TheSlice, Time, paged
+from studio9_common.errors import BadInput
 
 routes = router(prefix="/models", tag="models")
 
@@ -80,6 +82,7 @@ class VersionAnswer(Answer):
     parameters: dict[str, Any]
     figures: dict[str, Any] | None = None
     dataset_version: str | None = None
+    code: str | None = None
     training_session: str | None = None
     experiment: str | None = None
     artifact_sha256: str | None = None
@@ -103,6 +106,7 @@ class VersionAnswer(Answer):
             parameters=row.parameters,
             figures=row.figures,
             dataset_version=row.dataset_version,
+            code=row.code,
             training_session=row.job,
             experiment=row.experiment,
             artifact_sha256=row.artifact_sha256,
@@ -115,11 +119,24 @@ class VersionAnswer(Answer):
 
 class TrainBody(Body):
     """What to train with. `config` is the task contract's: architecture, head and their parameters (see
-    `GET /v1/catalogue`), input_size, rates, thresholds."""
+    `GET /v1/catalogue`), input_size, rates, thresholds. With `framework` custom, `code` is the id of a code package and
+    `entry` the trainer in it, as package.module:Class; such a training runs in a container or not at all."""
 
     dataset_version_id: str = Field(min_length=1, max_length=100)
     compute_profile_id: str | None = Field(None, max_length=100)
     config: dict[str, Any]
+    framework: str | None = Field(None, min_length=1, max_length=100)
+    code: str | None = Field(None, min_length=1, max_length=100)
+    entry: str | None = Field(None, min_length=1, max_length=200)
+
+    def own_code(self) -> OwnCode | None:
+        """Raises BadInput for one of the two without the other."""
+        if self.code is not None and self.entry is not None:
+            return OwnCode(package=self.code, entry=self.entry)
+        if self.code is None and self.entry is None:
+            return None
+        missing = "code" if self.code is None else "entry"
+        raise BadInput("Code of your own is half named", field=missing, fix="give both `code` and `entry`")
 
 
 class Training(Answer):
@@ -172,6 +189,13 @@ async def get_version(model_id: Id, version_id: Id, core: TheCore, caller: TheCa
 async def train(model_id: Id, body: TrainBody, core: TheCore, caller: TheCaller) -> Training:
     """Queues a training, which makes a new version. What cannot be trained is refused here, before it is queued."""
     process, version = await training.train(
-        core, caller, model_id, body.dataset_version_id, body.compute_profile_id, body.config
+        core,
+        caller,
+        model_id,
+        body.dataset_version_id,
+        body.compute_profile_id,
+        body.config,
+        framework=body.framework,
+        own=body.own_code(),
     )
     return Training(training_session=process.id, model_version=version.id, number=version.number)

@@ -1,6 +1,7 @@
 """Routers of `/v1`: an `Idempotency-Key` names a POST, `ETag` and `If-Match` keep changes apart; texts that cannot be
 stored are never taken."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -34,13 +35,14 @@ class V1Route(APIRoute):
             return await conditionally(self.path, request, once)
 
         async def once(request: Request) -> Response:
+            key = request.headers.get(KEY)
             try:
-                body = await request.body() if self.body_field is not None else b""
+                # What has no form is read by its route as it comes in, unless its bytes say which request it is.
+                body = await request.body() if self.body_field is not None or key is not None else b""
             except ClientDisconnect:
                 raise HTTPException(400) from None
-            if body:
+            if self.body_field is not None and body:
                 check_texts(body)
-            key = request.headers.get(KEY)
             if request.method != "POST" or key is None:
                 return await handle(request)
             try:
@@ -56,7 +58,7 @@ async def _once(
     request: Request, caller: Caller, key: str, body: bytes, handle: Callable[[Request], Coroutine[Any, Any, Response]]
 ) -> Response:
     core = base_core(request)
-    mark = repeating.fingerprint(request.method, request.url.path, request.url.query, body)
+    mark = await asyncio.to_thread(repeating.fingerprint, request.method, request.url.path, request.url.query, body)
     before = await repeating.begin(core, caller, key, mark)
     if before is not None:
         return Response(before.body, before.status, {"Idempotency-Replayed": "true"}, before.content_type)

@@ -29,14 +29,18 @@ async def _made_of(core: Core, caller: Caller) -> list[tuple[str, str, str]]:
 
 @routes.get("/config/cv-architectures")
 async def architectures(core: TheCore, caller: TheCaller) -> list[PrimitiveAnswer]:
-    found = [PrimitiveAnswer.of(one) for one in (await core.catalogue.current()).architectures]
+    """What needs code of the user's own is not offered: the form has no place for it."""
+    catalogue = await core.catalogue.current()
+    found = [PrimitiveAnswer.of(one) for one in catalogue.architectures if not catalogue.needs_code(one.framework)]
     known = {one.id for one in found}
     used = {architecture for architecture, _, _ in await _made_of(core, caller)}
     return found + [PrimitiveAnswer(id=one, name=one, **GONE) for one in sorted(used - known)]
 
 
 async def _consumers(core: Core, caller: Caller, consumer: Consumer) -> list[ConsumerAnswer]:
-    found = [ConsumerAnswer.of_head(one) for one in (await core.catalogue.current()).heads if one.consumer == consumer]
+    catalogue = await core.catalogue.current()
+    heads = [one for one in catalogue.heads if not catalogue.needs_code(one.framework)]
+    found = [ConsumerAnswer.of_head(one) for one in heads if one.consumer == consumer]
     known = {one.id for one in found}
     used = {head for _, head, tl_type in await _made_of(core, caller) if CONSUMERS.get(tl_type) == consumer}
     return found + [ConsumerAnswer(id=one, name=one, isNeural=False, **GONE) for one in sorted(used - known)]

@@ -87,6 +87,26 @@ async def received(
 
 
 @asynccontextmanager
+async def received_whole(request: Request, core: Core, *, limit: int, name: str) -> AsyncIterator[Upload]:
+    """The body as it is, as a file of this name, which is removed at the end of the block. Raises BadInput for an empty
+    one, TooLarge. A body that breaks off leaves nothing."""
+    folder = core.settings.work_dir / FOLDER
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        incoming = _Incoming(file, limit)
+        try:
+            async for chunk in request.stream():
+                incoming.take(chunk)
+                await incoming.write()
+        except ClientDisconnect:
+            raise HTTPException(400) from None
+        await incoming.write(all=True)
+        if incoming.size == 0:
+            raise BadInput("The body is empty", field="body", fix="send the file as the request's body")
+        yield Upload(Path(file.name), incoming.size, incoming.sha256, name)
+
+
+@asynccontextmanager
 async def received_files(request: Request, core: Core, *, limit: int) -> AsyncIterator[list[Upload]]:
     """All parts `file` of a form; the files are removed at the end of the block. `limit` is for all together.
 

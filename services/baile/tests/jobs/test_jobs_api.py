@@ -8,7 +8,7 @@ import pytest
 
 from studio9_baile.models.library import Share
 from studio9_baile.usecases.changes import Kind
-from studio9_common.contracts.job import Attempt, Event, Exit, Job, ObjectRef, Phase, Spec, State
+from studio9_common.contracts.job import Attempt, Event, Exit, Input, Job, ObjectRef, Phase, Spec, State
 from studio9_common.contracts.messages import JobCompleted
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.contracts.reasons import reason
@@ -101,6 +101,10 @@ async def test_a_waiting_job_says_why(installation: Any, ana: Any, orion: Any, a
     known["snapshot:default"] = {"organisation": "system", "pool": "default", "epoch": 1, "snapshot": snapshot}
     told = (await ana.ok("GET", f"/v1/jobs/{process.id}"))["waiting"]
     assert told == "needs 1 slot; 1 job ahead; all 2 fitting slots are taken; organisation limit 1 of 4"
+    code = Input(name="code", kind="file", ref=ObjectRef(key="k", sha256="0" * 64, size=1))
+    orion.keep(replace(job, spec=Spec(kind="train", framework="custom", inputs=(code,))))
+    held = (await ana.ok("GET", f"/v1/jobs/{process.id}"))["held_by"]
+    assert (held["reason_class"], held["code"]) == ("policy", "isolation_required") and "container" in held["message"]
     orion.keep(replace(job, state=State.running, phase=Phase.running))
     assert "waiting" not in await ana.ok("GET", f"/v1/jobs/{process.id}")
 

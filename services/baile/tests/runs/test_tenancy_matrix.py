@@ -2,8 +2,10 @@
 more than about an id that nobody has, and nothing changes. The routes come from the apps: a new one is in at once."""
 
 import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +105,11 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
     (notification, *_) = (await ana.ok("GET", "/v1/notifications"))["items"]
     dataset = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
     token = await ana.ok("POST", "/v1/tokens", {"name": MARK, "scopes": ["read"]})
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr(f"{MARK}.py", b"class Own: ...")
+    sent = await ana.send("POST", f"/v1/code?name={MARK}", content=package.getvalue())
+    assert sent.status_code == 201, sent.text
     versions = await ana.ok("GET", f"/v1/models/{model}/versions")
     user = (await ana.ok("GET", "/me"))["id"]
     ids = {
@@ -110,6 +117,7 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
         "session_id": process, "project_id": project, "folder_id": folder, "user_id": user, "share_id": share["id"],
         "token_id": token["id"], "name": "b.txt", "webhook_id": webhook, "notification_id": notification["id"],
         "revision_id": revisions["items"][0]["id"],
+        "code_id": sent.json()["id"],
     }  # fmt: skip
     segments = {
         "experiments": run, "cv-predictions": prediction, "online-jobs": deployment, "albums": album,
