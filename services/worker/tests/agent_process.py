@@ -1,7 +1,8 @@
-"""A whole small platform in one process, to be killed: bus, objects and worker, with one job sent to it."""
+"""A whole small platform in one process, to be killed or stopped: bus, objects and worker, with one job sent to it."""
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -21,7 +22,12 @@ async def main(folder: Path, settings: str, run: str, queues: str) -> None:
     service = build(WorkerSettings.model_validate_json(settings), bus=bus, objects=objects)
     await service.start()
     await bus.publish(encode(WorkerRun.model_validate_json(run), source="orion", organisation="acme"))
-    await asyncio.Event().wait()
+    told_to_stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    await told_to_stop.wait()
+    await service.stop()
+    await bus.close()
+    await objects.close()
 
 
 if __name__ == "__main__":

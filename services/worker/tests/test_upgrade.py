@@ -1,0 +1,82 @@
+"""The agent is upgraded while a task of it runs: the version before started it, this one finds it and ends it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from studio9_common.contracts.job import Spec
+from studio9_common.contracts.messages import WorkerRun
+from studio9_common.ids import new_id
+from studio9_task.exits import task_state
+from studio9_task.layout import TaskFolder
+from studio9_worker.lease import AttemptKey
+
+from .conftest import PROGRAM, QUEUES, WORKER, Platform
+from .earlier import NoEarlierCode, earlier
+
+PARTS = ("libs/common", "libs/task", "services/worker")
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The PYTHONPATH of the version before."""
+    try:
+        return earlier(tmp_path_factory.mktemp("before"), PARTS)
+    except NoEarlierCode as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_a_task_of_the_version_before_is_found_and_its_result_is_delivered_once(
+    tmp_path: Path, before: str, ending: signal.Signals
+) -> None:
+    platform, job = Platform(tmp_path), new_id()
+    environment = {**os.environ, "PYTHONPATH": before}
+    where = await asyncio.to_thread(
+        subprocess.check_output,
+        [sys.executable, "-c", "import studio9_worker, studio9_task; print(studio9_worker.__file__)"],
+        env=environment,
+        text=True,
+    )
+    assert where.startswith(before.partition("/libs/")[0]), "it is the older code that runs"
+    settings = {
+        "worker_id": WORKER, "state_dir": str(tmp_path / "worker"), "task_command": PROGRAM,
+        "trainers_python": sys.executable, "threads": 1, "beat_s": 0.4, "poll_s": 0.05, "runner": "process",
+    }  # fmt: skip
+    spec = Spec(kind="train", parameters={"do": "train", "epochs": 4, "wait": True})
+    older = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).parent / "agent_process.py"),
+        str(tmp_path),
+        json.dumps(settings),
+        WorkerRun(worker=WORKER, job=job, attempt=1, fence=1, spec=spec).model_dump_json(),
+        json.dumps([(queue.name, queue.bindings[0]) for queue in QUEUES]),
+        env=environment,
+    )
+    folder = TaskFolder(platform.task_folder(job))
+    try:
+        await platform.until(lambda: folder.events.exists() and '"checkpoint"' in folder.events.read_text())
+    finally:
+        older.send_signal(ending)
+        code = await older.wait()
+    assert code == (0 if ending is signal.SIGTERM else -ending)
+    assert task_state(folder).state == "running", "the task does not notice"
+    await platform.open()
+    try:
+        service = await platform.start_worker()
+        assert service.agent is not None
+        assert [life.record.key for life in service.agent.lives] == [AttemptKey(job, 1)]
+        (folder.root / "go").touch()
+        result = await platform.result(job)
+        assert (result.outcome, result.summary["resumed_from"]) == ("succeeded", 0)
+        assert {file.name for file in (await platform.manifest(result)).files} == {"model.pt", "task.log"}
+        await platform.gone(job)
+        assert len({one.model_dump_json() for one in platform.results}) == 1
+    finally:
+        await platform.close()
