@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -27,6 +28,7 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+@lru_cache(64)  # one moment is written down many times
 def format_time(value: datetime) -> str:
     """RFC 3339 text in UTC, always with six digits of microseconds, so that text order is time order."""
     if value.tzinfo is None:

@@ -147,10 +147,9 @@ class Engine:
             return False
         try:
             await self._bus.publish(_ECHO)
-            waiting = await self._bus.depth(queues.BEATS.name)
+            return self.supervisor.heard > heard or await self._bus.depth(queues.BEATS.name) == 0
         except (BusUnavailable, QueueGone):
             return False
-        return waiting == 0 or self.supervisor.heard > heard
 
     async def tell_removed(self, worker: str) -> None:
         """Tells whoever schedules that a worker was removed; what is lost is found in the store at the next tick."""

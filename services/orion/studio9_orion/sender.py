@@ -32,7 +32,10 @@ class Sender:
             for index, outcome in zip(indices, await self._through(way, part), strict=True):
                 outcomes[index] = outcome
 
-        await asyncio.gather(*(one(way, indices) for way, indices in groups.items()))
+        if len(groups) == 1:
+            await one(*groups.popitem())
+        else:
+            await asyncio.gather(*(one(way, indices) for way, indices in groups.items()))
         return outcomes
 
     def _way(self, order: Order) -> tuple[str, str]:

@@ -40,6 +40,9 @@ class Inbox:
                 failed.append(error)
             else:
                 groups.setdefault(envelope.subject or "", []).append((delivery, envelope))
+        if len(groups) == 1 and not failed:
+            await self._in_turn(*groups.values())
+            return
         outcomes = await asyncio.gather(*map(self._in_turn, groups.values()), return_exceptions=True)
         failed += [outcome for outcome in outcomes if outcome is not None]
         if failed:

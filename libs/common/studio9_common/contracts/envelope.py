@@ -59,7 +59,7 @@ def encode(
 ) -> Outgoing:
     """The bus message of `data`. Raises MessageTooLarge over 64 KiB."""
     identifier = id or new_id()
-    subject = getattr(data, "job", None)
+    subject = vars(data).get("job")
     head = {
         "specversion": "1.0",
         "id": identifier,

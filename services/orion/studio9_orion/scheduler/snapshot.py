@@ -1,10 +1,11 @@
 """The snapshot after a pass, from which `studio9_common.contracts.waiting` tells why a job waits. Its size does not
 grow with the queue."""
 
-import json
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
+
+from pydantic_core import to_json
 
 from studio9_common.contracts.waiting import PlaceTaken, Snapshot
 from studio9_orion.providers.port import Place
@@ -24,7 +25,7 @@ def snapshot(queues: Queues, places: Sequence[Place], shares: Shares) -> Snapsho
     """What a pass left: the places, the jobs in the order in which they will be served, limits."""
     for part in range(12):
         taken = _snapshot(queues, places, shares, part)
-        if len(json.dumps(taken)) <= MAX_SNAPSHOT:
+        if len(to_json(taken)) <= MAX_SNAPSHOT:
             break
     return taken
 
