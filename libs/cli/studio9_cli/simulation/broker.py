@@ -58,11 +58,12 @@ class Broker:
 
     def declare(self, spec: Queue) -> None:
         line = self.lines.get(spec.name)
-        self._routes.clear()
         if line is None:
+            self._routes.clear()
             self.lines[spec.name] = Line(spec, idle_since=self.loop.now)
             self._expire_later(self.lines[spec.name])
-        else:
+        elif not set(spec.bindings) <= set(line.spec.bindings):
+            self._routes.clear()
             line.spec = line.spec.with_bindings(spec.bindings)
 
     def delete(self, name: str) -> None:

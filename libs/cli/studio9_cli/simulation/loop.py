@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any, cast
 
 Context = contextvars.Context
+Step = tuple[Callable[..., object], tuple[Any, ...], Context | None, "Node | None"]
+"""What is called without fail, as nobody can take it back; the world's own has neither context nor node."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,7 +25,7 @@ class Node:
     name: str
     dead: bool = False
     paused: bool = False
-    held: list["Handle"] = field(default_factory=list)
+    held: list["Handle | Step"] = field(default_factory=list)
     tasks: list["asyncio.Task[Any]"] = field(default_factory=list)
 
 
@@ -39,7 +41,7 @@ class Handle:
         self,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        context: Context | None,
+        context: Context,
         node: Node | None,
         when: float,
     ) -> None:
@@ -65,8 +67,8 @@ class VirtualLoop:
         self.steps = 0
         self.errors: list[str] = []
         self.closing = False
-        self._ready: deque[Handle] = deque()
-        self._timers: list[tuple[float, int, Handle]] = []
+        self._ready: deque[Handle | Step] = deque()
+        self._timers: list[tuple[float, int, Handle | Step]] = []
         self._count = 0
         self.create_future: Callable[[], asyncio.Future[Any]] = partial(asyncio.Future, loop=cast(Any, self))
 
@@ -81,27 +83,30 @@ class VirtualLoop:
             ready, timers, popleft, heappop = self._ready, self._timers, self._ready.popleft, heapq.heappop
             while True:
                 if ready:
-                    handle = popleft()
+                    due = popleft()
                 elif timers and timers[0][0] <= end:
-                    self.now, _, handle = heappop(timers)
+                    self.now, _, due = heappop(timers)
                 else:
                     break
-                if handle._cancelled:
-                    continue
-                context = handle._context
+                if type(due) is tuple:
+                    callback, args, context, node = due
+                else:
+                    handle = cast(Handle, due)
+                    if handle._cancelled:
+                        continue
+                    callback, args, context, node = handle._callback, handle._args, handle._context, handle.node
                 if context is None:
                     steps += 1
-                    handle._callback(*handle._args)
+                    callback(*args)
                     continue
-                node = handle.node
                 if node is not None:
                     if node.dead:
                         continue
                     if node.paused:
-                        node.held.append(handle)
+                        node.held.append(due)
                         continue
                 steps += 1
-                context.run(handle._callback, *handle._args)
+                context.run(callback, *args)
             self.now = max(self.now, end)
         finally:
             self.steps += steps
@@ -125,12 +130,10 @@ class VirtualLoop:
         task: asyncio.Task[Any] = self.create_task(coroutine, context=context)
         return task
 
-    def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Handle:
+    def after(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """The world itself acts later: no node, no context."""
-        handle = Handle(callback, args, None, None, self.now + delay)
         self._count += 1
-        heapq.heappush(self._timers, (handle._when, self._count, handle))
-        return handle
+        heapq.heappush(self._timers, (self.now + delay, self._count, (callback, args, None, None)))
 
     # --- what asyncio asks for -------------------------------------------------------------------------------------
 
@@ -138,11 +141,14 @@ class VirtualLoop:
         return self.now
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        if context is None:
-            context = contextvars.copy_context()
+        if self.closing:
+            return None
+        if context is not None:
+            self._ready.append((callback, args, context, context.get(NODE)))
+            return None
+        context = contextvars.copy_context()
         handle = Handle(callback, args, context, context.get(NODE), self.now)
-        if not self.closing:
-            self._ready.append(handle)
+        self._ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon

@@ -44,6 +44,7 @@ class Oracle:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._policy, self._tick_s = world.orion_settings.policy, world.orion_settings.tick_s
         self.problems: list[Problem] = []
         self.priorities: dict[str, int] = {}
         """The last priority that was confirmed to an operator, by job."""
@@ -128,7 +129,7 @@ class Oracle:
     def _within_limit(self, job: Job) -> None:
         """Whoever assigns knows what has been assigned for some ticks, and what was limited as long ago."""
         world, now = self._world, self._world.loop.now
-        known = now - KNOWN_TICKS * world.orion_settings.tick_s
+        known = now - KNOWN_TICKS * self._tick_s
         limit = world.operator.rules.limits.get(job.organisation)
         if limit is None or world.operator.limited[job.organisation] > known or not world.troubles.steady(now):
             return
@@ -144,7 +145,7 @@ class Oracle:
         world, attempt = self._world, job.attempts[-1]
         if attempt.reason is None or attempt.reason.code not in LOST_CODES:
             return
-        policy, tick_s = world.orion_settings.policy, world.orion_settings.tick_s
+        policy, tick_s = self._policy, self._tick_s
         span = max(policy.lease_s, policy.assigned_s) + 3 * tick_s + 15
         sure, since = attempt.reason.code == "start_timeout", world.loop.now - span
         if sure:  # the command may have vanished with the worker's queue at any time since it was given
@@ -174,8 +175,7 @@ class Oracle:
 
     @property
     def _cancel_s(self) -> float:
-        given = self._world.orion_settings
-        return given.policy.cancelling_s + given.tick_s + CANCEL_SLACK_S
+        return self._policy.cancelling_s + self._tick_s + CANCEL_SLACK_S
 
     def _check_cancel(self, id: str, since: float) -> None:
         world, now = self._world, self._world.loop.now
@@ -194,13 +194,13 @@ class Oracle:
     def look(self) -> None:
         """Every so often: no dead worker keeps a job, and no task goes on for long that nobody wants."""
         world, now = self._world, self._world.loop.now
-        given = world.orion_settings
-        silent_s = given.policy.lease_s + 3 * given.tick_s + LOOK_S
+        silent_s = self._policy.lease_s + 3 * self._tick_s + LOOK_S
+        fair_since = world.troubles.fair_since(now)
         for id, document in world.database.table("jobs").documents.items():
             job: Job = document.body["job"]
-            if job.phase in {Phase.starting, Phase.running}:
+            if job.phase is Phase.starting or job.phase is Phase.running:
                 down = world.workers[job.attempts[-1].worker].down_since
-                since = max(world.troubles.fair_since(now), down if down is not None else now)
+                since = max(fair_since, down if down is not None else now)
                 if now - since > silent_s:
                     self.problem("stuck", f"still counts as {job.phase} on a dead worker", id)
         for name, worker in world.workers.items():
@@ -210,8 +210,8 @@ class Oracle:
                     self._unwanted.pop(key, None)
                     continue
                 first = self._unwanted.setdefault(key, now)
-                since = max(first, world.troubles.fair_since(now), world.troubles.heard_since(name, now))
-                if now - since > STOP_S + 3 * given.tick_s:
+                since = max(first, fair_since, world.troubles.heard_since(name, now))
+                if now - since > STOP_S + 3 * self._tick_s:
                     self.problem("leaked", f"fence {key.fence} goes on though nobody wants it", key.job)
         world.loop.after(LOOK_S, self.look)
 

@@ -15,6 +15,7 @@ Answer = TypeVar("Answer")
 OnWrite = Callable[[str, str, dict[str, Any] | None, dict[str, Any] | None], None]
 """Told of every write: collection, id, the body before and after (None: not there)."""
 _ALL = Where()
+_NONE = Documents([], None)
 _CONFLICT, _MISSING = BulkOutcome(status=412), BulkOutcome(status=404)
 _EXISTS, _AWAY = BulkOutcome(status=409), BulkOutcome(status=503, detail="this item failed")
 
@@ -141,6 +142,8 @@ class SimStore:
                 table.refresh(now)
             else:
                 self._database.weather.effects["search_lag"] += 1
+        if not table.visible:
+            return _NONE
         meets = condition(where)
         hits = [one for one in table.visible.values() if meets(one.body)]
         hits.sort(key=lambda one: one.id)

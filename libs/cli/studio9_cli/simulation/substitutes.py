@@ -4,6 +4,7 @@ Messages and job documents are frozen values, so handing them over is the same a
 the codecs keep what they are given is tested beside them.
 """
 
+import asyncio
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ from studio9_cli.simulation.store import LightItem
 from studio9_common.contracts.messages import Message
 from studio9_common.ids import new_id
 
+_SLEEP = asyncio.sleep
 Substitute = tuple[Any, str, Any]
 """(object, attribute, what to put there)."""
 
@@ -89,7 +91,7 @@ def light_encode(
     expires_s: float | None = None,
 ) -> Any:
     """Stands in for `studio9_common.contracts.envelope.encode`."""
-    subject = getattr(data, "job", None)
+    subject = vars(data).get("job")
     parcel = Parcel()
     parcel.envelope = LightEnvelope(id or "", data.type, source, organisation, "", data, subject, traceparent)
     return LightOutgoing(data.route(), parcel, id or "", mandatory, not data.transient, expires_s)
@@ -99,6 +101,22 @@ def light_decode(body: bytes) -> LightEnvelope:
     """Stands in for `studio9_common.contracts.envelope.decode`."""
     assert isinstance(body, Parcel)
     return body.envelope
+
+
+async def light_sleep(delay: float, result: Any = None) -> Any:
+    """Stands in for `asyncio.sleep`: nothing takes the timer back, a sleep that was ended is not woken."""
+    if delay <= 0:
+        return await _SLEEP(0, result)
+    loop: Any = asyncio.get_running_loop()
+    slept = loop.create_future()
+    loop.after(delay, _wake, slept)
+    await slept
+    return result
+
+
+async def at_once(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    """Stands in for `asyncio.to_thread`: threads are not simulated."""
+    return work(*args, **named)
 
 
 def module(name: str) -> ModuleType:
@@ -131,6 +149,9 @@ def substitutes(
     return [
         *((one, "encode", light_encode) for one in encoding),
         *((one, "decode", light_decode) for one in decoding),
+        (asyncio, "sleep", light_sleep),
+        (asyncio, "to_thread", at_once),
+        (studio9_orion.engine, "LEAD_SHARE", 1.0),
         (studio9_common.contracts.collections, "dump", _same),
         (studio9_common.contracts.collections, "load", _same),
         (studio9_common.bus.subscriber, "random", rng),
@@ -164,6 +185,11 @@ def replaced(changes: list[Substitute]) -> Iterator[None]:
     finally:
         for target, name, value in reversed(before):
             setattr(target, name, value)
+
+
+def _wake(slept: "asyncio.Future[None]") -> None:
+    if not slept.done():
+        slept.set_result(None)
 
 
 def _same(value: Any, **_: Any) -> Any:

@@ -36,6 +36,8 @@ class Weather:
 
     def reaches(self, node: str, part: str) -> bool:
         """Whether a node can talk to a part."""
+        if not self.down and not self.cut:
+            return True
         if part in self.down:
             self.effects[f"down:{part}"] += 1
             return False
