@@ -1,5 +1,8 @@
 """The cleaner: removes what a job used, once the store shows in real time that the job has ended. Idempotent.
 
+The Orion that ends a job cleans up after it, and the order never leaves the outbox; where it does not come to that, a
+sweep publishes the order, as any that was forgotten, and whoever gets it does it.
+
 Workers remove their own containers and folders when a lease says `confirmed` or `stop`; what lies in the object
 storage and in the store is removed here.
 """
@@ -20,6 +23,8 @@ from studio9_common.objects.port import Objects
 from studio9_orion.beats import Beats
 from studio9_orion.core.events import Cleaned
 from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, scratch_prefix
+from studio9_orion.gatherer import Gatherer
+from studio9_orion.providers.port import Order
 from studio9_orion.shell import Ended, Shell
 from studio9_orion.store import put_many
 
@@ -29,6 +34,8 @@ CLEAN_EVERY_S = 0.25
 three writes do for all that gather meanwhile."""
 FULL = 64
 """Jobs that are cleaned together: few enough that a slow object storage does not hold back the acknowledgements."""
+OWN_EVERY_S, OWN_FULL = 0.5, 200
+"""The same of the orders that are carried out without being published."""
 AT_ONCE = 16
 """Jobs whose objects are removed at the same time."""
 UNHEARD = frozenset({"requested", "queued", "assigned", "completed"})
@@ -38,10 +45,24 @@ FEW_FENCES = 8
 
 
 class Cleaner:
-    """The handler of `orion.clean.v1`."""
+    """The handler of `orion.clean.v1`, and of the orders of the jobs that end here while it is started."""
 
     def __init__(self, shell: Shell, objects: Objects, beats: Beats) -> None:
         self._shell, self._objects, self._beats = shell, objects, beats
+        self._own: Gatherer[str] = Gatherer("clean", self.clean, every_s=OWN_EVERY_S, most=OWN_FULL)
+
+    def start(self) -> None:
+        self._own.start()
+
+    async def stop(self) -> None:
+        await self._own.stop(rest=False)
+
+    def take(self, order: Order) -> bool:
+        """Whether this order, just written, is carried out here; else it is to be published."""
+        mine = order.command.type == JobClean.type and self._own.runs
+        if mine:
+            self._own.add(order.job.id)
+        return mine
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while store or objects are away, BadMessage for what can never be read."""
@@ -75,7 +96,7 @@ class Cleaner:
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
-        await self._shell.apply([(job.id, Cleaned(parent=job.parent)) for job in over])
+        await self._shell.apply([(job.id, Cleaned(parent=job.parent, n=_ordered(job))) for job in over])
 
     async def _over(self, ids: Sequence[str]) -> list[Job]:
         """Those that have ended. What this Orion wrote as ended need not be read: an end is final."""
@@ -98,6 +119,11 @@ class Cleaner:
         root = f"{job.organisation}/jobs/{job.id}/"
         fences = {fence_of(job, info.key) async for info in self._objects.list(root)}
         return sorted(fence for fence in fences if fence is not None)
+
+
+def _ordered(job: Job) -> int:
+    """The last order to clean that the job holds."""
+    return max((command.n for command in job.outbox if command.type == JobClean.type), default=0)
 
 
 def _heard_fences(job: Job) -> range:

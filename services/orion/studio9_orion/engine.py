@@ -83,6 +83,7 @@ class Engine:
         self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
         self.telemetry = Telemetry(store, jobs)
         self.cleaner = Cleaner(self.shell, objects, beats)
+        self.shell.keep(self.cleaner.take)
         self.orphans = OrphanSweeper(self.shell, self.cleaner, name=name)
         hearing = Hearing(store, clock, name=name, lease_s=policy.lease_s, can_hear=self.can_hear)
         self.sweeper = Sweeper(self.shell, beats, hearing)
@@ -125,6 +126,7 @@ class Engine:
         self.shell.start()
         self.scheduler.start()
         self.supervisor.start()
+        self.cleaner.start()
         for subscriber in self._subscribers:
             await subscriber.start()
         for ticker in self._tickers:
@@ -137,6 +139,7 @@ class Engine:
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         await self.scheduler.stop()
         await self.supervisor.stop()
+        await self.cleaner.stop()
         await self.shell.stop()
 
     async def can_hear(self) -> bool:
@@ -156,8 +159,8 @@ class Engine:
         with suppress(BusUnavailable):
             await self._bus.publish(scheduler_call(self._name, removed=worker))
 
-    async def _call_scheduler(self) -> None:
-        await self._bus.publish(scheduler_call(self._name))
+    async def _call_scheduler(self, queued: Sequence[str] = (), ended: Sequence[str] = ()) -> None:
+        await self._bus.publish(scheduler_call(self._name, queued=queued, ended=ended))
 
     def _subscriber(self, queue: Queue, handler: Handler, batch: int) -> Subscriber:
         return Subscriber(

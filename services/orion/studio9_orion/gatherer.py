@@ -54,13 +54,13 @@ class Gatherer(Generic[Item]):
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"orion-{self._name}")
 
-    async def stop(self) -> None:
-        """Does what is there once more, within 3 s, then ends."""
+    async def stop(self, *, rest: bool = True) -> None:
+        """Does what is there once more, within 3 s, unless the `rest` is others', then ends."""
         task, self._task = self._task, None
         if task is None:
             return
         await end(task)
-        if self._items:
+        if self._items and rest:
             try:
                 async with asyncio.timeout(3):
                     while self._items:

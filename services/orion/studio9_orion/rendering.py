@@ -1,5 +1,6 @@
 """From a command in a job's outbox to the message on the bus. The job's document holds what the command leaves out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from studio9_common.bus.port import Outgoing
@@ -63,9 +64,13 @@ def outgoing_of(job: Job, command: Command, policy: Policy) -> Outgoing:
     )
 
 
-def scheduler_call(orion: str, removed: str | None = None) -> Outgoing:
-    """The bus message by which one Orion calls the one that schedules; `removed` is a worker that it must forget."""
-    return encode(SchedulerCall(orion=orion, removed=removed), source="orion", organisation=SYSTEM)
+def scheduler_call(
+    orion: str, removed: str | None = None, *, queued: Sequence[str] = (), ended: Sequence[str] = ()
+) -> Outgoing:
+    """The bus message by which one Orion calls the one that schedules; `removed` is a worker that it must forget,
+    `queued` and `ended` are jobs that it must hear of."""
+    call = SchedulerCall(orion=orion, removed=removed, queued=tuple(queued), ended=tuple(ended))
+    return encode(call, source="orion", organisation=SYSTEM)
 
 
 def _trace(job: Job, command: Command) -> Trace | None:

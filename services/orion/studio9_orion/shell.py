@@ -31,10 +31,10 @@ from studio9_orion.sender import Sender
 
 ROUNDS = 50
 """Rounds of reading and deciding again after conflicts; each round somebody else got on."""
-CLEAR_AFTER_S = 3.0
+CLEAR_AFTER_S = 4.0
 """How long a published command may wait for the job's next change to take it out of the outbox; before a sweep
 elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
-TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.25
+TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.5
 """How long jobs that have ended wait for others, so that one search finds the relatives of all: the first of them, and
 those that follow."""
 KEPT = frozenset({JobClean.type, JobRequested.type})
@@ -94,6 +94,7 @@ class Shell:
         self.policy = policy
         self._sender = sender
         self._watch: Callable[[Job], None] = _unwatched
+        self._keep: Callable[[Order], bool] = _unkept
         self._sent: dict[str, set[int]] = {}
         self._told: OrderedDict[Ended, None] = OrderedDict()
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
@@ -106,6 +107,11 @@ class Shell:
         """From now on every job that took a step is told, as soon as that is durable and before anything is published.
         Whoever listens may not fail."""
         self._watch = on_written
+
+    def keep(self, take: Callable[[Order], bool]) -> None:
+        """From now on orders that `take` says yes to are carried out here, before anybody else needs to be told: they
+        stay in the outbox until the core hears that they are, or until a sweep takes them for forgotten."""
+        self._keep = take
 
     def start(self) -> None:
         self._clearing.start()
@@ -152,7 +158,7 @@ class Shell:
             for effect in decision.effects
             if isinstance(effect, Reply) and decision.job is not None
         ]
-        await self._publish(orders)
+        await self._publish([order for order in orders if not self._keep(order)])
         await self._follow(decisions)
         return Applied(decisions, jobs)
 
@@ -358,3 +364,8 @@ def _relatives(job: Job) -> tuple[str, ...]:
 
 def _unwatched(job: Job) -> None:
     """Nobody listens."""
+
+
+def _unkept(order: Order) -> bool:
+    """Everything is published."""
+    return False

@@ -37,7 +37,7 @@ from studio9_orion.workers import Worker, Workers, seen
 BEATS_EVERY_S = 0.2
 """Least time between two batches of beats: the first is taken at once, those that follow gather meanwhile. That is
 little beside a lease, and a batch costs about the same for one beat as for ten."""
-RESULTS_EVERY_S = 0.05
+RESULTS_EVERY_S = 0.1
 """The same between two batches of results: where many short jobs end, one write does for those of a moment."""
 RECENT_S = 1.0
 """How old what is known of a job may be when a beat is answered by it."""

@@ -8,6 +8,7 @@ import pytest
 
 from studio9_common.contracts.checkpoints import checkpoint_key
 from studio9_common.contracts.job import Exit, ObjectRef, Phase, Spec, State
+from studio9_common.contracts.messages import JobClean
 from studio9_common.contracts.reasons import ReasonClass, reason
 from studio9_orion.core import Answer
 from studio9_orion.core.decision import CheckRelated, Reply, TellRelated
@@ -392,3 +393,17 @@ def test_a_moot_start_command_leaves_the_outbox(life: Any) -> None:
     assert any(command.type == "studio9.worker.run.v1" for command in life.job.outbox)
     life.result()
     assert not any(command.type == "studio9.worker.run.v1" for command in life.job.outbox)
+
+
+def test_what_is_cleaned_up_takes_its_order_along_and_leaves_later_ones(new_life: Callable[..., Any]) -> None:
+    life = new_life().in_phase(P.cleaning)
+    order = next(one for one in life.job.outbox if one.type == JobClean.type)
+    life.tell(Cleaned(n=order.n))
+    assert life.at() == (P.clean, S.completed)
+    assert JobClean.type not in {one.type for one in life.job.outbox}
+    late = new_life().in_phase(P.cleaning)
+    late.tell(Cleaned(n=order.n - 1))
+    assert late.at() == (P.clean, S.completed)
+    assert order in late.job.outbox, "whoever takes it looks once more"
+    assert late.tell(Cleaned(n=order.n)).last.changed
+    assert not late.tell(Cleaned(n=order.n)).last.changed

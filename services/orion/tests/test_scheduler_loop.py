@@ -1,5 +1,6 @@
 """The scheduler over real parts: what it hears, what it finds without hearing of it, and who leads."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -312,3 +313,32 @@ async def test_who_leads_again_shows_anew_what_waits(world: Any, stand: Stand) -
     await other.shell.apply([(id, CancelRequested(job=id, organisation="acme", requested_by="ana"))])
     await stand.hear(SchedulerCall(orion="two"))
     assert await shown() == []
+
+
+async def test_who_does_not_lead_tells_of_the_jobs_that_it_writes(world: Any, stand: Stand) -> None:
+    other, calls = Stand(world, "two"), await world.listen("calls", "scheduler.call")
+    assert await other.scheduler.tick() == 0
+    other.scheduler.start()
+    await stand.beat()
+    job, waits = await other.request(), await other.request()
+    heard = await told(world, calls, 2)
+    assert {id for one in heard for id in one.queued} == {job, waits}
+    await stand.hear(*heard)
+    assert [await stand.phase(job), await stand.phase(waits)] == [Phase.assigned, Phase.queued]
+    fence = (await world.job(job)).fence
+    result = ResultReceived(worker="w1", organisation="acme", fence=fence, outcome="succeeded")
+    await other.shell.apply([(job, result)])
+    heard = await told(world, calls, 1)
+    assert [one.ended for one in heard] == [(job,)]
+    await stand.hear(*heard)
+    assert await stand.phase(waits) is Phase.assigned
+    await other.scheduler.stop()
+
+
+async def told(world: Any, calls: Any, jobs: int) -> list[Any]:
+    """Calls that tell of so many jobs."""
+    heard: list[Any] = []
+    async with asyncio.timeout(20):
+        while sum(len(one.queued) + len(one.ended) for one in heard) < jobs:
+            heard += await world.take(calls)
+    return heard

@@ -9,13 +9,14 @@ import pytest
 from studio9_common.bus.port import BusUnavailable, Outgoing, Queue
 from studio9_common.contracts.collections import SWEEPS
 from studio9_common.contracts.job import ObjectRef, Phase, Spec, State
-from studio9_common.contracts.messages import AttemptBeat, Slot, WorkerBeat, WorkerLease
+from studio9_common.contracts.messages import AttemptBeat, JobClean, Slot, WorkerBeat, WorkerLease
 from studio9_common.contracts.reasons import reason
 from studio9_common.ids import new_id
 from studio9_common.times import parse_time
 from studio9_orion.app import OrionService
 from studio9_orion.core.events import Assigned, Beat, CancelRequested, Requested, ResultReceived
 from studio9_orion.core.policy import Policy
+from studio9_orion.queues import CLEAN
 
 
 @pytest.fixture
@@ -353,3 +354,31 @@ async def test_progress_that_the_broker_did_not_take_is_told_with_the_next_beat(
         await heard(orion, id, sequence=sequence)
         told.append(len(await world.take(events)))
     assert told == [0, 1, 0], "as soon as the broker takes it, and no more while nothing changes"
+
+
+async def test_who_ends_a_job_cleans_up_and_tells_nobody(world: Any, orion: OrionService) -> None:
+    await world.bus.declare(CLEAN)
+    orion.cleaner.start()
+    cleaned = asyncio.Event()
+    orion.shell.watch(lambda job: cleaned.set() if job.phase is Phase.clean else None)
+    id = await running(orion)
+    await world.objects.put(f"acme/scratch/{id}/x", b"x")
+    await orion.shell.apply([(id, ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded"))])
+    async with asyncio.timeout(20):
+        await cleaned.wait()
+    assert JobClean.type not in {one.type for one in (await world.job(id)).outbox}
+    assert await keys_below(world, f"acme/scratch/{id}/") == []
+    await orion.cleaner.stop()
+    assert await world.bus.depth(CLEAN.name) == 0
+
+
+async def test_an_order_to_clean_up_that_was_forgotten_is_found_in_its_outbox(world: Any, orion: OrionService) -> None:
+    await world.bus.declare(CLEAN)
+    orion.shell.keep(lambda order: order.command.type == JobClean.type)
+    id = await running(orion)
+    await orion.shell.apply([(id, ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded"))])
+    await orion.sweeper.sweep()
+    assert await world.bus.depth(CLEAN.name) == 0, "perhaps it is being carried out"
+    world.clock.pass_(6)
+    await world.orion().sweeper.sweep()
+    assert await world.bus.depth(CLEAN.name) == 1

@@ -173,13 +173,16 @@ class JobClean(Message):
 
 class SchedulerCall(Message):
     """An Orion that does not schedule calls the one that does. If that one is gone, whoever takes over its queue gets
-    the call, and leads from then on. `removed` is a worker that has just been removed, and gets no more jobs."""
+    the call, and leads from then on. `removed` is a worker that has just been removed, and gets no more jobs. `queued`
+    and `ended` are jobs that the caller has just written: those that wait (again), and those that are over."""
 
     type = "studio9.scheduler.call.v1"
     routing_key = "scheduler.call"
     transient = True
     orion: Id
     removed: Id | None = None
+    queued: tuple[Id, ...] = ()
+    ended: tuple[Id, ...] = ()
 
 
 # --- Orion → worker --------------------------------------------------------------------------------------------

@@ -129,6 +129,13 @@ def drop_run(draft: Draft) -> None:
         draft.set(outbox=kept)
 
 
+def drop_cleaning(draft: Draft, n: int) -> None:
+    """Orders to the cleaner up to the n-th command are carried out: they leave the outbox unsent."""
+    kept = tuple(command for command in draft.job.outbox if command.type != JobClean.type or command.n > n)
+    if len(kept) != len(draft.job.outbox):
+        draft.set(outbox=kept)
+
+
 def queue_limit(draft: Draft) -> float:
     """Seconds that the job may wait for a slot."""
     own = draft.job.spec.queue_timeout_s

@@ -148,10 +148,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What the job used is gone, and `parent` knows how it ended."""
+    """What the job used is gone, and `parent` knows how it ended. `n` is the last order that was carried out, where it
+    was taken from the outbox."""
 
     name: ClassVar[str] = "cleaned"
     parent: str | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

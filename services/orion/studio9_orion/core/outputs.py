@@ -37,10 +37,11 @@ def waits_for_outputs(draft: Draft) -> bool:
 
 
 def cleaned(draft: Draft, event: Cleaned) -> Decision:
-    """The last step of a job; also orders that come again end here."""
+    """The last step of a job; also orders that come again end here, and those that never left the outbox."""
+    ending.drop_cleaning(draft, event.n)
     if draft.job.phase is not Phase.cleaning or waits_for_outputs(draft):
-        return draft.decision(Answer.unchanged)
+        return draft.decision()
     if draft.job.parent not in (None, event.parent):  # its request came after its cancel, and after the cleaner looked
-        return draft.decision(Answer.unchanged)
+        return draft.decision()
     draft.record("cleaned")
     return draft.decision()

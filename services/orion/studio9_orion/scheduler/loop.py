@@ -15,6 +15,7 @@ from studio9_common.tasks import end
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core import decide
 from studio9_orion.core.events import Assigned
+from studio9_orion.gatherer import Gatherer
 from studio9_orion.providers.port import Place
 from studio9_orion.scheduler.fair import schedule
 from studio9_orion.scheduler.leader import Leader
@@ -29,21 +30,26 @@ from studio9_orion.store import get, swap
 from studio9_orion.workers import Worker, Workers
 
 SNAPSHOT_EVERY = timedelta(seconds=1)
+NEWSWORTHY = frozenset({Phase.queued, Phase.backing_off, Phase.cleaning})
+"""Where a job waits, or holds a slot no more."""
 AT_ONCE = 100
 """Assignments of one slice of a pass: one bulk write, whose documents are made in a few milliseconds of the loop."""
 SLICES = 50
+NEWS = 500
+"""Jobs of one call; so many ids fit into a message."""
 PATIENCE = timedelta(seconds=600)
 """After so long a job that needs several GPUs of one worker may keep what is free there from others."""
 
 
-async def _nothing() -> None:
+async def _nothing(queued: Sequence[str], ended: Sequence[str]) -> None:
     """Nobody to call upon."""
 
 
 class Scheduler:
     """See the module's docstring. Any number may exist; the one that leads works. Times are seconds.
 
-    `rules` gives what operators have set. `call` asks whoever consumes `orion.schedule.v1` to lead.
+    `rules` gives what operators have set. `call` asks whoever consumes `orion.schedule.v1` to lead, and tells
+    it of jobs that wait and that have ended.
     """
 
     def __init__(
@@ -53,7 +59,7 @@ class Scheduler:
         leader: Leader,
         *,
         rules: Callable[[], Rules] = Rules,
-        call: Callable[[], Awaitable[None]] = _nothing,
+        call: Callable[[Sequence[str], Sequence[str]], Awaitable[None]] = _nothing,
         full_read_s: float = 60.0,
         tick_s: float = 5.0,
     ) -> None:
@@ -75,11 +81,14 @@ class Scheduler:
         self._again = asyncio.Event()
         self._due = False
         self._task: asyncio.Task[None] | None = None
+        self._news: Gatherer[tuple[str, Phase]] = Gatherer("news", self._tell, most=NEWS)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="orion-scheduler")
+        self._news.start()
 
     async def stop(self) -> None:
+        await self._news.stop(rest=False)
         task, self._task = self._task, None
         if task is not None:
             await end(task)
@@ -94,13 +103,13 @@ class Scheduler:
                 return
             anew = self._led != self._leader.epoch
             await self._begin()
-            self._over(one for one in data if isinstance(one, JobEnded))
+            queued, ended = _news(data)
+            self._over(ended)
             await self._expel(data)
             # What this Orion wrote itself it has been told of already.
-            queued = [one.job for one in data if isinstance(one, JobQueued)]
             found = await self._shell.jobs.load_many(id for id in queued if self._shell.jobs.written(id) is None)
             self._view.take((item.job for item in found.values()), self._shell.clock.now())
-            if anew or any(not isinstance(one, SchedulerCall) for one in data):  # a call only asks whether it leads
+            if anew or queued or ended:  # other calls only ask whether it leads
                 await self._pass()
 
     async def tick(self) -> int:
@@ -120,7 +129,7 @@ class Scheduler:
     async def call_upon(self) -> None:
         """Where another leads: sends it a word. If it is gone, the word comes to whoever takes its place."""
         if not self._leader.epoch:
-            await self._call()
+            await self._call((), ())
 
     def notice(self, workers: Sequence[Worker]) -> None:
         """Workers as their beats show them; a free slot wakes the scheduler."""
@@ -135,6 +144,8 @@ class Scheduler:
             self._view.take([job], self._shell.clock.now())
             if self._view.queue:
                 self.wake()
+        elif job.phase in NEWSWORTHY:
+            self._news.add((job.id, job.phase))
 
     def offer(self, jobs: Iterable[Job]) -> dict[str, Assigned]:
         """Slots for jobs that are about to be written as queued, so that they are written as assigned at once. Only
@@ -227,10 +238,15 @@ class Scheduler:
         if removed:
             await self._reader.expel(removed)
 
-    def _over(self, ended: Iterable[JobEnded]) -> None:
+    async def _tell(self, news: Sequence[tuple[str, Phase]]) -> None:
+        """Another leads: tells it of jobs that this Orion has written."""
+        ended = [job for job, phase in news if phase is Phase.cleaning]
+        await self._call([job for job, phase in news if phase is not Phase.cleaning], ended)
+
+    def _over(self, ended: Iterable[str]) -> None:
         now = self._shell.clock.now()
-        for one in ended:
-            self._view.over(one.job, now)
+        for job in ended:
+            self._view.over(job, now)
 
     async def _pass(self) -> int:
         """Slices until nothing is left to give. A job that was elsewhere by now left its slot to another."""
@@ -307,3 +323,19 @@ class Scheduler:
             self._shown, self._idle = taken, idle
         else:
             self._show_again = True
+
+
+def _news(data: Iterable[object]) -> tuple[list[str], list[str]]:
+    """The jobs that wait and those that have ended; Orions of an earlier version let the jobs' own messages tell it."""
+    queued: list[str] = []
+    ended: list[str] = []
+    for one in data:
+        match one:
+            case SchedulerCall():
+                queued += one.queued
+                ended += one.ended
+            case JobQueued():
+                queued.append(one.job)
+            case JobEnded():
+                ended.append(one.job)
+    return queued, ended
