@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, default=Path("state"), help="folder for everything it keeps")
     parser.add_argument("--port", type=int, default=20016, help="Baile's port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--ui-dir", type=Path, help="folder of a built web UI to serve at /")
+    parser.add_argument("--buckets-endpoint", default="", help="S3 server of users' buckets, if not AWS")
     parser.add_argument("--otlp-url", default="", help="OpenTelemetry collector that gets spans, http://host:4318")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-format", default="console", choices=("console", "json"))
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         ui_dir=args.ui_dir,
         otlp_url=args.otlp_url,
+        buckets_endpoint=args.buckets_endpoint,
     )
     try:
         asyncio.run(serve(options))

@@ -34,7 +34,8 @@ START_LIMIT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`pages` of the train album; test, predict and online albums get a quarter, an eighth, a sixteenth of it."""
+    """`pages` of the train album; test, predict and online albums get a quarter, an eighth, a sixteenth of it.
+    `buckets_endpoint`: the S3 server of users' buckets, if not AWS."""
 
     state: Path
     port: int = 20016
@@ -42,6 +43,7 @@ class DemoOptions:
     epochs: int = EPOCHS
     pages: int = 160
     confidence: float = CONFIDENCE
+    buckets_endpoint: str = ""
 
 
 def pages_of(folder: Path, count: int) -> dict[str, list[Page]]:
@@ -164,6 +166,7 @@ def _spawn(options: DemoOptions, folder: StateFolder) -> "subprocess.Popen[bytes
     folder.path.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "studio9_cli", "up", "--state", str(folder.path)]
     command += ["--port", str(options.port), "--log-level", "warning", "--log-format", "json"]
+    command += ["--buckets-endpoint", options.buckets_endpoint]
     with (folder.path / "log").open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=root()

@@ -44,7 +44,8 @@ BUCKET = "incoming"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a platform is started. Ports: 0 takes a free one. `otlp_url`: the collector of spans; empty: none."""
+    """How a platform is started. Ports: 0 takes a free one. `otlp_url`: the collector of spans; empty: none.
+    `buckets_endpoint`: the S3 server that answers for users' buckets; empty: AWS."""
 
     state: Path
     trainers_python: Path
@@ -53,6 +54,7 @@ class Options:
     operators_port: int = 0
     ui_dir: Path | None = None
     otlp_url: str = ""
+    buckets_endpoint: str = ""
 
 
 @asynccontextmanager
@@ -151,6 +153,7 @@ class _Composition:
                     public_url=self._address,
                     ui_dir=self._options.ui_dir,
                     buckets=(Bucket(id=BUCKET, name=BUCKET),),
+                    buckets_endpoint=self._options.buckets_endpoint,
                 ),
                 bus=ports.bus,
                 objects=ports.objects,

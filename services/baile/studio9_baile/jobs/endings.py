@@ -161,6 +161,14 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
             changed(work, Kind.ALBUM, album.id, "updated", status=status)
 
 
+async def framed(work: Work, process: Process) -> None:
+    """The frames of a video are in their album, which keeps the video."""
+    album = await work.albums.find(process.target_id, lock=True)
+    if album is not None:
+        album.video = process.context.get("video")
+    await released(work, process)
+
+
 async def released(work: Work, process: Process) -> None:
     """The album that pictures came into can be used again, whatever came."""
     album = await work.albums.find(process.target_id, lock=True)

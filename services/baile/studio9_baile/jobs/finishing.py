@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.augmented import augmented_list
-from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, predicted, released, streamed, trained
+from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, framed, predicted, streamed, trained
 from studio9_baile.jobs.filling import Superseded, Target, fill
 from studio9_baile.jobs.framed import FRAMES
 from studio9_baile.jobs.listed import fill_listed
@@ -98,7 +98,7 @@ class Finisher:
         elif isinstance(result, AugmentResult):
             await augmented(work, process, ended, result)
         elif isinstance(result, FramesResult):
-            await released(work, process)
+            await framed(work, process)
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")

@@ -1,7 +1,7 @@
 """A video on its way from a user's bucket: it is fetched here, within limits, and handed to a job that takes it apart.
 
-The video lies below the job's scratch prefix, which goes when the job has ended. The process stays the same one: what
-began here goes on as the job's.
+The video is kept under its hash: it is the job's input, and once the job has succeeded it is the album's. The process
+stays the same one: what began here goes on as the job's.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from studio9_baile.jobs.moving import LEASE_S, Done, transfers_folder
 from studio9_baile.models.jobs import IMPORT_VIDEO, Process, ResultState
 from studio9_baile.usecases.asking import hand_over
 from studio9_baile.usecases.buckets import open_place
+from studio9_baile.usecases.keeping import keep
+from studio9_baile.usecases.quotas import check_room
 from studio9_common.contracts.job import Input, ObjectRef, Requirements, Spec
 from studio9_common.errors import BadInput, Unavailable
 from studio9_common.objects.cloud import CloudObjects
@@ -26,23 +28,29 @@ from studio9_task.frames import KIND, VIDEO, FramesParameters
 
 PART = 8 << 20
 """Bytes that are fetched at once."""
+CONTENT_TYPES = {
+    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
+    ".mkv": "video/x-matroska", ".avi": "video/x-msvideo", ".mpg": "video/mpeg", ".mpeg": "video/mpeg",
+    ".ts": "video/mp2t", ".flv": "video/x-flv", ".wmv": "video/x-ms-wmv", ".ogv": "video/ogg",
+}  # fmt: skip
+"""What a browser is told that a video is, by its name."""
 
 
 async def import_video(core: Core, process: Process) -> Done:
     """Fetches the video and hands the process over to a job. Raises BadInput, NotFound, Unavailable."""
     place, path = process.context["place"], process.context["path"]
     bucket = await open_place(core, process.organisation, place)
-    key = f"{process.organisation}/scratch/{process.id}/{VIDEO}{PurePosixPath(path).suffix.lower()}"
+    name, suffix = PurePosixPath(path).name, PurePosixPath(path).suffix.lower()
     async with _held(core, process) as hold:
         with tempfile.TemporaryDirectory(dir=await transfers_folder(core)) as folder:
             file = Path(folder) / "video"
-            ref = await _fetch(core, bucket, path, file, key, hold)
-            if ref is None:
+            ref = await _fetch(core, process.organisation, bucket, path, file, hold)
+            if ref is None or await _cancelled(core, process):
                 return Done.some
-            await core.objects.put(key, file, sha256=ref.sha256)
-    parameters = FramesParameters(
-        every=process.context["every"], most=core.settings.max_frames, name=PurePosixPath(path).name
-    )
+            kind = CONTENT_TYPES.get(suffix, "application/octet-stream")
+            await keep(core, ref.key, file, content_type=kind, sha256=ref.sha256)
+    parameters = FramesParameters(every=process.context["every"], most=core.settings.max_frames, name=name)
+    video = {"key": ref.key, "profile": core.objects.profile, "filename": name, "size": ref.size}
     spec = Spec(
         kind=KIND,
         framework=process.context["framework"],
@@ -56,19 +64,27 @@ async def import_video(core: Core, process: Process) -> Done:
         if row.kind != IMPORT_VIDEO or row.result_state is not ResultState.pending:
             return Done.handed_over  # somebody else was faster
         if row.cancel_requested_at is None:
-            row.context = {**row.context, "place": {}, "outputs": {}}
+            row.context = {**row.context, "place": {}, "outputs": {}, "video": video}
             hand_over(work, row, spec, core.limits)
             return Done.handed_over
-    await core.objects.delete(key)
     return Done.some
 
 
-async def _fetch(core: Core, bucket: CloudObjects, path: str, file: Path, key: str, hold: "_Hold") -> ObjectRef | None:
+async def _cancelled(core: Core, process: Process) -> bool:
+    async with core.database.read(process.organisation) as work:
+        return (await work.processes.get(process.id)).cancel_requested_at is not None
+
+
+async def _fetch(
+    core: Core, organisation: str, bucket: CloudObjects, path: str, file: Path, hold: "_Hold"
+) -> ObjectRef | None:
     """The video in a local file; None if its fetching was cancelled."""
     limit = core.settings.max_video
     info = await bucket.head(path)
     if not 0 < info.size <= limit:
         raise BadInput(f"{path} has {info.size} bytes, at most {limit} are taken; cut it into parts")
+    async with core.database.read(organisation) as work:
+        await check_room(core, work, size=info.size)
     digest, size = hashlib.sha256(), 0
     with await asyncio.to_thread(file.open, "wb") as target:
         async for part in await bucket.stream(path, chunk=PART):
@@ -77,7 +93,9 @@ async def _fetch(core: Core, bucket: CloudObjects, path: str, file: Path, key: s
             size += len(part)
             if hold.cancelled:
                 return None
-    return ObjectRef(key=key, sha256=digest.hexdigest(), size=size)
+    sha256 = digest.hexdigest()
+    key = f"{organisation}/videos/{sha256}/{VIDEO}{PurePosixPath(path).suffix.lower()}"
+    return ObjectRef(key=key, sha256=sha256, size=size)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from studio9_baile.models.identity import Organisation
-from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ProcessStatus
+from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ProcessStatus, ResultState
 from studio9_baile.repositories.base import Repository
 from studio9_baile.repositories.paging import Page
 
@@ -27,6 +27,11 @@ class Processes(Repository[Process]):
     async def live(self, target: str, target_id: str) -> list[Process]:
         """The processes of an asset that have not ended."""
         return await self.all(Process.target == target, Process.target_id == target_id, Process.status.in_(LIVE))
+
+    async def going_on(self, job_type: str) -> list[Process]:
+        """The processes of a kind whose results are not in yet, or may still come."""
+        going_on = or_(Process.status.in_(LIVE), Process.result_state == ResultState.pending)
+        return await self.all(Process.job_type == job_type, going_on)
 
     async def hand_over(self, user: str, heir: str | None) -> None:
         """A user's processes go to another; without one they are forgotten."""

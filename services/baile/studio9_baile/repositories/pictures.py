@@ -58,6 +58,16 @@ class Albums(AssetRepository[Album]):
         ]
         return bool(await self._session.scalar(select(or_(*uses))))
 
+    async def videos(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys under which albums keep their videos."""
+        key = Album.video["key"].as_string()
+        return set(await self._session.scalars(select(key).where(self.mine, Album.video.is_not(None), key.in_(keys))))
+
+    async def video_bytes(self) -> int:
+        """Bytes of all albums' videos."""
+        total = func.sum(Album.video["size"].as_integer())
+        return int(await self._session.scalar(select(total).where(self.mine, Album.video.is_not(None))) or 0)
+
 
 class Pictures(Repository[Picture]):
     """Pictures."""

@@ -172,3 +172,20 @@ async def editable(
     if reason is not None:
         raise AlbumLocked(f"Operation is unavailable for the album: {reason}", field="album", fix=fix)
     return album
+
+
+async def fillable(work: Work, caller: Caller, identifier: str, *, lock: bool = False) -> Album:
+    """The album, if the caller may add pictures to it. Raises NotFound, AccessDenied, AlbumLocked."""
+    album = await editable(work, caller, identifier, lock=lock)
+    if album.video is not None:
+        raise AlbumLocked(
+            "Operation is unavailable for the album: it contains video", field="album", fix="use another album"
+        )
+    return album
+
+
+async def video_url(core: Core, album: Album) -> str | None:
+    """A URL of the album's video, if it has one; its text stays the same for an hour."""
+    if album.video is None:
+        return None
+    return await core.objects.signed_url(album.video["key"], expires_s=core.settings.picture_url_s)

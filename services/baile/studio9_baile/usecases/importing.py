@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from studio9_baile.core import Caller, Core
-from studio9_baile.models.jobs import IMPORT_PICTURES, IMPORT_VIDEO
+from studio9_baile.models.jobs import IMPORT_PICTURES, IMPORT_VIDEO, VIDEO_IMPORT
 from studio9_baile.models.pictures import Album, AlbumStatus
 from studio9_baile.repositories.work import Work
-from studio9_baile.usecases.albums import AlbumLocked, editable
+from studio9_baile.usecases.albums import AlbumLocked, editable, fillable
 from studio9_baile.usecases.asking import begin_local
 from studio9_baile.usecases.buckets import BucketReference, fetch_file, forget_secret, keep_place, open_now, path_in
 from studio9_baile.usecases.catalogue import framework_of
@@ -38,7 +38,7 @@ async def import_pictures(
     """Starts bringing in the pictures below a path; the album is UPLOADING until they are there. Labels come from a
     file, or from the bucket. Raises NotFound, AccessDenied, AlbumLocked, QuotaReached, BadInput."""
     async with core.database.read(caller.organisation) as work:
-        _check_video(await editable(work, caller, album_id))
+        await fillable(work, caller, album_id)
         await check_room(core, work, pictures=1)
     context: dict[str, Any] = {"path": path_in(path, "S3ImagesPath")}
     if labels is not None:
@@ -50,7 +50,7 @@ async def import_pictures(
     place = await keep_place(core, caller, reference)
     try:
         async with core.database.write(caller.organisation) as work:
-            album = await editable(work, caller, album_id, lock=True)
+            album = await fillable(work, caller, album_id, lock=True)
             album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
             begin_local(
                 work, IMPORT_PICTURES, "S3_IMAGES_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
@@ -100,9 +100,7 @@ async def import_video(
         async with core.database.write(caller.organisation) as work:
             album = await _for_video(work, caller, album_id)
             album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
-            begin_local(
-                work, IMPORT_VIDEO, "S3_VIDEO_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
-            )
+            begin_local(work, IMPORT_VIDEO, VIDEO_IMPORT, Kind.ALBUM, album.id, caller.user, context | {"place": place})
             changed(work, Kind.ALBUM, album.id, "import_started", by=caller, status=album.status)
     except BaseException:
         await forget_secret(core, caller.organisation, place)
@@ -112,8 +110,7 @@ async def import_video(
 
 async def _for_video(work: Work, caller: Caller, album_id: str) -> Album:
     """The album, if a video may come into it."""
-    album = await editable(work, caller, album_id, lock=True)
-    _check_video(album)
+    album = await fillable(work, caller, album_id, lock=True)
     if await work.pictures.count(work.pictures.row.album == album.id):
         raise AlbumLocked(
             "Can not perform the operation for video because album already has pictures", field="album",
@@ -132,13 +129,6 @@ def _video_path(path: str | None) -> str:
             fix=f"name a file that ends in {', '.join(VIDEOS)}",
         )
     return found
-
-
-def _check_video(album: Album) -> None:
-    if album.video is not None:
-        raise AlbumLocked(
-            "Operation is unavailable for the album: it contains video", field="album", fix="use another album"
-        )
 
 
 def _upload(path: Path, size: int) -> Upload:

@@ -11,7 +11,7 @@ from studio9_baile.repositories.paging import Page
 from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import file_name, text
 from studio9_baile.usecases.access import check_read
-from studio9_baile.usecases.albums import editable
+from studio9_baile.usecases.albums import editable, fillable
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.quotas import check_room
@@ -57,7 +57,7 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
     nothing is changed.
     """
     async with core.database.read(caller.organisation) as work:
-        await editable(work, caller, album_id)
+        await fillable(work, caller, album_id)
         await check_room(core, work, pictures=1, size=upload.size)
         key = f"{caller.organisation}/pictures/{upload.sha256}"
         marked = bool(await work.orphans.of([key]))
@@ -65,7 +65,7 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
     decoded = await core.decoder.decode(upload.path)
     await keep(core, key, upload.path, content_type=decoded.content_type, sha256=upload.sha256, marked=marked)
     async with core.database.write(caller.organisation) as work:
-        album = await editable(work, caller, album_id)
+        album = await fillable(work, caller, album_id)
         picture = work.pictures.make(
             album=album.id,
             sha256=upload.sha256,

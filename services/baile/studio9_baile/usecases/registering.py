@@ -10,7 +10,7 @@ from pathlib import Path
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.pictures import Album, Picture
 from studio9_baile.security.names import file_name, text
-from studio9_baile.usecases.albums import editable
+from studio9_baile.usecases.albums import fillable
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.keeping import keep
 from studio9_baile.usecases.quotas import check_room
@@ -51,11 +51,11 @@ async def register_pictures(
     if not pictures:
         raise BadInput("Pictures not found", field="pictureMetaList", fix="name at least one")
     async with core.database.read(caller.organisation) as work:
-        await editable(work, caller, album_id)
+        await fillable(work, caller, album_id)
         await check_room(core, work, pictures=len(pictures) if keep_existing else 0)
     looked = [await _look(core, caller, number, one) for number, one in enumerate(pictures)]
     async with core.database.write(caller.organisation) as work:
-        album = await editable(work, caller, album_id)
+        album = await fillable(work, caller, album_id)
         if not keep_existing:
             async for chunk in work.pictures.every(album.id):
                 for picture in chunk:

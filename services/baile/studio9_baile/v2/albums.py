@@ -10,6 +10,7 @@ from studio9_baile.usecases.changes import Kind
 from studio9_baile.usecases.listing import list_assets
 from studio9_baile.v2.dependencies import TheCaller, TheCore, TheDownloader, ThePage, TheShelf
 from studio9_baile.v2.routing import router
+from studio9_baile.v2.showing import shown
 from studio9_baile.v2.wire.albums import (
     AlbumAnswer,
     AlbumBody,
@@ -28,7 +29,7 @@ Shared = Annotated[str | None, Query(alias="shared_resource_id", max_length=100)
 @routes.get("/albums")
 async def list_albums(core: TheCore, caller: TheCaller, page: ThePage, shelf: TheShelf) -> Listed[AlbumAnswer]:
     found, count = await list_assets(core, caller, Kind.ALBUM, shelf, page)
-    return Listed(data=[AlbumAnswer.of(album) for album in found], count=count)
+    return Listed(data=[await shown(core, album) for album in found], count=count)
 
 
 @routes.post("/albums")
@@ -49,7 +50,7 @@ async def create(body: NewAlbumBody, core: TheCore, caller: TheCaller) -> AlbumA
 
 @routes.get("/albums/{album_id}")
 async def get(album_id: str, core: TheCore, caller: TheCaller, share: Shared = None) -> AlbumAnswer:
-    return AlbumAnswer.of(await albums.get_album(core, caller, album_id, share))
+    return await shown(core, await albums.get_album(core, caller, album_id, share))
 
 
 @routes.put("/albums/{album_id}")
@@ -57,7 +58,7 @@ async def update(album_id: str, body: AlbumBody, core: TheCore, caller: TheCalle
     changed = await albums.update_album(
         core, caller, album_id, name=body.name, label_mode=body.labelMode, description=body.description
     )
-    return AlbumAnswer.of(changed)
+    return await shown(core, changed)
 
 
 @routes.delete("/albums/{album_id}")
@@ -83,7 +84,7 @@ async def copy(album_id: str, body: CopyBody, core: TheCore, caller: TheCaller, 
 
 @routes.post("/albums/{album_id}/save")
 async def save(album_id: str, body: SaveBody, core: TheCore, caller: TheCaller) -> AlbumAnswer:
-    return AlbumAnswer.of(await albums.save_album(core, caller, album_id, body.name))
+    return await shown(core, await albums.save_album(core, caller, album_id, body.name))
 
 
 @routes.post("/albums/{album_id}/augment")

@@ -12,6 +12,7 @@ from studio9_baile.v2.dependencies import TheCaller, TheCore
 from studio9_baile.v2.pictures import REPORT_HEADER, SKIPPED_IN_HEADER
 from studio9_baile.v2.receiving import received, received_json
 from studio9_baile.v2.routing import router
+from studio9_baile.v2.showing import shown
 from studio9_baile.v2.wire.albums import AlbumAnswer
 from studio9_baile.v2.wire.buckets import ExportBody, ImportBody, LabelsBody, PicturesBody, VideoBody
 from studio9_baile.v2.wire.datasets import DatasetAnswer
@@ -58,7 +59,7 @@ def _form(fields: dict[str, str]) -> PicturesBody:
 async def labels(album_id: str, body: LabelsBody, response: Response, core: TheCore, caller: TheCaller) -> AlbumAnswer:
     album, report = await importing.import_labels(core, caller, album_id, body.reference(), body.S3CSVPath)
     response.headers[REPORT_HEADER] = json.dumps(report.body(SKIPPED_IN_HEADER), ensure_ascii=True)
-    return AlbumAnswer.of(album)
+    return await shown(core, album)
 
 
 @routes.post("/albums/{album_id}/importVideoFromS3")

@@ -15,6 +15,7 @@ from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
 from studio9_baile.v2.receiving import received, received_json
 from studio9_baile.v2.routing import router
+from studio9_baile.v2.showing import shown
 from studio9_baile.v2.wire.albums import AlbumAnswer, RegisterBody
 from studio9_baile.v2.wire.base import Listed, Removed
 from studio9_baile.v2.wire.pictures import PictureAnswer, PictureBody
@@ -109,4 +110,4 @@ async def upload_labels(
     async with received(request, core, limit=core.settings.max_labels_csv) as (upload, _):
         album, report = await label_csv.upload_labels(core, caller, album_id, upload)
     response.headers[REPORT_HEADER] = json.dumps(report.body(SKIPPED_IN_HEADER), ensure_ascii=True)
-    return AlbumAnswer.of(album)
+    return await shown(core, album)

@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from studio9_baile.jobs.sweeping import Sweeper
 from studio9_common.contracts.job import ObjectRef
 from studio9_common.contracts.messages import JobCancel, JobCancelled, JobCompleted, JobFailed
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
@@ -80,10 +81,12 @@ async def test_frames_become_pictures_of_the_album(
     )
     assert asked.spec.max_run_s == 3600
     (video,) = asked.spec.inputs
-    assert (video.name, video.kind) == ("video", "file") and video.ref.key.endswith(f"scratch/{asked.job}/video.mp4")
+    kept = f"{request.organisation}/videos/{hashlib.sha256(VIDEO).hexdigest()}/video.mp4"
+    assert (video.name, video.kind, video.ref.key) == ("video", "file", kept)
     assert await installation.objects.get(video.ref.key) == VIDEO
     assert installation.stand_ins.secrets == {}, "the credentials are forgotten before the job begins"
     assert "very-secret" not in json.dumps(asked.model_dump(mode="json"))
+    assert "video" not in await ana.ok("GET", path), "the frames come first"
     await workers.start(request)
 
     async def running() -> bool:
@@ -97,8 +100,31 @@ async def test_frames_become_pictures_of_the_album(
     pictures = (await ana.ok("GET", f"{path}/pictures?order=fileName"))["data"]
     assert [one["filename"] for one in pictures] == ["Quay_000000.jpg", "Quay_000025.jpg", "Quay_000050.jpg"]
     assert (await ana.http.get(pictures[1]["filepath"])).content == png(64, 48, (2, 0, 0))
+    await check_video(ana, path)
     assert (await ana.ok("GET", "/processes?jobTypes=S3_VIDEO_IMPORT"))["count"] == 1
     await ana.refused(409, "POST", f"{path}/importVideoFromS3", BODY)
+
+
+async def check_video(ana: Any, path: str) -> None:
+    """The album shows its video wherever it is answered, and takes no pictures beside its frames."""
+    video = (await ana.ok("GET", path))["video"]
+    assert (video["filename"], video["filesize"]) == ("Quay.MP4", len(VIDEO))
+    answer = await ana.http.get(video["filepath"], headers={"Range": "bytes=2-5"})
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"film", "video/mp4")
+    (listed,) = (await ana.ok("GET", "/albums"))["data"]
+    renamed = await ana.ok("PUT", path, {"name": "Harbour"})
+    saved = await ana.ok("POST", f"{path}/save", {"name": "Pier"})
+    labels = {"file": ("l.csv", "filename,label,x-min,y-min,x-max,y-max\nQuay_000025.jpg,crane,1,1,9,9\n", "text/csv")}
+    labelled = await ana.ok("POST", f"{path}/uploadLabels", files=labels)
+    assert [listed["video"], renamed["video"], saved["video"], labelled["video"]] == [video] * 4, "one URL for an hour"
+    assert "video" not in await ana.ok("POST", f"{path}/copy", {"name": "copy"}), "a copy can be changed"
+    refused = [
+        await ana.refused(409, "POST", f"{path}/importPicturesFromS3", {**BUCKET, "S3ImagesPath": "x"}),
+        await ana.refused(409, "POST", f"{path}/importVideoFromS3", BODY),
+        await ana.refused(409, "POST", f"{path}/uploadPicture", files={"file": ("x.png", b"x", "image/png")}),
+        await ana.refused(409, "PUT", f"{path}/pictures", {"pictureMetaList": [{"filepath": "x", "filename": "x"}]}),
+    ]
+    assert all("album: it contains video" in error["message"] for error in refused), refused
 
 
 async def test_a_broken_video_says_so_and_leaves_the_album_usable(
@@ -144,8 +170,61 @@ async def test_cancelling_while_it_is_fetched(
     assert (await over(ana, until, f"/albums/{album}"))["status"] == "CANCELLED"
     assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
     assert await workers.take_all(timeout_s=0.1) == [] and installation.stand_ins.secrets == {}
-    kept = [path for path in (Path(installation.folder) / "objects").rglob("*scratch*/**/*") if path.is_file()]
-    assert kept == [], "nothing of it stays"
+    assert [one async for one in installation.objects.list("")] == [], "nothing of it stays"
+
+
+async def test_the_video_goes_with_the_last_album_that_has_it(
+    ana: Any, album: str, s3: Any, workers: Any, installation: Any, until: Any, png: Any
+) -> None:
+    core = installation.baile.core
+    sweeper = Sweeper(replace(core, settings=core.settings.model_copy(update={"orphan_age_s": 0.0})))
+
+    async def videos() -> int:
+        """How many are there after two sweeps: the first marks, the second removes."""
+        await sweeper.step()
+        await sweeper.step()
+        return len([one async for one in installation.objects.list("") if "/videos/" in one.key])
+
+    other = str((await ana.ok("POST", "/albums", {"name": "Again", "labelMode": "LOCALIZATION"}))["id"])
+    for one in (album, other):
+        await ana.ok("POST", f"/albums/{one}/importVideoFromS3", BODY)
+        request = await workers.take()
+        assert await videos() == 1, "the job needs it"
+        await take_apart(workers, installation, request, [png(64, 48, (1, 1, 1))])
+        await over(ana, until, f"/albums/{one}")
+    await ana.ok("DELETE", f"/albums/{album}")
+    assert await videos() == 1
+    assert (await ana.http.get((await ana.ok("GET", f"/albums/{other}"))["video"]["filepath"])).content == VIDEO
+    s3.put_object(Bucket="harbour", Key=BODY["S3VideoPath"], Body=b"broken")
+    third = str((await ana.ok("POST", "/albums", {"name": "Third", "labelMode": "LOCALIZATION"}))["id"])
+    await ana.ok("POST", f"/albums/{third}/importVideoFromS3", BODY)
+    await workers.end(await workers.take(), JobFailed, reason=reason("bad_input", "it is broken"))
+    assert (await over(ana, until, f"/albums/{third}"))["status"] == "FAILED"
+    assert "video" not in await ana.ok("GET", f"/albums/{third}")
+    assert await videos() == 1, "what failed keeps nothing"
+    await ana.ok("DELETE", f"/albums/{other}")
+    assert await videos() == 0
+
+
+async def test_videos_count_for_the_quota(
+    ana: Any, album: str, server: str, workers: Any, installation: Any, until: Any, png: Any
+) -> None:
+    entry = {
+        "scope": "installation", "organisation": "system", "service": "baile", "key": "quotas", "version": 1,
+        "value": {"bytes": len(VIDEO) + 2000}, "updated_at": "", "updated_by": "",
+    }  # fmt: skip
+    await installation.stop()
+    (installation.folder / "configuration.json").write_text(json.dumps([entry]))
+    await installation.start(buckets_endpoint=server)
+    ana.http = installation.http()
+    other = str((await ana.ok("POST", "/albums", {"name": "Again", "labelMode": "LOCALIZATION"}))["id"])
+    await ana.ok("POST", f"/albums/{album}/importVideoFromS3", BODY)
+    await take_apart(workers, installation, await workers.take(), [png(64, 48, (1, 1, 1))])
+    assert (await over(ana, until, f"/albums/{album}"))["status"] == "COMPLETED"
+    await ana.ok("POST", f"/albums/{other}/importVideoFromS3", BODY)
+    process = await over(ana, until, f"/albums/{other}")
+    assert process["status"] == "FAILED" and "Your organisation may keep" in process["cause"], process
+    assert (await ana.ok("GET", f"/albums/{other}"))["status"] == "ACTIVE"
 
 
 async def test_limits_of_what_is_fetched(

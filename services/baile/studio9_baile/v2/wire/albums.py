@@ -10,6 +10,12 @@ from studio9_baile.v2.wire.pictures import TagBody
 from studio9_baile.v2.wire.results import AugmentationTimes
 
 
+class Video(Answer):
+    filepath: str
+    filename: str
+    filesize: int
+
+
 class AlbumAnswer(Answer):
     id: str
     ownerId: str
@@ -21,11 +27,16 @@ class AlbumAnswer(Answer):
     type: AlbumType
     locked: bool = False
     labelMode: LabelMode
+    video: Video | None = None
     description: str | None = None
     augmentationTimeSpentSummary: AugmentationTimes | None = None
 
     @classmethod
-    def of(cls, album: Album) -> "AlbumAnswer":
+    def of(cls, album: Album, video_url: str | None = None) -> "AlbumAnswer":
+        """`video_url`: where its video is, if it has one."""
+        video = None
+        if album.video is not None and video_url is not None:
+            video = Video(filepath=video_url, filename=album.video["filename"], filesize=album.video["size"])
         return cls(
             id=album.id,
             ownerId=album.owner,
@@ -36,6 +47,7 @@ class AlbumAnswer(Answer):
             inLibrary=album.in_library,
             type=album.type,
             labelMode=album.label_mode,
+            video=video,
             description=album.description,
             augmentationTimeSpentSummary=None if album.times is None else AugmentationTimes(**album.times),
         )

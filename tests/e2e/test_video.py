@@ -1,0 +1,108 @@
+"""A video from a bucket to an album of its frames: a real S3 server, the platform in one process, the real trainers."""
+
+import asyncio
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import httpx
+from PIL import Image
+
+from studio9_cli.demo import waiting
+from studio9_cli.demo.api import Api, ApiError
+from studio9_cli.demo.runner import DemoOptions, sign_in, start, stop
+from studio9_cli.platform.operators import Operators
+from studio9_cli.platform.state import StateFolder
+from studio9_common.ids import new_id
+
+FRAMES, EVERY, STEP = 12, 5, 20
+"""Each frame of the video is one grey, so much lighter than the one before."""
+FILM = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from studio9_trainers.data.video import write_video
+frames = (np.full((48, 64, 3), {STEP} * number, np.uint8) for number in range({FRAMES}))
+write_video(Path(sys.argv[1]), frames, 25)
+"""
+
+
+async def test_from_the_bucket_to_the_frames(tmp_path: Path, s3_url: str, trainers_python: Path) -> None:
+    film = tmp_path / "Quay.mp4"
+    await asyncio.to_thread(subprocess.run, [trainers_python, "-P", "-c", FILM, str(film)], check=True, timeout=60)
+    endpoint, bucket = await asyncio.to_thread(put, s3_url, {"clips/Quay.mp4": film.read_bytes(), "torn.mp4": b"torn"})
+    options = DemoOptions(state=tmp_path / "state", port=0, buckets_endpoint=endpoint)
+    process, running = await start(options)
+    api = Api(running.baile, patience_s=30)
+    try:
+        async with Operators.of(options.state) as operators:
+            await sign_in(api, operators, StateFolder(options.state))
+        album = await imported(api, bucket | {"S3VideoPath": "clips/Quay.mp4", "frameRateDivider": EVERY}, "COMPLETED")
+        pictures = await api.everything(f"/v2.0/albums/{album['id']}/pictures", order="fileName")
+        assert len(pictures) == len(range(0, FRAMES, EVERY))
+        async with httpx.AsyncClient() as browser:
+            for picture, number in zip(pictures, range(0, FRAMES, EVERY), strict=True):
+                assert f"{number:06d}" in picture["filename"]
+                with Image.open(io.BytesIO((await browser.get(picture["filepath"])).content)) as image:
+                    grey = image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+                assert isinstance(grey, tuple) and all(abs(one - STEP * number) < 8 for one in grey), (number, grey)
+            video = album["video"]
+            assert (video["filename"], video["filesize"]) == ("Quay.mp4", film.stat().st_size)
+            part = await browser.get(video["filepath"], headers={"Range": "bytes=4-7"})
+            assert (part.status_code, part.content, part.headers["content-type"]) == (206, b"ftyp", "video/mp4")
+            assert (await browser.get(video["filepath"])).content == film.read_bytes()
+        torn = await imported(api, bucket | {"S3VideoPath": "torn.mp4"}, "FAILED")
+        assert "video" not in torn and not await api.everything(f"/v2.0/albums/{torn['id']}/pictures")
+    finally:
+        await api.close()
+        if process is not None:
+            await asyncio.to_thread(stop, process)
+
+
+async def imported(api: Api, body: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """A new album, once the import of a video into it has ended as it should."""
+    album = (await api.post("/v2.0/albums", {"name": body["S3VideoPath"], "labelMode": "LOCALIZATION"}))["id"]
+
+    async def begun() -> bool:
+        """The worker's trainers are known a moment after the platform answers."""
+        try:
+            await api.post(f"/v2.0/albums/{album}/importVideoFromS3", body)
+        except ApiError as error:
+            if "No worker" not in str(error):
+                raise
+            return False
+        return True
+
+    async def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = await api.get(f"/v2.0/albums/{album}/process")
+        return found if found["status"] not in ("QUEUED", "RUNNING") else None
+
+    await waiting.until("a worker that takes videos apart", begun, timeout_s=30)
+    process = await waiting.until("the video to be taken apart", ended, timeout_s=60)
+    assert process["status"] == wanted, process
+    if wanted == "FAILED":
+        assert "torn.mp4" in process["cause"], process
+    found: dict[str, Any] = await api.get(f"/v2.0/albums/{album}")
+    assert found["status"] == "ACTIVE"
+    return found
+
+
+def put(s3_url: str, files: dict[str, bytes]) -> tuple[str, dict[str, str]]:
+    """Puts files into a new bucket: the server's address, and what a request says of the bucket."""
+    parts = urlsplit(s3_url)
+    endpoint, bucket = f"{parts.scheme}://{parts.hostname}:{parts.port}", f"films-{new_id()}"
+    user, password = parts.username or "", parts.password or ""
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=user, aws_secret_access_key=password
+    )
+    client.create_bucket(Bucket=bucket)
+    for key, content in files.items():
+        client.put_object(Bucket=bucket, Key=key, Body=content)
+    client.close()
+    return endpoint, {
+        "AWSRegion": "us-east-1", "AWSS3BucketName": bucket, "AWSAccessKey": user, "AWSSecretKey": password,
+        "AWSSessionToken": "",
+    }  # fmt: skip
