@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from studio9_baile.core import Core
-from studio9_baile.models.jobs import IMPORT_PICTURES, ResultState
+from studio9_baile.models.jobs import IMPORT_PICTURES, VIDEO_IMPORT, ResultState
 from studio9_baile.repositories.jobs import LIVE
 from studio9_baile.repositories.work import Work
 from studio9_common.logs import logger
@@ -49,6 +49,12 @@ async def _code(work: Work, keys: Sequence[str]) -> set[str]:
     return {key for key in keys if _last(key).partition(".")[0] in known}
 
 
+async def _videos(work: Work, keys: Sequence[str]) -> set[str]:
+    """What an album keeps, and what is still on its way into one."""
+    coming = await work.processes.going_on(VIDEO_IMPORT)
+    return await work.albums.videos(keys) | {one.context["video"]["key"] for one in coming if "video" in one.context}
+
+
 async def _datasets(work: Work, keys: Sequence[str]) -> set[str]:
     known = await work.dataset_versions.many([_owner(key) for key in keys])
     return {key for key in keys if _owner(key) in known}
@@ -78,6 +84,7 @@ PLACES: dict[str, Callable[[Work, Sequence[str]], Awaitable[set[str]]]] = {
     "pictures": _pictures,
     "files": _files,
     "code": _code,
+    "videos": _videos,
     "datasets": _datasets,
     "models": _models,
     "online": _online,

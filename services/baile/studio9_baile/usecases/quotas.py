@@ -21,6 +21,7 @@ async def check_room(core: Core, work: Work, *, pictures: int = 0, size: int = 0
         return
     used = await work.tallies.usage()
     stored = used.bytes + await work.versions.stored_bytes() + await work.code.stored_bytes()
+    stored += await work.albums.video_bytes()
     for name, limit, there, more in (
         ("pictures", quotas.pictures, used.pictures, pictures),
         ("bytes", quotas.bytes, stored, size),
