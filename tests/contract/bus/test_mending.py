@@ -113,6 +113,7 @@ async def test_a_queue_without_a_leader_is_made_anew(
     service: Service, node: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mending, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(mending, "DEAD_PATIENCE_S", 0.5)
     monkeypatch.setattr(publisher, "CONFIRM_TIMEOUT_S", 0.7)
     await service.takes(b"flaky-1")  # a publisher that knows the queue waits for a confirm, another is refused at once
     await asyncio.to_thread(without_leaders, node, RETRIES, topology.DEAD_QUEUE)

@@ -29,7 +29,7 @@ class Refused(BusUnavailable):
 
 
 class Unanswered(BusUnavailable):
-    """The dead letters' queue gives no answer, it may have no leader; if it stays so, it is made anew in a minute."""
+    """The dead letters' queue gives no answer, it may have no leader; if it stays so, it is made anew in an hour."""
 
 
 def translate(error: BaseException, subject: str) -> Studio9Error:

@@ -2,12 +2,13 @@
 
 One that was deleted is declared again at once. One that lost its leader is still declared, and yet takes nothing and
 gives nothing: RabbitMQ refuses what is published to it (or never confirms), and ends the whole connection of whoever
-reads it. It is made anew, and what was in it is lost; a broker that restarts gets a minute to find a leader first.
+reads it. It is made anew, and what was in it is lost; a broker that restarts gets time to find a leader first.
 """
 
 import time
 
 from studio9_common.bus.port import BusUnavailable
+from studio9_common.bus.rabbitmq import topology
 from studio9_common.bus.rabbitmq.failures import Refused, Unanswered
 from studio9_common.bus.rabbitmq.link import Link
 from studio9_common.bus.rabbitmq.silence import TRIES
@@ -15,6 +16,9 @@ from studio9_common.logs import logger
 
 PATIENCE_S = 60.0
 """How long a queue must have failed whoever used it, TRIES times at least, before it is made anew."""
+DEAD_PATIENCE_S = 3_600.0
+"""The same for dead letters, which lie nowhere else: a cluster that has lost most of its nodes may get them back. Till
+then what would become one is tried again and again."""
 
 
 class Mender:
@@ -35,13 +39,17 @@ class Mender:
         now = time.monotonic()
         count, since = self._failures.get(queue, (0, now))
         self._failures[queue] = count + 1, since
-        if count + 1 < TRIES or now - since < PATIENCE_S:
+        if count + 1 < TRIES or now - since < _patience_s(queue):
             return False
         logger("bus").error("queue_made_anew", queue=queue)
         await self._link.delete(queue)
         await self._link.repair()
         self.worked(queue)
         return True
+
+
+def _patience_s(queue: str) -> float:
+    return DEAD_PATIENCE_S if queue == topology.DEAD_QUEUE else PATIENCE_S
 
 
 def _its_own(error: BusUnavailable) -> bool:
