@@ -1,14 +1,17 @@
 """A trainer of one's own: refused outside a container; inside, its mistakes are told with file and line."""
 
 import io
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from studio9_task.layout import TaskFolder
 from studio9_trainers.config import training_config
@@ -20,12 +23,14 @@ from studio9_trainers.data.decode import decode
 from studio9_trainers.errors import BadInput, BadModel, Untrusted, UserError
 from studio9_trainers.files import read_model, save_model
 from studio9_trainers.frameworks import catalogue
+from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.models import Classifier, Scores
 from studio9_trainers.run import open_run
 from studio9_trainers.trainer import Material, Order
 
 GOOD = """
 from dataclasses import replace
+from studio9_trainers.transfer.detection import Detection
 from studio9_trainers.transfer.trainer import Classification
 
 class Mine(Classification):
@@ -60,23 +65,34 @@ class Unable(Mine):
 
 class Bare:
     pass
+
+class Boxes(Detection):
+    def create_model(self):
+        config, material = self.order.training
+        options = {"width": 8, "latent": 16, "denoise": 0.0, "pyramid": 32}
+        config = config.model_copy(update={"architecture": "STACKED_AUTOENCODER", "head": "FCOS", "options": options})
+        self.order = replace(self.order, config=config)
+        return super().create_model()
 """
 
 
 @pytest.fixture
-def order(tmp_path: Path, scans: Callable[[range], PictureSet]) -> Callable[[str], Order]:
-    def make(entry: str, code: str = GOOD) -> Order:
+def order(
+    tmp_path: Path, scans: Callable[[range], PictureSet], pages_of_digits: Callable[[int], PictureSet]
+) -> Callable[..., Order]:
+    def make(entry: str, task: str = "classify", epochs: int = 1) -> Order:
         run = open_run(tmp_path)
         module = entry.split(":")[0]
         package = run.folder.input("code")
         package.mkdir(parents=True, exist_ok=True)
-        (package / f"{module}.py").write_text(code)
+        (package / f"{module}.py").write_text(GOOD)
         parameters = {
             "architecture": "CUSTOM",
-            "head": "CUSTOM_CLASSIFIER",
-            "head_parameters": {"epochs": 1, "entry": entry},
+            "head": {"classify": "CUSTOM_CLASSIFIER", "detect": "CUSTOM_DETECTOR"}[task],
+            "head_parameters": {"epochs": epochs, "entry": entry},
+            "input_size": {"width": 64, "height": 64},
         }
-        pictures = scans(range(12))
+        pictures = scans(range(12)) if task == "classify" else pages_of_digits(12)
         config = training_config(parameters, catalogue(), 0, begun=False)
         return Order(run, config, Material(pictures, pictures))
 
@@ -87,19 +103,19 @@ def sealed() -> list[str]:
     return []
 
 
-def test_outside_a_container_it_is_refused(order: Callable[[str], Order]) -> None:
+def test_outside_a_container_it_is_refused(order: Callable[..., Order]) -> None:
     assert open_doors() != []
     with pytest.raises(Untrusted, match="container runner"):
         CustomTrainer("classify", order("mine0:Mine"))
 
 
-def test_in_a_container_it_trains(order: Callable[[str], Order]) -> None:
+def test_in_a_container_it_trains(order: Callable[..., Order]) -> None:
     trained = CustomTrainer("classify", order("mine1:Mine"), doors=sealed).train()
     assert isinstance(trained.model, Classifier)
     assert trained.epochs_done == 1
 
 
-def test_its_model_is_loaded_by_the_class_that_its_file_names(order: Callable[[str], Order], tmp_path: Path) -> None:
+def test_its_model_is_loaded_by_the_class_that_its_file_names(order: Callable[..., Order], tmp_path: Path) -> None:
     bound = order("mine6:Mine")
     model = CustomTrainer("classify", bound, doors=sealed).train().model
     path = tmp_path / "model.pt"
@@ -112,12 +128,37 @@ def test_its_model_is_loaded_by_the_class_that_its_file_names(order: Callable[[s
     assert all(np.array_equal(a, b) for a, b in zip(again, once, strict=True))
 
 
+@pytest.mark.parametrize(("task", "entry"), [("classify", "mine10:Mine"), ("detect", "mine11:Boxes")])
+def test_it_goes_on_to_the_same_weights_and_is_judged(
+    task: Any, entry: str, order: Callable[..., Order], tmp_path: Path
+) -> None:
+    bound = order(entry, task, epochs=2)
+    checkpoints = bound.run.folder.outputs / "checkpoints"
+    CustomTrainer(task, bound, doors=sealed).train()
+    first, last = (shutil.copyfile(checkpoints / f"epoch-000{n}.pt", tmp_path / f"{n}.pt") for n in (1, 2))
+    again = order(entry, task, epochs=2)
+    again.run.checkpoint = first
+    trained = CustomTrainer(task, again, doors=sealed).train()
+    assert trained.resumed_from == 1
+    states = [torch.load(path, weights_only=True) for path in (last, checkpoints / "epoch-0002.pt")]
+    for part in ("model", "average"):
+        for name, tensor in states[0][part].items():
+            assert torch.equal(tensor, states[1][part][name]), (part, name)
+    trained.model.save(tmp_path / "model.pt")
+    model = CustomTrainer(task, Order(again.run), doors=sealed).load(tmp_path / "model.pt")
+    seen = Seen(names=model.names)
+    _, material = again.training
+    told = list(Inference(again.run, model, model.thresholds, lambda: None).predict(material.val, seen, judge=True))
+    figures = seen.figures(model.thresholds, "val")
+    assert len(told) == 12 and (figures.accuracy if task == "classify" else figures.map50) is not None
+
+
 def scores_of(model: Classifier, order: Order) -> list[Scores]:
     _, material = order.training
     return [scores for _, scores in model.classify((one, decode(one.path)) for one in material.train.pictures)]
 
 
-def test_a_model_of_nobodys_is_refused(order: Callable[[str], Order], tmp_path: Path) -> None:
+def test_a_model_of_nobodys_is_refused(order: Callable[..., Order], tmp_path: Path) -> None:
     bound = order("mine7:Mine")
     trained = CustomTrainer("classify", bound, doors=sealed).train()
     trained.model.save(tmp_path / "model.pt")
@@ -127,7 +168,7 @@ def test_a_model_of_nobodys_is_refused(order: Callable[[str], Order], tmp_path: 
         CustomTrainer("classify", Order(bound.run), doors=sealed).load(tmp_path / "other.pt")
 
 
-def test_scores_that_are_none_are_the_users_error(order: Callable[[str], Order]) -> None:
+def test_scores_that_are_none_are_the_users_error(order: Callable[..., Order]) -> None:
     bound = order("mine8:Unable")
     model = CustomTrainer("classify", bound, doors=sealed).train().model
     assert isinstance(model, Classifier)
@@ -184,13 +225,13 @@ def test_an_archive_leads_nowhere_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("mine2:Raising", r"raised KeyError while training in mine2\.py, line 19"),
+        ("mine2:Raising", r"raised KeyError while training in mine2\.py, line 20"),
         ("mine3:Nonsense", "a model without names"),
         ("mine4:Bare", "derive it from"),
         ("mine5:Missing", "has no class Missing"),
-        ("mine9:Leaving", r"raised SystemExit while training in mine9\.py, line 27"),
+        ("mine9:Leaving", r"raised SystemExit while training in mine9\.py, line 28"),
     ],
 )
-def test_its_mistakes_are_the_users_and_named(order: Callable[[str], Order], entry: str, message: str) -> None:
+def test_its_mistakes_are_the_users_and_named(order: Callable[..., Order], entry: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         CustomTrainer("classify", order(entry), doors=sealed).train()

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from sklearn.datasets import load_sample_images
 
 from studio9_task.parameters import Thresholds
@@ -28,7 +29,9 @@ from studio9_trainers.files import ModelFile, copied
 from studio9_trainers.loops.pixels import square_input
 from studio9_trainers.rtdetr import network as rtdetr
 from studio9_trainers.rtdetr.trainer import RtDetrDetector
-from studio9_trainers.transfer.models import PictureClassifier
+from studio9_trainers.transfer.detection import TorchvisionDetector
+from studio9_trainers.transfer.detectors import DetectionNetwork
+from studio9_trainers.transfer.models import PictureClassifier, PictureReconstructor
 from studio9_trainers.transfer.network import Network
 from studio9_trainers.yolo.quiet import ultralytics
 
@@ -174,12 +177,29 @@ def test_queries_in_another_order_are_the_same_and_moved_ones_are_not() -> None:
     assert np.array_equal(order[places], np.arange(9))
 
 
-def test_what_cannot_be_written_is_refused_and_told_who_can(photos: PictureSet, tmp_path: Path) -> None:
+def of_decoder() -> tuple[Any, ModelFile]:
     made = Network("reconstruct", "STACKED_AUTOENCODER", "STACKED", 0, SIDE, {"width": 8, "latent": 16, "denoise": 0.0})
     file = ModelFile("transfer", "reconstruct", "STACKED_AUTOENCODER", "STACKED", (), SIDE, Thresholds(), copied(made))
-    model = PictureClassifier(file, made, "cpu")
-    with pytest.raises(CantExport, match=r"transfer to reconstruct can't be written as onnx; .*rtdetr to detect") as no:
+    return PictureReconstructor(file, made, "cpu"), file
+
+
+def of_torchvision() -> tuple[Any, ModelFile]:
+    options = {"width": 8, "latent": 16, "denoise": 0.0, "pyramid": 32}
+    made = DetectionNetwork("STACKED_AUTOENCODER", "FCOS", 3, SIDE, options)
+    file = file_of("transfer", "detect", "STACKED_AUTOENCODER", "FCOS", made, options=options)
+    return TorchvisionDetector(file, made, "cpu"), file
+
+
+@pytest.mark.parametrize(("task", "made"), [("reconstruct", of_decoder), ("detect", of_torchvision)])
+def test_what_cannot_be_written_is_refused_and_told_who_can(
+    task: str, made: Callable[[], tuple[Any, ModelFile]], photos: PictureSet, tmp_path: Path
+) -> None:
+    model, file = made()
+    refused = rf"transfer to {task} can't be written as onnx; .*rtdetr to detect"
+    with pytest.raises(CantExport, match=refused) as no:
         Exporter(model, file, tmp_path, photos).export(("onnx",), Provenance(), "0" * 64)
     assert no.value.code == "cant_export"
     (one,) = Exporter(model, file, tmp_path, photos).export(("safetensors",), Provenance(), "0" * 64)
-    assert one.files[0].path == "model.safetensors" and not isinstance(made, CanExport)
+    assert one.files[0].path == "model.safetensors" and not isinstance(model, CanExport)
+    with safe_open(tmp_path / "model.safetensors", "pt") as weights:
+        assert all(torch.equal(weights.get_tensor(name), value) for name, value in file.state.items())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -28,6 +29,33 @@ ANNOUNCED = 56 * 1024
 def test_the_documented_table_is_what_there_is() -> None:
     documented = PAGE.read_text(encoding="utf-8").split("<!-- table -->\n")[1].split("<!-- end -->")[0]
     assert documented == table(rows()), "write it anew: python -m studio9_trainers.table"
+
+
+class Collected:
+    """Hears which tests there are."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.found = {f"{item.path.name}::{item.name}" for item in session.items}
+
+
+def test_each_cell_of_the_table_has_a_test_that_shows_it() -> None:
+    shown = run_path(str(Path(__file__).with_name("shown.py")))
+    tests = shown["SHOWN"]
+    documented = PAGE.read_text(encoding="utf-8").split("<!-- shown -->\n")[1].split("<!-- end of shown -->")[0]
+    assert documented == shown["listed"](), "write it anew: python libs/trainers/tests/shown.py"
+    cells = {(one.framework, one.task): one for one in rows()}
+    assert tests.keys() == cells.keys()
+    for pair, one in cells.items():
+        assert [name == "" for name in tests[pair]] == [False, one.evaluate == "none", False, not one.export, False]
+    named = {name for each in tests.values() for name in each if name}
+    files = sorted({str(Path(__file__).with_name(name.partition("::")[0])) for name in named})
+    collected = Collected()
+    options = ["--collect-only", "-q", "--import-mode=importlib", "--no-header", "-p", "no:cacheprovider"]
+    assert pytest.main([*options, *files], plugins=[collected]) == 0
+    assert named <= collected.found, sorted(named - collected.found)
 
 
 def test_each_head_of_the_catalogue_has_a_trainer() -> None:

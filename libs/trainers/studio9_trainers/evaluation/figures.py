@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,6 +32,14 @@ class Judged:
     ignore: Flags
     found: Detections
     marks: tuple[Mark, ...] = ()
+
+
+@runtime_checkable
+class HasOwnFigures(Protocol):
+    """A model whose framework has figures of its own."""
+
+    def own_figures(self, pictures: list[Judged], labels: int) -> dict[str, float]:
+        """By the framework's names, each beginning with its own: `ultralytics/mAP50`."""
 
 
 def judged(boxes: Iterable[Box], found: Detections, names: tuple[str, ...], marks: tuple[Mark, ...] = ()) -> Judged:

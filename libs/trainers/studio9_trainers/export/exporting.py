@@ -13,7 +13,7 @@ from studio9_trainers.capabilities import WEIGHTS
 from studio9_trainers.data.dataset import Picture, PictureSet
 from studio9_trainers.data.decode import Pixels, decode
 from studio9_trainers.errors import BadInput, CantExport
-from studio9_trainers.evaluation.figures import evaluate, judged
+from studio9_trainers.evaluation.figures import HasOwnFigures, Judged, evaluate, judged
 from studio9_trainers.export.card import Provenance, write_card
 from studio9_trainers.export.exportable import CanExport, Exportable, ExportedDetector, Runner, TorchRunner
 from studio9_trainers.export.int8_file import write_int8
@@ -24,7 +24,7 @@ from studio9_trainers.export.tensorrt_file import write_tensorrt
 from studio9_trainers.export.torchscript_file import TorchScriptRunner, write_torchscript
 from studio9_trainers.files import FACTS, ModelFile
 from studio9_trainers.frameworks import exporting
-from studio9_trainers.models import Model
+from studio9_trainers.models import Model, ShapeFinder
 from studio9_trainers.truth import label_of, labels_of
 
 COMPARED = 100
@@ -144,23 +144,29 @@ class Exporter:
         if taken.finish is None:
             right, left = (accuracy(taken, runner, self.pictures) for runner in (one, other))
             return 100 * (right - left)
-        before, after = (mean_precision(ExportedDetector(taken, runner), self.pictures) for runner in (one, other))
-        return 100 * (before - after)
+        before, after = (self._precisions(taken, runner, self.pictures) for runner in (one, other))
+        return max(100 * (before[name] - after[name]) for name in before)
+
+    def _precisions(self, taken: Exportable, runner: Runner, pictures: PictureSet) -> dict[str, float]:
+        """mAP50-95 of boxes, by COCO's rules, and of what a model finds beside them by its framework's."""
+        seen, names = judgements(ExportedDetector(taken, runner), pictures)
+        told = {"boxes": evaluate(seen, names, taken.thresholds, pictures.name).map50_95 or 0.0}
+        if isinstance(self.model, ShapeFinder) and isinstance(self.model, HasOwnFigures):
+            own = self.model.own_figures(seen, len(names))
+            told |= {name: value for name, value in own.items() if "mAP50-95" in name}
+        return told
 
     def _some(self, most: int) -> Sequence[Picture]:
         return self.pictures.pictures[:most] if self.pictures is not None else ()
 
 
-def mean_precision(detector: ExportedDetector, pictures: PictureSet) -> float:
-    """COCO's mAP50-95 of an exported detector."""
+def judgements(detector: ExportedDetector, pictures: PictureSet) -> tuple[list[Judged], tuple[str, ...]]:
+    """What is there in each picture beside what an exported detector finds, and all labels."""
     limits = detector.thresholds
     names = (*detector.names, *sorted(set(pictures.labels) - set(detector.names)))
     decoded = ((one, decode(one.path)) for one in pictures.pictures)
-    found = [
-        judged(picture.boxes, boxes, names)
-        for picture, boxes in detector.detect(decoded, FLOOR, limits.iou, limits.max_boxes)
-    ]
-    return evaluate(found, names, limits, pictures.name).map50_95 or 0.0
+    found = detector.detect(decoded, FLOOR, limits.iou, limits.max_boxes)
+    return [judged(picture.boxes, boxes, names, picture.marks) for picture, boxes in found], names
 
 
 def accuracy(model: Exportable, runner: Runner, pictures: PictureSet) -> float:

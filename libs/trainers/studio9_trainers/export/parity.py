@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studio9_task.results import FoundShape
+from studio9_task.shapes import Keypoints, Mask, RotatedBox
 from studio9_trainers.data.decode import Pixels
+from studio9_trainers.data.masks import mask_pixels
+from studio9_trainers.data.outlines import rotated_corners
 from studio9_trainers.detections import Detections
 from studio9_trainers.export.exportable import Array, Exportable, Outputs, Runner
 
@@ -14,6 +18,8 @@ MOST_SCORE, MOST_BOX = 1e-4, 0.1
 LEAST_PICTURES = 20
 LEAST_SCORE = 0.01
 """Boxes that neither gives so much are of nothing, and not compared."""
+MOST_PIXELS = 0.01
+"""The part of a mask's pixels, or one of them, that may differ: those on its edge."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +78,52 @@ def paired(boxes: Array, scores: Array, other_boxes: Array, other_scores: Array)
 
 
 def equal(one: Detections, other: Detections, within: float = 1.0) -> bool:
-    """Whether both hold the same boxes with the same labels, in any order, within so many pixels of the picture."""
+    """Whether both hold the same boxes (and shapes) with the same labels, in any order, within so many pixels of the
+    picture."""
     return len(one) == len(other) and all_in(one, other, within)
 
 
 def all_in(one: Detections, other: Detections, within: float = 1.0) -> bool:
     """Whether each box of one is the other's too, each for itself."""
     left = list(range(len(other)))
-    for corners, label in zip(one.corners, one.labels, strict=True):
+    for number, (corners, label) in enumerate(zip(one.corners, one.labels, strict=True)):
         for at in left:
-            if other.labels[at] == label and np.abs(other.corners[at] - corners).max() <= within:
+            near = other.labels[at] == label and np.abs(other.corners[at] - corners).max() <= within
+            if near and (
+                one.shapes is None or other.shapes is None or alike(one.shapes[number], other.shapes[at], within)
+            ):
                 left.remove(at)
                 break
         else:
             return False
     return True
+
+
+def alike(one: FoundShape, other: FoundShape, within: float) -> bool:
+    """Whether two shapes are the same, within so many pixels; of masks almost all pixels must be."""
+    match one, other:
+        case Mask(), Mask():
+            return masks_alike(one, other)
+        case RotatedBox(), RotatedBox():
+            return bool(np.abs(rotated_corners(one) - rotated_corners(other)).max() <= within)
+        case Keypoints(), Keypoints():
+            marks, others = ([(each.x, each.y) for each in points] for points in (one.points, other.points))
+            seen = [[each.visibility for each in points] for points in (one.points, other.points)]
+            return seen[0] == seen[1] and bool(np.abs(np.subtract(marks, others)).max() <= within)
+        case _:
+            return False
+
+
+def masks_alike(one: Mask, other: Mask) -> bool:
+    """Whether two masks of one picture differ in a hundredth of their pixels at most, or in one."""
+    left, top = min(one.left, other.left), min(one.top, other.top)
+    right = max(one.left + one.width, other.left + other.width)
+    bottom = max(one.top + one.height, other.top + other.height)
+    drawn = np.zeros((2, bottom - top, right - left), dtype=bool)
+    for pixels, mask in zip(drawn, (one, other), strict=True):
+        at = (mask.top - top, mask.left - left)
+        pixels[at[0] : at[0] + mask.height, at[1] : at[1] + mask.width] = mask_pixels(mask)
+    return int((drawn[0] != drawn[1]).sum()) <= max(1, MOST_PIXELS * drawn.any(axis=0).sum())
 
 
 def _found(model: Exportable, outputs: Outputs, pixels: Pixels) -> Detections:

@@ -10,6 +10,7 @@ from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import ExportResult
 from studio9_trainers.data.dataset import read_pictures
+from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import UserError
 from studio9_trainers.export.card import Provenance
 from studio9_trainers.export.exporting import Exporter
@@ -33,6 +34,7 @@ def export(run: Run, request: TaskRequest) -> ExportResult:
         pictures = read_pictures(run.folder, "test") if "test" in request.inputs else None
     with run.timed("model_loading"):
         file = read_model(run.folder.model)
+        pictures = marked(file.task, pictures) if pictures is not None else None
         model = get_trainer(request.framework, file.task, run=run).load(run.folder.model)
     if pictures is None or len(pictures) < LEAST_PICTURES:
         run.warn(

@@ -3,13 +3,12 @@
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from studio9_task.outputs import Written
 from studio9_task.parameters import Thresholds
 from studio9_trainers.evaluation.accuracy import JudgedLabel
 from studio9_trainers.evaluation.choosing import choose_thresholds
-from studio9_trainers.evaluation.figures import Judged
+from studio9_trainers.evaluation.figures import HasOwnFigures, Judged
 from studio9_trainers.evaluation.label_report import make_label_report, write_label_report
 from studio9_trainers.evaluation.report import make_report, write_report
 from studio9_trainers.files import read_model, save_model
@@ -31,14 +30,6 @@ def best_thresholds(seen: Seen, base: Thresholds, only: Collection[str] | None =
 def store_chosen(path: Path, chosen: Thresholds) -> Written:
     """Write them into a model file."""
     return save_model(path, replace(read_model(path), chosen=chosen))
-
-
-@runtime_checkable
-class HasOwnFigures(Protocol):
-    """A model whose framework has figures of its own."""
-
-    def own_figures(self, pictures: list[Judged], labels: int) -> dict[str, float]:
-        """By the framework's names, each beginning with its own: `ultralytics/mAP50`."""
 
 
 def tell_report(

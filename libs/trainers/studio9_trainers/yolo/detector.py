@@ -18,10 +18,10 @@ from studio9_trainers.evaluation.figures import Judged
 from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, save_model
 from studio9_trainers.yolo.exporting import exportable
-from studio9_trainers.yolo.letterbox import letterbox, unscaled
+from studio9_trainers.yolo.letterbox import letterbox
 from studio9_trainers.yolo.own_figures import own_figures
-from studio9_trainers.yolo.shapes import KINDS, Way, masked, posed, turned
-from studio9_trainers.yolo.weights import POINTS, rebuilt
+from studio9_trainers.yolo.shapes import KINDS, found_shapes
+from studio9_trainers.yolo.weights import rebuilt
 
 BATCH = 16
 
@@ -88,24 +88,9 @@ class YoloDetector:
         for number, ((picture, shape, scaled), boxes, at) in enumerate(zip(batch, kept, rows, strict=True)):
             own = prototypes[number].cpu() if prototypes is not None else None
             scores = self._scores(raw[number], at)
-            found.append((picture, self._found(boxes.cpu().numpy(), own, shape, scaled.shape[:2], scores)))
+            rows_found = boxes.cpu().numpy()
+            found.append((picture, found_shapes(self._file, rows_found, own, shape, scaled.shape[:2], scores)))
         return found
-
-    def _found(
-        self, rows: Any, prototypes: torch.Tensor | None, shape: tuple[int, ...], scaled: tuple[int, ...], scores: Any
-    ) -> Detections:
-        """Boxes, or what the task finds, in the picture's own pixels."""
-        way = Way(shape, self._file.input_size)
-        match self._file.task:
-            case "obb":
-                return turned(rows, way, self.names, scores)
-            case "pose":
-                return posed(rows, way, self.names, tuple(self._file.options[POINTS]), scores)
-            case "segment":
-                assert prototypes is not None
-                return masked(rows, prototypes, scaled, way, self.names)
-            case _:
-                return unscaled(rows, shape, self._file.input_size, scores)
 
     def _scores(self, raw: torch.Tensor, rows: torch.Tensor) -> Any:
         """Every label's score of the boxes that were kept; none where the model has made its choice itself."""
@@ -118,9 +103,13 @@ class YoloDetector:
         """See HasOwnFigures."""
         return own_figures(pictures, labels, self._file.task)
 
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        return exportable(self._model, self._file)
+
 
 class YoloShapeFinder(YoloDetector):
-    """One that finds masks, keypoints or turned boxes; they can't be put together from tiles, nor exported yet."""
+    """One that finds masks, keypoints or turned boxes; they can't be put together from tiles."""
 
     @property
     def shape(self) -> str:
@@ -128,17 +117,9 @@ class YoloShapeFinder(YoloDetector):
         return KINDS[self._file.task]
 
 
-class YoloBoxDetector(YoloDetector):
-    """One that finds upright boxes."""
-
-    def exportable(self) -> Exportable:
-        """See CanExport."""
-        return exportable(self._model, self._file)
-
-
 def detector(file: ModelFile, device: str) -> YoloDetector:
     """The model of a file at work."""
-    return (YoloBoxDetector if file.task == "detect" else YoloShapeFinder)(file, device)
+    return (YoloDetector if file.task == "detect" else YoloShapeFinder)(file, device)
 
 
 def parted(output: Any) -> tuple[Any, Any]:

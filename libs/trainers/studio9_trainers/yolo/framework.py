@@ -50,6 +50,7 @@ def _capabilities() -> tuple[Capabilities, ...]:
                     licence=LICENCE,
                     distributed=True,
                     evaluate="framework",
+                    export=COMPUTED,
                     note=f"{len(models)} architectures; ours are the figures of the boxes around",
                 )
             )

@@ -28,6 +28,12 @@ def scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return max(1, round(shape[0] * ratio)), max(1, round(shape[1] * ratio))
 
 
+def padded_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """(height, width) of the model's input for a picture."""
+    height, width = scaled_size(shape, side)
+    return height + -height % STRIDE, width + -width % STRIDE
+
+
 def padding(height: int, width: int) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) to reach multiples of the stride."""
     more_height, more_width = -height % STRIDE, -width % STRIDE

@@ -15,7 +15,9 @@ from studio9_trainers.capabilities import Task
 from studio9_trainers.data.masks import mask_of
 from studio9_trainers.data.outlines import rotated_corners
 from studio9_trainers.detections import Detections, Floats
-from studio9_trainers.yolo.letterbox import padding, scaled_size
+from studio9_trainers.files import ModelFile
+from studio9_trainers.yolo.letterbox import padding, scaled_size, unscaled
+from studio9_trainers.yolo.weights import POINTS
 
 KINDS: dict[Task, str] = {"segment": "mask", "pose": "keypoints", "obb": "rotated_box"}
 SEEN = 0.5
@@ -43,6 +45,29 @@ class Way:
         if inner.shape != self.shape[:2]:
             inner = cv2.resize(inner, (self.shape[1], self.shape[0]), interpolation=cv2.INTER_LINEAR)
         return inner > 127
+
+
+def found_shapes(
+    file: ModelFile,
+    rows: Any,
+    prototypes: torch.Tensor | None,
+    shape: tuple[int, ...],
+    scaled: tuple[int, ...],
+    scores: Any,
+) -> Detections:
+    """Rows of one picture, boxes or what the model's task finds, in the picture's own pixels. `shape` and `scaled`:
+    (height, width) of the picture and of the model's input."""
+    way = Way(shape, file.input_size)
+    match file.task:
+        case "obb":
+            return turned(rows, way, file.labels, scores)
+        case "pose":
+            return posed(rows, way, file.labels, tuple(file.options[POINTS]), scores)
+        case "segment":
+            assert prototypes is not None
+            return masked(rows, prototypes, scaled, way, file.labels)
+        case _:
+            return unscaled(rows, shape, file.input_size, scores)
 
 
 def turned(rows: Any, way: Way, names: Sequence[str], scores: Any) -> Detections:
