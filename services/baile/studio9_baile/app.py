@@ -12,6 +12,7 @@ from studio9_baile.jobs.running import Background
 from studio9_baile.jobs.uploads import Uploads
 from studio9_baile.mail import Mailer
 from studio9_baile.metrics import measure_outbox
+from studio9_baile.prefix import UnderPrefix, checked, networks
 from studio9_baile.security.decoder import Decoder
 from studio9_baile.security.headers import SecurityHeaders
 from studio9_baile.security.load import LimitLoad
@@ -29,7 +30,7 @@ from studio9_common.bus.port import Bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.config import LiveConfig
-from studio9_common.errors import Unavailable
+from studio9_common.errors import BadInput, Unavailable
 from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
 from studio9_common.metrics import Metrics
@@ -93,6 +94,7 @@ def build(
     whoever made them. Raises BadInput for settings that cannot be used."""
     clock, metrics = clock or SystemClock(), Metrics()
     bus = MeasuredBus(bus, metrics)
+    _check_prefix(settings)
     database = Database(settings.database, bell=Bell(), clock=clock, pool=settings.database_pool)
     file = settings.state_dir / "configuration.json"
     config = LiveConfig(argo, bus, service="baile", file=file, watched=WATCHED)
@@ -122,6 +124,17 @@ def build(
     measure_queues(metrics, lambda: background.subscribers)
     measure_outbox(metrics, database)
     return BaileService(core, _asgi(core, bus, background, metrics, tracer), background)
+
+
+def _check_prefix(settings: BaileSettings) -> None:
+    """Raises BadInput."""
+    prefix = checked(settings.root_path, "root_path")
+    networks(settings.trusted_proxies)
+    if prefix and settings.public_url and not settings.public_url.rstrip("/").endswith(prefix):
+        raise BadInput(
+            "The address that users see does not end in the path that everything is served under", field="public_url",
+            value=settings.public_url, fix=f"let it end in {prefix}, or empty root_path",
+        )  # fmt: skip
 
 
 def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer: Tracer) -> FastAPI:
@@ -175,4 +188,5 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         )
     app.add_middleware(SecurityHeaders, ui_policy=settings.ui_policy)
     app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in (*V2_PREFIXES, "/v1")))
+    app.add_middleware(UnderPrefix, prefix=settings.root_path, proxies=settings.trusted_proxies)
     return app

@@ -55,6 +55,12 @@ class BaileSettings(WithObjects):
     mail_password: SecretStr = Field(SecretStr(""), description="its password")
     mail_from: str = Field("studio9@localhost", description="the sender of mails")
     public_url: str = Field("", description="the address that users see, for links; empty: that of the request")
+    root_path: str = Field(
+        "", description="path that a proxy serves everything under (/studio9), part of public_url; empty: none"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="addresses or networks of proxies whose X-Forwarded-Prefix is believed, instead of root_path"
+    )
     ui_dir: Path | None = Field(None, description="folder of a built web UI to serve at /")
     ui_policy: str = Field(
         "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob: https: http:;"
@@ -103,7 +109,7 @@ class BaileSettings(WithObjects):
     reread_s: float = Field(60.0, gt=0, description="how often jobs that have not ended are read again")
     republish_s: float = Field(10.0, gt=0, description="how long to wait for job.accepted before asking again")
 
-    @field_validator("buckets", "cors_origins", mode="before")
+    @field_validator("buckets", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):

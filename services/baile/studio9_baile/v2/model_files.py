@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
+from studio9_baile.prefix import address_of
 from studio9_baile.usecases import model_files
 from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, TheDownloader, token_of
@@ -29,8 +30,8 @@ async def bring_in(request: Request, core: TheCore, caller: TheCaller) -> ModelA
 async def export(model_id: str, request: Request, core: TheCore, caller: TheCaller, share: Shared = None) -> str:
     """The address of the file, as a JSON text; the browser opens it as it is, so it carries the caller's token."""
     await model_files.export_model(core, caller, model_id, share)
-    base = (core.settings.public_url or str(request.base_url)).rstrip("/")
     query = {"access_token": token_of(request), **({"shared_resource_id": share} if share else {})}
+    base = address_of(request, core.settings)
     return f"{base}{request.scope['root_path']}/cv-models/{model_id}/exportFile?{urlencode(query)}"
 
 

@@ -41,6 +41,26 @@ async def test_a_model_goes_from_one_organisation_to_another(
     assert (await bo.http.get(url)).content == weights
 
 
+async def test_the_address_of_a_file_behind_a_proxy(ana: Any, model: str, installation: Any) -> None:
+    """Under the path that a trusted proxy says, and under the address that the settings say."""
+    await installation.stop()
+    await installation.start(trusted_proxies=("127.0.0.1",))
+    ana.http = installation.http()
+    said = {"X-Forwarded-Prefix": "/lab"}
+    for path in ("/baile/v2.0", "/lab/v2.0"):
+        answer = await ana.http.get(
+            f"{path}/cv-models/{model}/export", headers={**said, "Authorization": f"Bearer {ana.token}"}
+        )
+        url = answer.json()
+        assert url.startswith(f"http://baile/lab/{path.removeprefix('/lab').lstrip('/')}/cv-models/{model}/")
+        assert (await ana.http.get(url, headers=said)).content.partition(b"\0")[2].startswith(b"weights of ")
+    await installation.stop()
+    await installation.start(root_path="/lab", public_url="https://labs.test/lab/")
+    ana.http = installation.http()
+    url = await ana.ok("GET", f"/cv-models/{model}/export")
+    assert url.startswith(f"https://labs.test/lab/v2.0/cv-models/{model}/exportFile?")
+
+
 async def test_what_cannot_be_brought_in(ana: Any, model: str) -> None:
     content = await exported(ana, model)
     head, _, weights = content.partition(b"\0")
