@@ -28,6 +28,11 @@ async def children_of(platform: EmbeddedPlatform, parent: str) -> list[Job]:
     return [one[0] for one in stored if one is not None]
 
 
+def codes(job: Job) -> list[str]:
+    """Why its attempts failed."""
+    return [one.reason.code for one in job.attempts if one.reason]
+
+
 async def test_a_search_ends_though_its_parent_dies_and_a_trial_is_lost(tmp_path: Path, trainers_python: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -47,8 +52,7 @@ async def test_a_search_ends_though_its_parent_dies_and_a_trial_is_lost(tmp_path
         summary = done.result.summary
         assert len(summary["trials"]) == 2 and len(summary["values"]) == 3
         assert {one["state"] for one in summary["trials"]} <= {"done", "pruned"}, "none failed for having been lost"
-        codes = [one.reason.code for one in done.attempts if one.reason]
-        assert codes == ["task_crashed"], "the parent was killed once"
+        assert codes(done).count("task_crashed") == 1, "the parent was killed once"
         files = {file.name: file for file in (await asks.manifest(done)).files}
         assert (await asks.objects.get(files["model.pt"].key)).decode() == "model of 6", "of the seed that reached most"
         study = json.loads(await asks.objects.get(files["study.json"].key))
@@ -58,7 +62,7 @@ async def test_a_search_ends_though_its_parent_dies_and_a_trial_is_lost(tmp_path
         assert all(one.state in {State.completed, State.failed} for one in children)
         assert all(one.owner == done.owner and one.spec.kind == "trial" for one in children)
         lost = [one for one in children if one.state is State.failed]
-        assert [(one.reason and one.reason.code, len(one.attempts)) for one in lost] == [("task_crashed", 2)]
+        assert [codes(one).count("task_crashed") for one in lost] == [2], "Orion had tried it again by itself"
         went_on = [one.result.summary for one in children if one.result and one.result.summary["before"]]
         assert went_on and all(one["before"].endswith("after 1") and one["epochs_done"] == 3 for one in went_on)
         assert len(children) == done.children_made, "a run that was lost asked for nothing twice"
