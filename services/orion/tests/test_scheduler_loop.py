@@ -18,7 +18,8 @@ from studio9_common.documents.port import Where
 from studio9_common.errors import Unavailable
 from studio9_common.ids import new_id
 from studio9_common.times import format_time
-from studio9_orion.core.events import Beat, CancelRequested, PriorityChanged, Requested, ResultReceived
+from studio9_orion.core import Policy, decide
+from studio9_orion.core.events import Beat, CancelRequested, PriorityChanged, Requested, ResultReceived, Tick
 from studio9_orion.store import get, swap
 from studio9_orion.workers import seen
 
@@ -277,6 +278,23 @@ async def member(world: Any, worker: str, state: str) -> None:
     body = {"organisation": "system", "state": state, "updated_at": format_time(world.clock.now()), "member": {}}
     known = await get(world.store, MEMBERS.name, worker)
     assert await swap(world.store, MEMBERS.name, worker, body, known.etag if known else None)
+
+
+async def test_a_long_queue_is_taken_over_at_once(world: Any, stand: Stand) -> None:
+    """The leader dies with 1,000 jobs waiting: whoever hears the call reads them all before it gives the first its
+    slot. How long that takes with 10,000 is a figure of `studio9 bench schedule`."""
+    now, policy, count = world.clock.now(), Policy(), 1_000
+    told = [requested(priority=9 if number == count - 100 else 0) for number in range(count)]
+    queued = [decide(decide(None, one, now, policy).job, Tick(), now, policy).job for one in told]
+    items = [BulkItem(action="create", id=job.id, body=job_document(job)) for job in queued if job is not None]
+    for start in range(0, count, 500):
+        outcomes = await world.store.bulk(JOBS.name, items[start : start + 500])
+        assert {one.status for one in outcomes} == {201}
+    other = Stand(world, "two")
+    await other.beat("w1")
+    await other.hear(SchedulerCall(orion="two"))
+    assert await other.phase(told[-100].job) is Phase.assigned
+    assert len(other.scheduler._view.queue) == count - 1
 
 
 async def test_use_outlives_the_orion_that_counted_it(world: Any, stand: Stand) -> None:
