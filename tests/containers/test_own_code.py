@@ -1,11 +1,13 @@
 """A trainer that a user wrote, in a real container: it learns and predicts; one that does harm, or fails, is held."""
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from studio9_cli.project import root
 from studio9_common.contracts.job import Input, Provenance, Spec
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.ids import new_id
@@ -17,6 +19,7 @@ from .harness import PROGRAMS, Platform
 
 EPOCHS = 30
 OTHER = "marked-secret"
+PAGE = root() / "docs" / "how-to" / "train-with-code-of-your-own.md"
 
 
 async def code(platform: Platform, secret: Path = Path("/nowhere/at/all")) -> Input:
@@ -26,6 +29,15 @@ async def code(platform: Platform, secret: Path = Path("/nowhere/at/all")) -> In
         archive.write(PROGRAMS / "own_trainer.py", "own/trainer.py")
         archive.writestr("own/__init__.py", "")
         archive.writestr("secret.py", f"PATH = {str(secret)!r}\n")
+    return Input(name="code", kind="file", ref=await training.put(platform, f"code/{new_id()}.zip", content.getvalue()))
+
+
+async def shown(platform: Platform) -> Input:
+    """The package of the page on code of one's own, as a user would send it."""
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("own/trainer.py", program)
     return Input(name="code", kind="file", ref=await training.put(platform, f"code/{new_id()}.zip", content.getvalue()))
 
 
@@ -52,7 +64,7 @@ def told(platform: Platform, job: str, word: str) -> str | None:
 
 async def test_it_learns_evaluates_and_predicts(platform: Platform, trainers_python: Path) -> None:
     await training.start(platform, trainers_python)
-    own = await code(platform)
+    own = await shown(platform)
     train, test = await training.colours(platform, "train", 16), await training.colours(platform, "test", 6)
     job = await training.send(platform, order("Colour", [own, train, test], EPOCHS))
     trained = await training.result(platform, job)
