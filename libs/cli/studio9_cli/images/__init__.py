@@ -1,0 +1,1 @@
+"""The images of services and trainers: built by one recipe each, and measured."""
