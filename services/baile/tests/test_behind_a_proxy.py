@@ -85,21 +85,19 @@ async def test_mails_lead_to_the_prefix(installation: Any, ana: Any) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
-    ("field", "settings"),
-    [
+async def test_settings_that_do_not_fit_are_refused(installation: Any) -> None:
+    core = installation.baile.core
+    wrong: list[tuple[str, dict[str, Any]]] = [
         ("root_path", {"root_path": "lab"}),
         ("root_path", {"root_path": "/a b"}),
         ("trusted_proxies", {"trusted_proxies": ("proxy.lab.test",)}),
         ("public_url", {"root_path": "/lab", "public_url": "https://lab.test/"}),
-    ],
-)
-async def test_settings_that_do_not_fit_are_refused(installation: Any, field: str, settings: dict[str, Any]) -> None:
-    core = installation.baile.core
-    changed = installation.settings.model_copy(update=settings)
-    with pytest.raises(BadInput) as refused:
-        build(changed, bus=installation.bus, objects=installation.objects, aries=core.aries, argo=core.argo)
-    assert refused.value.field == field and refused.value.fix
+    ]
+    for field, settings in wrong:
+        changed = installation.settings.model_copy(update=settings)
+        with pytest.raises(BadInput) as refused:
+            build(changed, bus=installation.bus, objects=installation.objects, aries=core.aries, argo=core.argo)
+        assert refused.value.field == field and refused.value.fix
 
 
 def test_only_paths_of_ones_own_get_the_prefix() -> None:

@@ -1,7 +1,6 @@
 """Two people who edit the same thing at once: nobody's change is lost unseen, and no change is half of two."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -52,18 +51,13 @@ async def test_who_comes_too_late_is_told_what_has_changed(ana: Any) -> None:
     assert (await ana.send("PATCH", path, json={"name": "x"}, headers={"If-Match": '"3"'})).status_code == 404
 
 
-@pytest.mark.parametrize("given", ["1", '"1', "W/1", '"1" "2"', "x" * 2_000])
-async def test_what_is_no_etag_is_refused(ana: Any, given: str) -> None:
+async def test_what_is_no_etag_is_refused_and_a_weak_one_fits_nothing(ana: Any) -> None:
     path = f"/v1/albums/{await album(ana)}"
-    refused = await ana.send("PATCH", path, json={"name": "x"}, headers={"If-Match": given})
-    assert refused.status_code == 400 and refused.json()["field"] == "If-Match"
+    for given in ("1", '"1', "W/1", '"1" "2"', "x" * 2_000):
+        refused = await ana.send("PATCH", path, json={"name": "x"}, headers={"If-Match": given})
+        assert refused.status_code == 400 and refused.json()["field"] == "If-Match", given
+    assert (await ana.send("PATCH", path, json={"name": "x"}, headers={"If-Match": 'W/"1"'})).status_code == 412
     assert (await ana.ok("GET", path))["name"] == "Ships"
-
-
-async def test_a_weak_etag_fits_nothing(ana: Any) -> None:
-    path = f"/v1/albums/{await album(ana)}"
-    refused = await ana.send("PATCH", path, json={"name": "x"}, headers={"If-Match": 'W/"1"'})
-    assert refused.status_code == 412
 
 
 async def test_where_nothing_has_an_etag_none_fits_and_nothing_is_done(ana: Any) -> None:
@@ -86,14 +80,7 @@ async def test_whoever_may_not_change_it_learns_nothing_of_its_revision(ana: Any
         assert (await bo.send("PATCH", path, json={"name": "x"}, headers=headers)).status_code == 404
 
 
-def edits() -> dict[str, Callable[[Any], Any]]:
-    """(path, body) of a change for everything that is edited, made by a name."""
-    return {
-        "albums": lambda name: {"name": name},
-        "projects": lambda name: {"name": name},
-        "datasets": lambda name: {"name": name},
-        "models": lambda name: {"name": name},
-    }
+KINDS = ("albums", "projects", "datasets", "models")
 
 
 async def made(api: Any, kind: str) -> str:
@@ -105,28 +92,24 @@ async def made(api: Any, kind: str) -> str:
     return str((await api.ok("POST", f"/{kind}", body))["id"])
 
 
-@pytest.mark.parametrize("kind", sorted(edits()))
-async def test_of_several_who_have_read_the_same_one_changes_it(ana: Any, kind: str) -> None:
+async def test_of_several_who_have_read_the_same_one_changes_it(ana: Any) -> None:
     """A real race: all requests are under way at once, on one database."""
-    identifier = await made(ana, kind)
-    path = f"/v1/models/{identifier}" if kind == "models" else f"/{kind}/{identifier}"
-    method = "PATCH" if kind == "models" else "PUT"
-    for _ in range(3):
-        tag = (await ana.send("GET", path)).headers["etag"]
-        answers = await at_once(
-            *(
-                ana.send(method, path, json=edits()[kind](f"{tag} {number}"), headers={"If-Match": tag})
-                for number in range(TOGETHER)
-            )
-        )
-        statuses = sorted(answer.status_code for answer in answers)
-        assert statuses == [200] + [412] * (TOGETHER - 1), [answer.text for answer in answers]
-        (winner,) = (answer for answer in answers if answer.status_code == 200)
-        now = await ana.send("GET", path)
-        assert now.json()["name"] == winner.json()["name"] and now.headers["etag"] == winner.headers["etag"] != tag
-        for loser in answers:
-            if loser.status_code == 412 and kind != "models":
-                assert loser.json()["code"] == 412 and "If-Match is" in loser.json()["message"]
+    for kind in KINDS:
+        identifier = await made(ana, kind)
+        path = f"/v1/models/{identifier}" if kind == "models" else f"/{kind}/{identifier}"
+        method = "PATCH" if kind == "models" else "PUT"
+        for _ in range(2):
+            tag = (await ana.send("GET", path)).headers["etag"]
+            sent = [{"json": {"name": f"{tag} {one}"}, "headers": {"If-Match": tag}} for one in range(TOGETHER)]
+            answers = await at_once(*(ana.send(method, path, **one) for one in sent))
+            statuses = sorted(answer.status_code for answer in answers)
+            assert statuses == [200] + [412] * (TOGETHER - 1), [answer.text for answer in answers]
+            (winner,) = (answer for answer in answers if answer.status_code == 200)
+            now = await ana.send("GET", path)
+            assert now.json()["name"] == winner.json()["name"] and now.headers["etag"] == winner.headers["etag"] != tag
+            for loser in answers:
+                if loser.status_code == 412 and kind != "models":
+                    assert loser.json()["code"] == 412 and "If-Match is" in loser.json()["message"]
 
 
 async def test_without_if_match_each_writes_what_it_sends_and_nothing_else(ana: Any) -> None:
