@@ -149,7 +149,10 @@ class Oracle:
         span = max(policy.lease_s, policy.assigned_s) + 3 * tick_s + 15
         sure, since = attempt.reason.code == "start_timeout", world.loop.now - span
         if sure:  # the command may have vanished with the worker's queue at any time since it was given
-            since = min(since, (parse_time(attempt.assigned_at) - EPOCH).total_seconds() - tick_s)
+            assigned = (parse_time(attempt.assigned_at) - EPOCH).total_seconds()
+            since = min(since, assigned - tick_s)
+            if world.troubles.emptied_within(assigned, world.loop.now):
+                return
         if attempt.worker in WORKERS and not world.troubles.silent(attempt.worker, since, world.loop.now, sure=sure):
             self.problem("lost", f"was taken from {attempt.worker}, which was there: {attempt.reason.code}", job.id)
 

@@ -66,6 +66,10 @@ class Troubles:
         """Whether both Orions, broker and store have been there, undisturbed, for a good while."""
         return not any(start <= now <= end for start, end in self._unsteady)
 
+    def emptied_within(self, start: float, end: float) -> bool:
+        """Whether all queues were deleted in a time, and what was in them with them."""
+        return any(start <= at <= end for at in self._emptied)
+
     def emptied(self, since: float) -> bool:
         """Whether all queues were deleted since then, and what was in them with them."""
         return any(at >= since - 5.0 for at in self._emptied)
