@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,10 @@ async def import_pictures(
         context["labels"] = {"object": key, "sha256": labels.sha256}
     elif labels_path:
         context["labels"] = {"path": path_in(labels_path, "S3CSVPath")}
-    place = await keep_place(core, caller, reference)
-    try:
-        async with core.database.write(caller.organisation) as work:
-            album = await fillable(work, caller, album_id, lock=True)
-            album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
-            begin_local(
-                work, IMPORT_PICTURES, "S3_IMAGES_IMPORT", Kind.ALBUM, album.id, caller.user, context | {"place": place}
-            )
-            changed(work, Kind.ALBUM, album.id, "import_started", by=caller, status=album.status)
-    except BaseException:
-        await forget_secret(core, caller.organisation, place)
-        raise
-    return album
+    return await _begin(
+        core, caller, reference, IMPORT_PICTURES, "S3_IMAGES_IMPORT", context,
+        album=lambda work: fillable(work, caller, album_id, lock=True),
+    )  # fmt: skip
 
 
 async def import_labels(
@@ -95,17 +87,29 @@ async def import_video(
             "Frame rate divider is out of range", field="frameRateDivider", value=every, fix=f"1 to {MOST_FRAMES}"
         )
     context["framework"] = framework_of(await core.catalogue.current(), KIND)
+    return await _begin(
+        core, caller, reference, IMPORT_VIDEO, VIDEO_IMPORT, context,
+        album=lambda work: _for_video(work, caller, album_id),
+    )  # fmt: skip
+
+
+async def _begin(
+    core: Core, caller: Caller, reference: BucketReference, kind: str, job_type: str, context: dict[str, Any], *,
+    album: Callable[[Work], Awaitable[Album]],
+) -> Album:  # fmt: skip
+    """Keeps the bucket's place and begins the process that brings things into the album, which is locked and judged
+    once more; nothing is kept if that fails."""
     place = await keep_place(core, caller, reference)
     try:
         async with core.database.write(caller.organisation) as work:
-            album = await _for_video(work, caller, album_id)
-            album.status, album.updated_at = AlbumStatus.UPLOADING, work.now
-            begin_local(work, IMPORT_VIDEO, VIDEO_IMPORT, Kind.ALBUM, album.id, caller.user, context | {"place": place})
-            changed(work, Kind.ALBUM, album.id, "import_started", by=caller, status=album.status)
+            found = await album(work)
+            found.status, found.updated_at = AlbumStatus.UPLOADING, work.now
+            begin_local(work, kind, job_type, Kind.ALBUM, found.id, caller.user, context | {"place": place})
+            changed(work, Kind.ALBUM, found.id, "import_started", by=caller, status=found.status)
     except BaseException:
         await forget_secret(core, caller.organisation, place)
         raise
-    return album
+    return found
 
 
 async def _for_video(work: Work, caller: Caller, album_id: str) -> Album:
