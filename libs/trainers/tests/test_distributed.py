@@ -38,6 +38,7 @@ from studio9_trainers.errors import DriftedApart
 from studio9_trainers.events import BatchDone, Listener, TrainingEvent
 from studio9_trainers.loops import loop
 from studio9_trainers.run import Run, open_run
+from studio9_trainers.task import run_task
 
 PROGRAM = Path(__file__).with_name("distributed_program.py")
 WORLD = 2
@@ -59,7 +60,7 @@ def test_two_processes_equal_one_with_the_same_global_batch(tmp_path: Path) -> N
     assert (tmp_path / "2-0.txt").read_text() == (tmp_path / "2-1.txt").read_text()
 
 
-def forked(one: Callable[[Rank, str], int]) -> list[int | None]:
+def forked(one: Callable[[Rank, str], int], limit_s: float = 500) -> list[int | None]:
     """Run it in two forked processes that can meet; their exit codes."""
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +72,7 @@ def forked(one: Callable[[Rank, str], int]) -> list[int | None]:
         for child in children:
             child.start()
         for child in children:
-            child.join(300)
+            child.join(limit_s)
             if child.is_alive():
                 child.kill()
                 child.join()
@@ -137,9 +138,9 @@ def checksums(folder: TaskFolder) -> list[list[str]]:
     return [re.findall(r"(epoch \d+: weights \d+)\.", path.read_text()) for path in told]
 
 
-def learned(folder: TaskFolder) -> list[int | None]:
+def learned(folder: TaskFolder, limit_s: float = 500) -> list[int | None]:
     """Run the task of a folder in two processes."""
-    return forked(lambda rank, meeting: process.main(folder.root, rank, meeting))
+    return forked(lambda rank, meeting: process.main(folder.root, rank, meeting), limit_s)
 
 
 @pytest.mark.parametrize("framework", HEADS)
@@ -178,6 +179,36 @@ def test_weights_are_the_same_after_each_epoch_also_after_going_on(
     for part in ("model", "average"):
         for name, tensor in last[0][part].items():
             assert torch.equal(tensor, last[1][part][name]), (part, name)
+
+
+@pytest.mark.slow
+def test_two_learn_as_well_as_one(job: Callable[..., TaskFolder]) -> None:
+    """Squares and discs, with the same global batch: as much as three seeds find, give or take what the few pages that
+    they are judged on may make."""
+
+    def found(seed: int, processes: int) -> float:
+        folder = job("train", train=range(24), val=range(900, 904), test=range(1000, 1024))
+        options = {"epochs": 28, "batch_size": 4 // processes, "recipe_learning_rate": 0.004}
+        given = {
+            "architecture": "YOLO11N",
+            "head": "YOLO_HEAD",
+            "head_parameters": options,
+            "input_size": {"width": 64, "height": 64},
+        }
+        request = json.loads(folder.request.read_text()) | {"seed": seed, "parameters": given}
+        folder.request.write_text(json.dumps(request))
+        if processes == 1:
+            assert run_task(folder) == EXIT_OK
+        else:
+            assert learned(folder, limit_s=1800) == [EXIT_OK, EXIT_OK]
+        result = json.loads((folder.outputs / "result.json").read_text())
+        assert result["effective"]["effective_batch"] == 4
+        return float(result["test"]["map50_95"])
+
+    alone = [found(seed, 1) for seed in (1, 2, 3)]
+    together = found(1, WORLD)
+    assert min(alone) > 0.1
+    assert min(alone) - 0.05 <= together <= max(alone) + 0.05, (alone, together)
 
 
 def test_shares_are_all_pictures_in_an_order_of_each_epoch() -> None:

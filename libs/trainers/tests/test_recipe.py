@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,6 @@ from studio9_task.parameters import TrainParameters
 from studio9_task.pictures import PictureRecord, write_manifest
 from studio9_task.results import RESULT, TrainResult
 from studio9_task.shapes import Box
-from studio9_trainers.distributed.launch import run_distributed
 
 BUILDER = Path(__file__).parents[2] / "cli" / "studio9_cli" / "demo" / "digits.py"
 
@@ -67,44 +65,6 @@ def test_rt_detr_reads_digits_in_three_minutes(
     assert (result.test.map50 or 0) >= 0.5
     # Of the processor, so that a busy machine does not count; with start, predictions and figures.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before <= 180
-
-
-SPREAD: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "yolo": ("YOLO11N", "YOLO_HEAD", {"epochs": 12, "recipe_learning_rate": 0.002}),
-    "rtdetr": ("RTDETR_S", "RT_DETR", {"epochs": 16}),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("framework", SPREAD)
-def test_two_processes_learn_as_well_as_one(
-    framework: str,
-    job: Callable[..., TaskFolder],
-    start: Callable[[TaskFolder], "subprocess.Popen[str]"],
-    stage: Callable[..., PictureRecord],
-) -> None:
-    """With the same global batch: no further from what three seeds find than these are from one another."""
-    architecture, head, options = SPREAD[framework]
-
-    def learned(seed: int, processes: int) -> float:
-        folder = job("train")
-        parameters = TrainParameters(
-            architecture=architecture, head=head, head_parameters=options | {"batch_size": 8 // processes}
-        )
-        with_pages(folder, stage, framework=framework, seed=seed, parameters=parameters.model_dump(mode="json"))
-        output = ""
-        if processes == 1:
-            output, _ = start(folder).communicate(timeout=1800)
-        else:
-            assert run_distributed(folder.root, processes) == 0
-        result = result_of(folder, output)
-        assert result.test is not None and result.effective["effective_batch"] == 8
-        return result.test.map50_95 or 0.0
-
-    alone = [learned(seed, 1) for seed in (1, 2, 3)]
-    together = learned(1, 2)
-    spread = max(alone) - min(alone)
-    assert min(alone) - spread <= together <= max(alone) + spread, (alone, together)
 
 
 def with_pages(folder: TaskFolder, stage: Callable[..., PictureRecord], **request: object) -> None:
