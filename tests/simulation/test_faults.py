@@ -45,7 +45,7 @@ def test_all_that_may_happen_happens_to_somebody(seed: int) -> None:
     """Plans hold what the product can do: GPUs, families, retries, cancels, priorities, several organisations."""
     wishes = [wish for number in range(20 * seed, 20 * seed + 20) for wish in plan_of(number).wishes]
     assert {wish.organisation for wish in wishes} == {"acme", "zeta"}
-    assert {wish.spec.kind for wish in wishes} == {"train", "predict", "evaluate"}
+    assert {wish.spec.kind for wish in wishes} == {"train", "predict", "evaluate", "tune"}
     assert {wish.spec.child_failure for wish in wishes} == {"go_on", "fail"}
     assert {wish.spec.requirements.gpus for wish in wishes} == {0, 1, 2}
     assert {duty.kind for number in range(20) for duty in plan_of(number).duties} == {"drain", "limit"}

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from studio9_cli.simulation.campaign import failure, find_plant
-from studio9_cli.simulation.plan import FAULTS, JOBS, plan_of
+from studio9_cli.simulation.plan import FAULTS, JOBS, SEARCH, plan_of
 from studio9_cli.simulation.plants.catalogue import plants
 from studio9_cli.simulation.shrinking import shrink
 from studio9_cli.simulation.substitutes import replaced
@@ -43,8 +44,25 @@ def test_plans_are_large_enough() -> None:
         assert len(plan.faults) >= FAULTS[0] >= 10
 
 
+def test_tasks_ask_for_children_that_do_well_and_that_fail() -> None:
+    asked: Counter[str] = Counter()
+    for plan in [plan for plan in map(plan_of, range(10)) if any(wish.spec.kind == SEARCH for wish in plan.wishes)]:
+        world = World(plan)
+        assert world.run().problems == ()
+        asked.update(str(job.state) for wish in world.asked_for() if (job := world.job(wish.id)) is not None)
+    assert asked["completed"] > asked["failed"] > 0
+
+
 @pytest.mark.parametrize(
-    "name", ["written_without_comparing", "dependencies_by_one", "lost_attempt_keeps_its_fence", "retried_from_nothing"]
+    "name",
+    [
+        "written_without_comparing",
+        "dependencies_by_one",
+        "lost_attempt_keeps_its_fence",
+        "retried_from_nothing",
+        "asked_for_twice",
+        "first_child_is_enough",
+    ],
 )
 def test_planted_bugs_are_found(name: str) -> None:
     assert find_plant(name, 0, seeds=20)["found"]

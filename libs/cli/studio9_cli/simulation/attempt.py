@@ -3,15 +3,17 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from studio9_cli.simulation.machine import Folder, content
-from studio9_common.contracts.job import ObjectRef
+from studio9_common.contracts.job import ChildRequest, ObjectRef
 from studio9_common.contracts.messages import WorkerResult
 from studio9_common.contracts.reasons import reason
 from studio9_common.errors import Unavailable
-from studio9_common.objects.port import ObjectMissing
+from studio9_common.objects.port import ObjectMissing, ObjectsUnavailable
 from studio9_task.exits import TaskState
+from studio9_worker.children import asks, requested
 from studio9_worker.collect import attempt_prefix
 from studio9_worker.context import Context
 from studio9_worker.endings import Ending
@@ -42,7 +44,8 @@ async def put_output(objects: Any, outputs: Any, name: str, key: str, sha256: st
 
 
 class Staging:
-    """Stands in for `studio9_worker.staging.stage`; takes a while, and needs the checkpoint that it resumes from."""
+    """Stands in for `studio9_worker.staging.stage`; takes a while, and needs the checkpoint that it resumes from, and
+    what its children have made."""
 
     def __init__(self, rng: random.Random, on_missing: Callable[[str, str], None]) -> None:
         self._rng, self._on_missing = rng, on_missing
@@ -51,12 +54,13 @@ class Staging:
         folder: Any = context.folders.of(record.key)
         folder.machine.folders.add(record.key)
         await asyncio.sleep(self._rng.uniform(0.1, 4.0))
-        resume = record.run.resume
+        needed = [record.run.resume.key] if record.run.resume else []
+        needed += [one.manifest.key for one in record.run.children if one.manifest is not None]
         try:
-            if resume is not None:
-                await patiently(lambda: context.objects.head(resume.key), context.settings.staging_patience_s)
+            for key in needed:
+                await patiently(partial(context.objects.head, key), context.settings.staging_patience_s)
         except ObjectMissing as error:
-            self._on_missing(record.key.job, resume.key if resume else "")
+            self._on_missing(record.key.job, str(error))
             raise StagingFailed(reason("staging_error", str(error))) from error
         except Unavailable as error:
             raise StagingFailed(reason("staging_error", str(error))) from error
@@ -70,12 +74,14 @@ class Collector:
 
     async def collect(self, state: TaskState, told: Told, ending: Ending, checkpoint: ObjectRef | None) -> WorkerResult:
         key, why, manifest = self._record.key, ending.reason, None
+        children: tuple[ChildRequest, ...] = ()
         prefix = attempt_prefix(self._record)
         try:
             if ending.outcome == "succeeded":
                 await self._put(f"{prefix}outputs/result.json", -1)
                 if self._record.run.spec.kind == "predict":
                     await self._put(f"{prefix}predictions/part-00000.csv.gz", -2)
+                children = await self._children(told, checkpoint)
             await self._put(f"{prefix}log.txt", -3)
             manifest = ObjectRef(key=f"{prefix}manifest.json", sha256=content(key, -4), size=1)
             await self._put(manifest.key, -4)
@@ -92,12 +98,28 @@ class Collector:
             reason=why,
             manifest=manifest,
             checkpoint=checkpoint,
+            children=children if outcome == "succeeded" else (),
             summary=told.summary() if outcome == "succeeded" else {},
         )
+
+    async def _children(self, told: Told, checkpoint: ObjectRef | None) -> tuple[ChildRequest, ...]:
+        path = asks(told)
+        if path is None:
+            return ()
+        if told.checkpoint is not None and (checkpoint is None or checkpoint.sha256 != told.checkpoint.sha256):
+            raise ObjectsUnavailable("the state from which it goes on is not stored")
+        outputs: Any = self._context.folders.of(self._record.key)
+        return await requested(self._record, outputs, path, self._context.objects)
 
     async def _put(self, name: str, part: int) -> None:
         digest = content(self._record.key, part)
         await patiently(lambda: self._context.objects.put(name, b"", sha256=digest), self._patience_s)
+
+
+def read_asked(outputs: Any, path: str) -> bytes:
+    """Stands in for what reads the file in which a task asks for children."""
+    folder: Folder = outputs
+    return folder.machine.tasks[folder.key].children
 
 
 def epoch_of(resume: ObjectRef | None) -> int:
@@ -105,4 +127,4 @@ def epoch_of(resume: ObjectRef | None) -> int:
     return 0 if resume is None else int(resume.key.rpartition("/")[2].partition("-")[0])
 
 
-__all__ = ["Collector", "Folder", "Staging", "epoch_of", "patiently", "put_output"]
+__all__ = ["Collector", "Folder", "Staging", "epoch_of", "patiently", "put_output", "read_asked"]

@@ -158,7 +158,8 @@ def find_plant(name: str, seed: int, *, seeds: int = PLANT_SEEDS) -> dict[str, A
     plant, needs = plants()[name], NEEDS.get(name)
     for number in range(seed, seed + seeds):
         plan = plan_of(number)
-        if needs is not None and needs not in {*map(label, plan.faults), *(duty.kind for duty in plan.duties)}:
+        kinds = {*map(label, plan.faults), *(duty.kind for duty in plan.duties)}
+        if needs is not None and needs not in kinds | {wish.spec.kind for wish in plan.wishes}:
             continue
         run = World(plan).run(plant())
         if run.problems and not World(plan).run().problems:

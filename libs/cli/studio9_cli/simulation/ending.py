@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from studio9_cli.simulation.plan import Wish
+from studio9_cli.simulation.plan import SEARCH, Wish
 from studio9_common.contracts.job import TERMINAL, Attempt, Job, Phase, State
 from studio9_common.contracts.reasons import ReasonClass
 from studio9_orion.core import fold
@@ -20,12 +20,14 @@ RETRIES = 3
 def unsettled(world: "World") -> list["tuple[Sort, str, str]"]:
     """Jobs that are not through, by job."""
     found: list[tuple[Sort, str, str]] = []
-    for wish in world.plan.wishes:
+    for wish in world.wishes():
         job = world.job(wish.id)
         if job is None and wish.retry_of is not None and wish.id not in world.requester.asked:
             old = world.job(wish.retry_of)
             if old is None or old.state is not State.completed:
                 found.append(("stuck", "was not asked for again, though the first try failed", wish.id))
+        elif job is None and world.oracle.rounds.needless(wish):
+            continue
         elif job is None:
             found.append(("lost", "was asked for, and is not there", wish.id))
         elif job.state not in TERMINAL:
@@ -60,7 +62,7 @@ def leaks(world: "World") -> list["tuple[Sort, str, str]"]:
 
 def wrong_ends(world: "World") -> Iterator["tuple[Sort, str, str]"]:
     """Jobs that ended otherwise than what happened to them allows."""
-    for wish in world.plan.wishes:
+    for wish in world.wishes():
         job = world.job(wish.id)
         if job is None or job.state not in TERMINAL:
             continue
@@ -89,6 +91,8 @@ def wrong_ends(world: "World") -> Iterator["tuple[Sort, str, str]"]:
 def _completed(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, str, str]"]:
     if wish.ending in {"user_error", "crash"}:
         yield "broken", f"completed, though its task ends in {wish.ending}", job.id
+    if job.spec.kind == SEARCH and world.oracle.rounds.incomplete(job):
+        yield "lost", "completed, but not all of its children have been asked for and have ended", job.id
     manifest = job.result.manifest if job.result else None
     if manifest is None or manifest.key not in world.bucket.content:
         yield "lost", "completed, but its result is not there", job.id
@@ -119,7 +123,7 @@ def _unjustified(world: "World", wish: Wish, job: Job) -> str:
         ended = any(other is not None and other.state in {State.failed, State.cancelled} for other in others)
         return "" if ended else "what it depends on did not fail"
     if why.code == "child_failed":
-        children = [world.job(one.id) for one in world.plan.wishes if one.parent == job.id]
+        children = [world.job(one.id) for one in world.wishes() if one.parent == job.id]
         ended = any(child is not None and child.state in {State.failed, State.cancelled} for child in children)
         return "" if ended and job.spec.child_failure == "fail" else "no child of it failed"
     if why.class_ is ReasonClass.user:

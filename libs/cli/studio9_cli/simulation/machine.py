@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from studio9_cli.simulation.loop import VirtualLoop
 from studio9_common.contracts.job import ObjectRef
 from studio9_common.contracts.messages import WorkerResult, WorkerRun
+from studio9_task.children import ARTIFACT
 from studio9_task.events import Artifact, Checkpoint, Event, Failed, Metric, Progress, Result
 from studio9_task.exits import EXIT_USER, ExitRecord, TaskState
 from studio9_worker.lease import AttemptKey
@@ -40,6 +41,8 @@ class Task:
     grace_s: float
     stubborn: bool
     renewed: float
+    children: bytes = b""
+    """The file in which it asks for children at its end; empty where it asks for none."""
     stop_at: float | None = None
     stop_grace_s: float = STOP_GRACE_S
     killed_at: float | None = None
@@ -121,7 +124,7 @@ class SimRunner:
     def __init__(
         self,
         machine: Machine,
-        plan: Callable[[AttemptKey], tuple[WorkerRun, int]],
+        plan: Callable[[AttemptKey], tuple[WorkerRun, tuple[int, int], bytes]],
         on_begin: Callable[[AttemptKey], None],
     ) -> None:
         self._machine, self._plan, self._on_begin = machine, plan, on_begin
@@ -133,20 +136,21 @@ class SimRunner:
         if launch.key in self._machine.tasks:
             return
         self._on_begin(launch.key)
-        run, epoch = self._plan(launch.key)
+        run, (epoch, epochs), children = self._plan(launch.key)
         given = run.spec.parameters
         endings = given["endings"]
         now = self._machine.loop.now
         self._machine.tasks[launch.key] = Task(
             began=now,
             epoch=epoch,
-            epochs=given["epochs"],
+            epochs=epochs,
             epoch_s=given["epoch_s"],
             ending=endings[min(run.attempt, len(endings)) - 1],
             fails_at=given["fails_at"],
             grace_s=launch.disconnect_grace_s,
             stubborn=given["stubborn"],
             renewed=now,
+            children=children,
         )
 
     async def find(self, folder: Any) -> TaskState:
@@ -228,6 +232,11 @@ class Events:
                         **_NO_TIME, name="result", path="result.json", sha256=content(key, -1), size=1
                     )
                 )
+                if task.children:
+                    sha = content(key, -5)
+                    found.append(
+                        Artifact.model_construct(**_NO_TIME, name=ARTIFACT, path="children.json", sha256=sha, size=1)
+                    )
                 found.append(Result.model_construct(**_NO_TIME, summary={"epochs": task.epochs}))
             elif why == "user_error":
                 found.append(

@@ -11,7 +11,9 @@ from studio9_cli.simulation.clock import NodeClock
 from studio9_cli.simulation.loop import Node
 from studio9_cli.simulation.machine import Disk, Folders, Machine, SimRunner, SimState
 from studio9_cli.simulation.objects import SimObjects
+from studio9_cli.simulation.plan import SEARCH
 from studio9_cli.simulation.recorder import Recorder
+from studio9_cli.simulation.searching import asked_by, asks, epochs_of
 from studio9_cli.simulation.store import SimStore
 from studio9_common.bus.subscriber import Subscriber
 from studio9_common.contracts.messages import Slot, WorkerRun
@@ -173,9 +175,9 @@ class WorkerProcess(Process):
         tasks = [asyncio.create_task(self._forever(beats)), asyncio.create_task(self._sweep(context))]
         await asyncio.wait(tasks)
 
-    def _run_of(self, key: AttemptKey) -> tuple[WorkerRun, int]:
+    def _run_of(self, key: AttemptKey) -> tuple[WorkerRun, tuple[int, int], bytes]:
         run = self.disk.attempts[key].run
-        return run, min(epoch_of(run.resume), run.spec.parameters["epochs"] - 1)
+        return run, epochs_of(run, epoch_of(run.resume)), asked_by(run) if asks(run) else b""
 
     def _accepted(self, key: AttemptKey) -> None:
         """An attempt is about to be written down."""
@@ -189,6 +191,9 @@ class WorkerProcess(Process):
         slots = set(self.disk.attempts[key].slots)
         beside = [one for one in self.machine.running() if one != key and slots & set(self.disk.attempts[one].slots)]
         self.world.oracle.begun(key, [one for one in self.slots.slots if one.id in slots], beside)
+        run = self.disk.attempts[key].run
+        if run.spec.kind == SEARCH:
+            self.world.oracle.rounds.begun(run, epoch_of(run.resume))
 
     async def _forever(self, beats: Beats) -> None:
         while True:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from studio9_cli.simulation.clock import EPOCH
 from studio9_cli.simulation.ending import leaks, unsettled, wrong_ends
-from studio9_cli.simulation.plan import WORKERS
+from studio9_cli.simulation.plan import SEARCH, WORKERS
+from studio9_cli.simulation.searching import Rounds
 from studio9_common.contracts.job import OUTPUT_ORDER, TERMINAL, Job, Phase, State
 from studio9_common.contracts.messages import Slot
 from studio9_common.times import parse_time
@@ -46,6 +47,7 @@ class Oracle:
         self._world = world
         self._policy, self._tick_s = world.orion_settings.policy, world.orion_settings.tick_s
         self.problems: list[Problem] = []
+        self.rounds = Rounds(world)
         self.priorities: dict[str, int] = {}
         """The last priority that was confirmed to an operator, by job."""
         self._seen: set[tuple[str, str, str]] = set()
@@ -72,7 +74,10 @@ class Oracle:
             self._held.pop(after.id, None)
         if before is None:
             self._created(after)
+            self.rounds.created(after)
             return
+        if after.spec.kind == SEARCH:
+            self.rounds.written(before, after)
         if before.state in TERMINAL and (after.state is not before.state or after.ended_at != before.ended_at):
             self.problem("doubled", f"was {before.state} and became {after.state}", after.id)
         if before.result is not None and after.result != before.result:

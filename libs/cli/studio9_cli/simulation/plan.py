@@ -17,6 +17,10 @@ WORKERS: dict[str, tuple[int, tuple[float, ...]]] = {"w1": (2, ()), "w2": (1, (2
 LEASE_S = 120.0
 """The lease of every run."""
 JOBS, FAULTS = (20, 24), (10, 13)
+SEARCH = "tune"
+"""The kind of a task that asks for children."""
+SEARCHED, SEARCH_TROUBLE = 0.35, 0.7
+"""How many runs have searches, and how many of those meet a fault at the moment when they ask."""
 LONG = 0.08
 """How many runs have an hour's outage among their faults."""
 
@@ -93,10 +97,48 @@ def plan_of(seed: int) -> Plan:
     for duty in duties:
         if duty.kind == "drain" and rng.random() < 0.4:  # what it was told must outlive the agent
             faults.append(Fault("crash_agent", duty.at + rng.uniform(20, 200), duty.target, rng.uniform(5, 60)))
-    faults.sort(key=lambda fault: fault.at)
+    searches, troubles = _searches(seed)
+    faults = sorted([*faults, *troubles], key=lambda fault: fault.at)
     until = max([HOUR_S, *(fault.at + fault.lasts for fault in faults)])
     names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
-    return Plan(seed, tuple(wishes), tuple(faults), until, names, duties)
+    names |= {wish.id: f"search{number}" for number, wish in enumerate(searches)}
+    return Plan(seed, (*wishes, *searches), tuple(faults), until, names, duties)
+
+
+def _searches(seed: int) -> tuple[list[Wish], list[Fault]]:
+    """Jobs whose tasks ask for children, in about every third run, and what meets them when they ask; drawn apart, so
+    that the rest of a seed's plan does not depend on them."""
+    rng = random.Random(f"searches:{seed}")
+    if rng.random() >= SEARCHED:
+        return [], []
+    wishes: list[Wish] = []
+    faults: list[Fault] = []
+    for _ in range(rng.randint(1, 2)):
+        at, ending = rng.uniform(1, 1800), rng.choice(("ok", "ok", "ok", "crash,ok"))
+        rounds = [[_trial(rng) for _ in range(rng.randint(1, 3))] for _ in range(rng.randint(1, 2))]
+        parameters = {"rounds": rounds, **_task(rng, ending), "epochs": len(rounds) + 1}
+        rule: Literal["go_on", "fail"] = rng.choice(("go_on", "go_on", "fail"))
+        spec = Spec(kind=SEARCH, parameters=parameters, max_run_s=20_000.0, child_failure=rule)
+        made = new_id(now_ms=EPOCH_MS + int(at * 1000), entropy=rng.randbytes(10))
+        asks_at = at + parameters["epoch_s"] + rng.uniform(0, 40)
+        cancel_at = asks_at + rng.uniform(-10, 200) if rng.random() < 0.3 else None
+        wishes.append(Wish(made, at, rng.choice(("acme", "zeta")), spec, ending, cancel_at=cancel_at))
+        if rng.random() < SEARCH_TROUBLE:
+            faults.append(_fault(rng, asks_at))
+    return wishes, faults
+
+
+def _trial(rng: random.Random) -> dict[str, Any]:
+    return {**_task(rng, rng.choice(("ok", "ok", "ok", "ok", "user_error", "crash,ok", "crash"))), "epochs": 1}
+
+
+def _task(rng: random.Random, ending: str) -> dict[str, Any]:
+    return {
+        "epoch_s": rng.uniform(2, 60),
+        "endings": tuple(ending.split(",")),
+        "fails_at": rng.uniform(0.05, 0.95),
+        "stubborn": rng.random() < 0.2,
+    }
 
 
 def _duties(rng: random.Random) -> tuple[Duty, ...]:

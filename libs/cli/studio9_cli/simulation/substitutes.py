@@ -29,12 +29,13 @@ import studio9_orion.store
 import studio9_orion.supervisor
 import studio9_worker.beats
 import studio9_worker.checkpoints
+import studio9_worker.children
 import studio9_worker.context
 import studio9_worker.inbox
 import studio9_worker.life
 import studio9_worker.pump
 import studio9_worker.telemetry
-from studio9_cli.simulation.attempt import Collector, Staging, patiently, put_output
+from studio9_cli.simulation.attempt import Collector, Staging, patiently, put_output, read_asked
 from studio9_cli.simulation.clock import EPOCH_MS
 from studio9_cli.simulation.machine import Events, Lines
 from studio9_cli.simulation.recorder import Recorder
@@ -169,6 +170,7 @@ def substitutes(
         (studio9_worker.life, "threads_for", lambda *_: 1),
         (studio9_worker.checkpoints, "patiently", patiently),
         (studio9_worker.checkpoints, "put_output", put_output),
+        (studio9_worker.children, "_read", read_asked),
         (studio9_worker.beats, "usage", dict),
         (module("studio9_orion.shell"), "decide_all", decide_all),
     ]

@@ -158,11 +158,19 @@ class World:
         self.trace.append(f"{self.loop.now:9.3f} {text}")
 
     def name_of(self, job: str) -> str:
-        return self.plan.names.get(job, job)
+        return self.plan.names.get(job) or self.oracle.rounds.name_of(job) or job
 
     def wish(self, id: str) -> Wish:
         """What somebody wanted of a job."""
-        return self._wishes[id]
+        return self._wishes.get(id) or self.oracle.rounds.wishes[id]
+
+    def wishes(self) -> tuple[Wish, ...]:
+        """All that is wanted: what somebody asked for, and what tasks did."""
+        return (*self.plan.wishes, *self.asked_for())
+
+    def asked_for(self) -> tuple[Wish, ...]:
+        """The children that tasks have asked for."""
+        return tuple(self.oracle.rounds.wishes.values())
 
     def job(self, id: str) -> Job | None:
         """A job as it is in the store."""
@@ -179,7 +187,7 @@ class World:
             self.oracle.problem("broken", f"{where}: {error!r}")
 
     def _missing(self, job: str, key: str) -> None:
-        self.oracle.problem("lost", "a checkpoint to resume from is not there", job)
+        self.oracle.problem("lost", f"what it goes on from is not there: {key}", job)
 
     def _on_write(self, collection: str, id: str, before: Any, after: Any) -> None:
         if collection != "jobs":

@@ -1,0 +1,54 @@
+"""Planted bugs in how a task's children are asked for and waited for."""
+
+from typing import Any
+
+from studio9_cli.simulation.substitutes import Substitute
+from studio9_common.contracts.job import Phase
+from studio9_common.contracts.messages import JobRequested
+from studio9_orion.core import asking, resulting
+from studio9_orion.core.decision import Decision
+from studio9_orion.core.draft import Draft
+from studio9_orion.core.events import ResultReceived
+from studio9_orion.core.life import WAITING
+from studio9_orion.sender import Sender
+
+
+def child_request_lost() -> list[Substitute]:
+    """A child's request that the broker did not take counts as sent, and the parent does not ask again."""
+    known = Sender.send
+
+    async def send(self: Sender, orders: Any) -> Any:
+        outcomes = await known(self, orders)
+        requests = [order.command.type == JobRequested.type for order in orders]
+        return [None if request else outcome for request, outcome in zip(requests, outcomes, strict=True)]
+
+    def request_again(draft: Draft, unknown: Any) -> None:
+        return None
+
+    return [(Sender, "send", send), (asking, "request_again", request_again)]
+
+
+def asked_for_twice() -> list[Substitute]:
+    """A result that asks for children, and comes again, asks again."""
+    known = resulting.result_received
+
+    def result_received(draft: Draft, event: ResultReceived) -> Decision:
+        job = draft.job
+        if event.children and event.fence == job.fence and job.phase in WAITING and job.children:
+            asking.ask(draft, event.children)
+            return draft.decision()
+        return known(draft, event)
+
+    return [(resulting, "result_received", result_received)]
+
+
+def first_child_is_enough() -> list[Substitute]:
+    """A parent goes on when the first of its children has ended."""
+
+    def waits(draft: Draft) -> bool:
+        return draft.job.phase is Phase.backing_off and all(one.state is None for one in draft.job.children)
+
+    return [(asking, "waits", waits)]
+
+
+PLANTS = (child_request_lost, asked_for_twice, first_child_is_enough)
