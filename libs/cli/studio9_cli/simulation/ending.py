@@ -118,6 +118,7 @@ def _unjustified(world: "World", wish: Wish, job: Job) -> str:
     why = job.reason
     if why is None:
         return "no reason"
+    recent = _since_round(job)
     if why.code == "dependency_failed":
         others = [world.job(name) for name in job.depends_on]
         ended = any(other is not None and other.state in {State.failed, State.cancelled} for other in others)
@@ -127,22 +128,22 @@ def _unjustified(world: "World", wish: Wish, job: Job) -> str:
         ended = any(child is not None and child.state in {State.failed, State.cancelled} for child in children)
         return "" if ended and job.spec.child_failure == "fail" else "no child of it failed"
     if why.class_ is ReasonClass.user:
-        if len([one for one in job.attempts if one.reason and one.reason.code == why.code]) > 1:
+        if len([one for one in recent if one.reason and one.reason.code == why.code]) > 1:
             return "an error of the user was tried again"
         return "" if wish.ending == "user_error" else f"blamed on the user: {why.code}"
-    codes = [one.reason.code for one in job.attempts if one.reason is not None]
+    codes = [one.reason.code for one in recent if one.reason is not None]
     if why.code == "task_crashed":
         return "" if wish.ending.startswith("crash") and codes.count("task_crashed") == 2 else "its task did not crash"
     if why.code == "workers_lost":
-        lost = {one.worker for one in job.attempts if one.reason and one.reason.code == "worker_lost"}
+        lost = {one.worker for one in recent if one.reason and one.reason.code == "worker_lost"}
         return "" if len(lost) > 1 else "one worker was lost"
-    counted = [
-        one for one in job.attempts if one.reason and one.reason.class_ is why.class_ and one.outcome != "refused"
-    ]
+    counted = [one for one in recent if one.reason and one.reason.class_ is why.class_ and one.outcome != "refused"]
     if why.class_ is ReasonClass.infrastructure and len(counted) > RETRIES:
         return ""
     return f"{why.code} after {len(counted)}"
 
 
-def _counts(attempt: Attempt, class_: ReasonClass) -> bool:
-    return attempt.outcome != "refused" and attempt.reason is not None and attempt.reason.class_ is class_
+def _since_round(job: Job) -> list[Attempt]:
+    """The attempts after the last that ended with wishes: what was lost before counts no more."""
+    asked = [place for place, one in enumerate(job.attempts) if one.outcome == "succeeded"]
+    return list(job.attempts[asked[-1] + 1 :] if asked else job.attempts)

@@ -3,8 +3,9 @@
 from typing import Any
 
 from studio9_cli.simulation.substitutes import Substitute
-from studio9_common.contracts.job import Phase
-from studio9_common.contracts.messages import JobRequested
+from studio9_common.contracts.job import Job, Phase
+from studio9_common.contracts.messages import JobRequested, Message, WorkerRun
+from studio9_orion import rendering
 from studio9_orion.core import asking, resulting
 from studio9_orion.core.decision import Decision
 from studio9_orion.core.draft import Draft
@@ -51,4 +52,17 @@ def first_child_is_enough() -> list[Substitute]:
     return [(asking, "waits", waits)]
 
 
-PLANTS = (child_request_lost, asked_for_twice, first_child_is_enough)
+def children_brought_once() -> list[Substitute]:
+    """What came of children is brought to the next attempt alone: one that follows a lost one gets nothing."""
+    known = rendering.message_of
+
+    def message_of(job: Job, command: Any, policy: Any) -> Message:
+        made = known(job, command, policy)
+        if isinstance(made, WorkerRun) and [one.outcome for one in job.attempts][-2:-1] != ["succeeded"]:
+            return made.model_copy(update={"children": ()})
+        return made
+
+    return [(rendering, "message_of", message_of)]
+
+
+PLANTS = (child_request_lost, asked_for_twice, first_child_is_enough, children_brought_once)

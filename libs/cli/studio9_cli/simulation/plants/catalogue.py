@@ -11,6 +11,7 @@ Plant = Callable[[], list[Substitute]]
 NEEDS: Mapping[str, str] = {
     "asked_for_twice": SEARCH,
     "child_request_lost": SEARCH,
+    "children_brought_once": SEARCH,
     "drain_forgotten": "drain",
     "first_child_is_enough": SEARCH,
     "limits_read_once": "limit",
