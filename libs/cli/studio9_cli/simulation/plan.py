@@ -23,6 +23,8 @@ SEARCHED, SEARCH_TROUBLE = 0.35, 0.7
 """How many runs have searches, and how many of those meet a fault at the moment when they ask."""
 LONG = 0.08
 """How many runs have an hour's outage among their faults."""
+FROZEN = 0.15
+"""How many runs have an Orion that freezes for longer than a lease just when a training is first heard of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def plan_of(seed: int) -> Plan:
         if duty.kind == "drain" and rng.random() < 0.4:  # what it was told must outlive the agent
             faults.append(Fault("crash_agent", duty.at + rng.uniform(20, 200), duty.target, rng.uniform(5, 60)))
     searches, troubles = _searches(seed)
-    faults = sorted([*faults, *troubles], key=lambda fault: fault.at)
+    faults = sorted([*faults, *troubles, *_frozen(seed, wishes)], key=lambda fault: fault.at)
     until = max([HOUR_S, *(fault.at + fault.lasts for fault in faults)])
     names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
     names |= {wish.id: f"search{number}" for number, wish in enumerate(searches)}
@@ -126,6 +128,16 @@ def _searches(seed: int) -> tuple[list[Wish], list[Fault]]:
         if rng.random() < SEARCH_TROUBLE:
             faults.append(_fault(rng, asks_at))
     return wishes, faults
+
+
+def _frozen(seed: int, wishes: list[Wish]) -> list[Fault]:
+    """An Orion that freezes with a first beat in hand, in some runs; drawn apart, as searches are."""
+    rng = random.Random(f"frozen:{seed}")
+    trainings = [wish for wish in wishes if wish.spec.kind == "train" and wish.parent is None and not wish.depends_on]
+    if rng.random() >= FROZEN or not trainings:
+        return []
+    at = rng.choice(trainings).at + rng.uniform(0.5, 10)
+    return [Fault("pause_orion", at, rng.choice(ORIONS), rng.uniform(LEASE_S, 2 * LEASE_S))]
 
 
 def _trial(rng: random.Random) -> dict[str, Any]:
