@@ -107,8 +107,13 @@ class Rounds:
         return [one for one, job in found if job is None or job.state not in TERMINAL]
 
     def begun(self, run: WorkerRun, resumed: int) -> None:
-        """A search's task begins: it gets what came of its last round, all of it, and its own last state."""
+        """A search's task begins: it gets what came of its last round, all of it, and its own last state.
+
+        An order that comes after its attempt was given up tells what was so when it was written, and has no effect."""
         world, rounds = self._world, self._asked.get(run.job, [])
+        job = world.job(run.job)
+        if job is not None and job.fence > run.fence:
+            return
         given = [(one.job, one.state, one.manifest) for one in run.children]
         if given != [self._came_of(one) for one in (rounds[-1] if rounds else ())]:
             world.oracle.problem("lost", "does not get what came of its children", run.job)
