@@ -56,6 +56,9 @@ class OtlpExporter:
                 self.dropped += len(batch)
                 self._log.warning("spans_dropped", spans=len(batch), reason=type(error).__name__)
                 return
+            except asyncio.CancelledError:  # the service stops: whoever closes sends them, twice rather than never
+                self._waiting.extendleft(reversed(batch))
+                raise
 
     async def close(self) -> None:
         await self._http.aclose()

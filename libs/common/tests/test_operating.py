@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.contextvars import get_contextvars
 
+from studio9_common import tracing_otlp
 from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.bus.port import Outgoing, Queue, Unroutable
 from studio9_common.bus.subscriber import Subscriber, each
@@ -268,6 +269,35 @@ async def test_spans_go_to_a_collector_and_only_there() -> None:
     assert resource["resource"]["attributes"][0]["value"] == {"stringValue": "studio9-orion"}
     async with open_tracer("", "orion", "lab") as silent:
         assert not silent.exports
+
+
+async def test_spans_that_were_on_their_way_when_a_service_stops_are_sent_again(monkeypatch: Any) -> None:
+    from studio9_common.service import HttpServer
+
+    monkeypatch.setattr(tracing_otlp, "EVERY_S", 0.01)
+    taken: list[bytes] = []
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+    collector = FastAPI()
+
+    @collector.post("/v1/traces")
+    async def traces(request: Request) -> dict[str, Any]:
+        if not asked.is_set():
+            asked.set()
+            await goes_on.wait()  # of this request nothing is kept
+            return {}
+        taken.append(await request.body())
+        return {}
+
+    server = HttpServer("127.0.0.1", 0)
+    await server.start(collector)
+    async with open_tracer(f"http://127.0.0.1:{server.port}", "orion", "lab") as tracer:
+        with tracer.span("job", new_trace()):
+            pass
+        await asked.wait()
+    goes_on.set()
+    await server.stop()
+    (sent,) = taken
+    assert b'"job"' in sent
 
 
 def test_a_message_is_handled_in_the_trace_of_its_sender() -> None:

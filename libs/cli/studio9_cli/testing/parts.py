@@ -20,6 +20,8 @@ CONTAINERS = ("docker", "registry", "rabbitmq")
 UNIT = ("postgresql",)
 # Start services of their own and want the machine for themselves.
 ALONE = frozenset({"containers", "e2e", "chaos", "bench"})
+# Start tasks in the trainers' environment.
+TRAINING = ALONE | {"integration"}
 # In virtual time: it takes what the others leave of the machine.
 YIELDING = frozenset({"simulation"})
 
@@ -34,6 +36,11 @@ class Part:
     servers: tuple[str, ...] = ()
     alone: bool = False
     yielding: bool = False
+
+    @property
+    def training(self) -> bool:
+        """Whether its tests start tasks in the trainers' environment."""
+        return self.name in TRAINING
 
 
 def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:

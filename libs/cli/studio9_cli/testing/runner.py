@@ -67,7 +67,7 @@ class Runner:
 
     def _pytest(self, part: Part) -> Result:
         trainers = part.environment == "trainers"
-        if trainers or part.alone:
+        if trainers or part.training:
             project.ensure_trainers()
         environment = self._environment(part)
         report, log = self._scratch / f"{part.name}.xml", self._scratch / f"{part.name}.log"
@@ -109,7 +109,7 @@ class Runner:
             environment |= self._fleet.addresses(*part.servers)
             environment[REASONS] = json.dumps(self._fleet.reasons(*part.servers))
             self._deadline += time.monotonic() - waiting
-        if part.alone:
+        if part.training:
             environment[TRAINERS_PYTHON] = str(project.environment_python("trainers"))
         if part.environment == "trainers":
             # Beside another part a second thread would slow the training down many times over.
