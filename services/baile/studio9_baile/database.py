@@ -146,12 +146,15 @@ class Database:
             yield Work(session, organisation, self._clock.now(), self._target)
 
     @asynccontextmanager
-    async def write(self, organisation: str) -> AsyncIterator[Work]:
+    async def write(self, organisation: str, *, aside: bool = False) -> AsyncIterator[Work]:
         """A transaction for one organisation, committed at the end of the block, or undone by an exception. Raises
         Collision where a unique row was made twice or a row has changed since it was read, ChangedMeanwhile where the
-        request's caller knows another revision, DatabaseUnavailable. It must not be begun within another."""
+        request's caller knows another revision, DatabaseUnavailable. It must not be begun within another.
+
+        `aside`: it writes nothing that the request was sent for, and may be kept whatever becomes of the request. Every
+        other one has to see what the request aims at: if it did not, it could only be judged after its commit."""
         async with self._transaction() as session:
-            work = Work(session, organisation, self._clock.now(), self._target)
+            work = Work(session, organisation, self._clock.now(), None if aside else self._target)
             yield work
             await work.finish()
             await session.commit()

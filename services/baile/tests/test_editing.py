@@ -1,6 +1,7 @@
 """Two people who edit the same thing at once: nobody's change is lost unseen, and no change is half of two."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 import httpx
@@ -191,12 +192,32 @@ async def test_a_row_that_was_read_without_a_lock_is_not_written_over_a_newer_on
     assert now["name"] == "Boats" and now["description"] == "at sea"
 
 
-async def test_an_idempotency_key_and_an_if_match_go_together(ana: Any) -> None:
-    """A POST on what has changed is refused, and its key can be used again."""
-    made = await ana.ok("POST", "/v1/models", {"name": "m"})
-    headers = {"If-Match": '"9"', "Idempotency-Key": "k1"}
-    body = {"dataset_version_id": "x", "config": {}}
-    refused = await ana.send("POST", f"/v1/models/{made['id']}/train", json=body, headers=headers)
-    assert refused.status_code in (400, 404, 412) and refused.status_code < 500
-    again = await ana.send("POST", f"/v1/models/{made['id']}/train", json=body, headers=headers)
-    assert again.status_code == refused.status_code
+async def test_a_token_that_was_not_used_lately_is_no_change_of_what_it_changes(ana: Any) -> None:
+    """That it was used is written down before anything else."""
+    path = f"/v1/albums/{await album(ana)}"
+    for known, status in (('"1"', 200), ('"1"', 412), ('"2"', 200)):
+        made = await ana.ok("POST", "/v1/tokens", {"name": f"{known} {status}", "scopes": ["read", "edit"]})
+        notebook = type(ana)(ana.http, made["token"])
+        answer = await notebook.send("PATCH", path, json={"name": f"{known} {status}"}, headers={"If-Match": known})
+        assert answer.status_code == status, answer.text
+        assert all(one["used_at"] for one in await ana.ok("GET", "/v1/tokens"))
+    assert (await ana.ok("GET", path))["name"] == '"2" 200'
+
+
+async def test_bytes_that_were_about_to_be_removed_come_back_to_what_has_not_changed(
+    ana: Any, installation: Any, png: Any
+) -> None:
+    """That they are no orphan any more is written before the picture."""
+    path = f"/albums/{await album(ana)}"
+    core, content = installation.baile.core, png()
+    organisation = core.tokens.read(ana.token).organisation
+    key = f"{organisation}/pictures/{hashlib.sha256(content).hexdigest()}"
+    for known, status, count in (('"9"', 412, 0), ('"1"', 200, 1)):
+        async with core.database.write(organisation) as work:
+            work.orphans.make(key=key)
+        sent = {"files": {"file": ("a.png", content, "image/png")}, "headers": {"If-Match": known}}
+        answer = await ana.send("POST", f"{path}/uploadPicture", **sent)
+        assert answer.status_code == status, answer.text
+        assert (await ana.ok("GET", f"{path}/pictures"))["count"] == count
+        async with core.database.read(organisation) as work:
+            assert await work.orphans.all() == []

@@ -66,7 +66,8 @@ class Sight:
 
     def judge(self) -> None:
         """To be asked at the end of a transaction that writes: whoever may not change it has been told so by then.
-        Raises ChangedMeanwhile; nothing is to be written then."""
+        One that has not seen the target is refused too: what it has written could not be taken back once another one
+        finds that the tag does not fit. Raises ChangedMeanwhile; nothing is to be written then."""
         target = self._target
         if target is None or target.known is None or target.met:
             return

@@ -20,7 +20,8 @@ class _Held:
 
 class Holding(Database):
     """A database as one request sees it, which uses it from one task. Its last writing transaction is not committed at
-    the end of its block, but by `settle`, with what is still to be written, or undone by `undo`.
+    the end of its block (unless it writes aside), but by `settle`, with what is still to be written, or undone by
+    `undo`.
 
     Whatever the request begins after a block commits that one first. So a request whose effect is one transaction, its
     last, is kept whole; of one with several, only the last and the answer are."""
@@ -36,8 +37,12 @@ class Holding(Database):
             yield work
 
     @asynccontextmanager
-    async def write(self, organisation: str) -> AsyncIterator[Work]:
+    async def write(self, organisation: str, *, aside: bool = False) -> AsyncIterator[Work]:
         await self.settle()
+        if aside:
+            async with super().write(organisation, aside=True) as work:
+                yield work
+            return
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(self._transaction())
             work = Work(session, organisation, self._clock.now(), self._target)

@@ -23,6 +23,6 @@ async def keep(
         async with core.database.read(organisation) as work:
             marked = bool(await work.orphans.of([key]))
     if marked:
-        async with core.database.write(organisation) as work:
+        async with core.database.write(organisation, aside=True) as work:
             await work.orphans.spare(key)
     await core.objects.put(key, data, content_type=content_type, sha256=sha256)

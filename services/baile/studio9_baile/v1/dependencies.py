@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from studio9_baile.conditional import core_of
+from studio9_baile.conditional import base_core, core_of
 from studio9_baile.core import Caller, Core
 from studio9_baile.security import permissions
 from studio9_baile.usecases import signing_in
@@ -20,11 +20,12 @@ async def the_core(request: Request) -> Core:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who makes the request. Raises Unauthenticated."""
+    """Who makes the request, found out on the base core: that a token was used is no change of what the request aims
+    at. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
-    return await signing_in.caller_of(core_of(request), token.strip())
+    return await signing_in.caller_of(base_core(request), token.strip())
 
 
 async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Caller:

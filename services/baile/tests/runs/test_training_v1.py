@@ -110,6 +110,24 @@ async def test_what_cannot_be_trained_is_refused_before_it_is_queued(
     assert (await ana.ok("GET", f"/v1/models/{model}/versions"))["items"] == []
 
 
+async def test_an_idempotency_key_and_an_if_match_go_together(ana: Any, workers: Any, dataset: Any) -> None:
+    """A POST on what has changed is refused, and its key can be used again."""
+    model = await made_model(ana)
+    path, body = f"/v1/models/{model}/train", {"dataset_version_id": dataset["id"], "config": CONFIG}
+    seen = (await ana.send("GET", f"/v1/models/{model}")).headers["etag"]
+    await ana.ok("PATCH", f"/v1/models/{model}", {"name": "Boats"})
+    for _ in range(2):
+        refused = await ana.send("POST", path, json=body, headers={"If-Match": seen, "Idempotency-Key": "k1"})
+        assert refused.status_code == 412 and "Idempotency-Replayed" not in refused.headers, refused.text
+        assert (await ana.ok("GET", f"/v1/models/{model}/versions"))["items"] == []
+    known = {"If-Match": refused.json()["current"], "Idempotency-Key": "k1"}
+    done = await ana.send("POST", path, json=body, headers=known)
+    assert done.status_code == 202 and "Idempotency-Replayed" not in done.headers, done.text
+    again = await ana.send("POST", path, json=body, headers=known)
+    assert again.json() == done.json() and again.headers["Idempotency-Replayed"] == "true"
+    assert len(await workers.take_all()) == 1
+
+
 async def test_a_named_request_is_carried_out_once(ana: Any, workers: Any, dataset: Any) -> None:
     model = await made_model(ana)
     body = {"dataset_version_id": dataset["id"], "config": CONFIG}
