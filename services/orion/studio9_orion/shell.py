@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from studio9_common.bus.port import Unroutable as UnroutableError
-from studio9_common.contracts.job import Command, Job, ObjectRef, State
+from studio9_common.contracts.job import TERMINAL, Command, Job, ObjectRef, State
 from studio9_common.contracts.messages import JobClean, JobRequested, WorkerRun
 from studio9_common.contracts.reasons import Reason
 from studio9_common.errors import Conflict, Studio9Error, TooLarge
@@ -61,6 +61,17 @@ class Ended(NamedTuple):
             return cls(job.id, job.organisation, None, job.state)
         manifest = job.result.manifest if job.result and job.state is State.completed else None
         return cls(job.id, job.organisation, job.parent, job.state, job.reason, manifest)
+
+    @property
+    def told(self) -> ChildEnded:
+        """What a parent hears of it."""
+        return ChildEnded(
+            child=self.job,
+            organisation=self.organisation,
+            state=self.state,
+            reason=self.reason,
+            manifest=self.manifest,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +189,8 @@ class Shell:
         return len(orders)
 
     async def check_related(self, jobs: Iterable[Job]) -> None:
-        """Reads the parents and dependencies of jobs and tells the core; another organisation's are not there."""
+        """Reads the parents, dependencies and awaited children of jobs and tells the core; another organisation's are
+        not there. A child that has ended is told as its own end is: whoever cleaned up after it may not have told."""
         waiting = {job.id: job for job in jobs}
         names = {job.id: _relatives(job) for job in waiting.values()}
         found = await self.jobs.load_many(name for several in names.values() for name in several)
@@ -187,6 +199,8 @@ class Shell:
             seen = {name: found[name].job for name in names[id] if name in found}
             mine = {name: other.state for name, other in seen.items() if other.organisation == job.organisation}
             told.append((id, RelatedSeen(states={name: mine.get(name) for name in names[id]})))
+            over = [one.job for one in job.children if one.state is None and mine.get(one.job) in TERMINAL]
+            told += [(id, Ended.of(seen[child]).told) for child in over]
         if told:
             await self.apply(told)
 
@@ -197,20 +211,7 @@ class Shell:
         if not ended:
             return
         await self.check_related(await self.jobs.related_to([one.job for one in ended]))
-        told: list[Told] = [
-            (
-                one.parent,
-                ChildEnded(
-                    child=one.job,
-                    organisation=one.organisation,
-                    state=one.state,
-                    reason=one.reason,
-                    manifest=one.manifest,
-                ),
-            )
-            for one in ended
-            if one.parent is not None
-        ]
+        told: list[Told] = [(one.parent, one.told) for one in ended if one.parent is not None]
         heard = set((await self.apply(told)).jobs) if told else set()
         self._told.update(dict.fromkeys(one for one in ended if one.parent is None or one.parent in heard))
         while len(self._told) > TOLD:
