@@ -1,5 +1,6 @@
 """A task that ends by asking for children: made once, waited for, asked for again where they got lost, brought back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from studio9_common.contracts.messages import JobRequested, WorkerRun
 from studio9_common.contracts.reasons import reason
 from studio9_common.contracts.waiting import why_waiting
 from studio9_common.ids import created_at, is_id
+from studio9_common.times import format_time, parse_time
 from studio9_orion.core import Policy, fold
 from studio9_orion.core.decision import Answer
 from studio9_orion.core.events import ChildEnded, RelatedSeen, ResultReceived
@@ -78,6 +80,20 @@ def test_a_parent_that_is_lost_gets_the_same_again(life: Any) -> None:
     life.assign().beat().pass_deadline("silent").pass_deadline("back_off")
     run = (life.assign("w2"), run_of(life))[1]
     assert run.resume == STUDY and [one.manifest for one in run.children] == [MADE]
+
+
+def test_the_wait_for_a_slot_begins_anew_after_a_round(life: Any) -> None:
+    """Not with the very first one: the hours of the trials are no hours of waiting."""
+    asking(life, "a")
+    assert life.job.queued_at is None
+    life.stored = replace(life.job, spec=replace(life.job.spec, queue_timeout_s=3_600.0))
+    life.now += timedelta(hours=2)
+    ended(life, "a")
+    assert life.job.queued_at == format_time(life.now)
+    assert parse_time(life.job.deadlines["queued"]) - life.now == timedelta(hours=1)
+    life.assign(after=600.0).result("refused", reason("no_slot"))
+    assert life.at() == (P.queued, State.queued)
+    assert parse_time(life.job.deadlines["queued"]) - life.now > timedelta(minutes=49), "what is left of the hour"
 
 
 def test_what_is_told_twice_asks_once(life: Any) -> None:

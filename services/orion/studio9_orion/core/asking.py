@@ -22,7 +22,8 @@ _REQUESTS: TypeAdapter[Sequence[ChildRequest]] = TypeAdapter(Sequence[ChildReque
 
 
 def ask(draft: Draft, requests: Sequence[ChildRequest]) -> None:
-    """Makes the children and waits for them; the attempt was closed before."""
+    """Makes the children and waits for them; the attempt was closed before. Its wait for a slot is over: the next one
+    begins when they have ended."""
     fence = draft.job.fence
     made = tuple(
         Child(job=_id(draft, one.name), name=one.name, spec=_spec(draft, one), bring=one.bring) for one in requests
@@ -30,7 +31,8 @@ def ask(draft: Draft, requests: Sequence[ChildRequest]) -> None:
     ending.drop_run(draft)
     forget(draft)
     draft.record("children_asked", attempt=draft.job.attempts[-1].number, detail=f"{len(made)} by fence {fence}")
-    draft.set(children=made, children_made=draft.job.children_made + len(made), not_before=None)
+    draft.set(children=made, children_made=draft.job.children_made + len(made))
+    draft.set(not_before=None, queued_at=None)
     for child in made:
         draft.command(JobRequested, {"job": child.job})
     draft.command(JobQueued, {"attempt": draft.job.attempts[-1].number})
@@ -63,7 +65,7 @@ def waits(draft: Draft) -> bool:
 
 def ended(draft: Draft, event: ChildEnded) -> bool:
     """Notes how a child ended; whether it is one that the job's last task has asked for, and this was news. With the
-    last of them the job goes back to its place in the queue."""
+    last of them the job waits for a slot anew."""
     if event.state not in TERMINAL or not any(
         one.job == event.child and one.state is None for one in draft.job.children
     ):
