@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio9_baile.settings import BaileSettings
 from studio9_common.errors import BadInput
+from studio9_common.http.peer import peer_of
 
 HEADER = "X-Forwarded-Prefix"
 SCOPE = "studio9.prefix"
@@ -80,9 +81,9 @@ class UnderPrefix:
         return self._prefix
 
     def _trusts(self, scope: Scope) -> bool:
-        client = scope.get("client")
+        peer = peer_of(scope)
         try:
-            address = ip_address(client[0]) if client else None
+            address = ip_address(peer) if peer else None
         except ValueError:
             return False
         return address is not None and any(address in network for network in self._proxies)

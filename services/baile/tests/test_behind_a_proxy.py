@@ -8,7 +8,9 @@ import pytest
 
 from studio9_baile.app import build
 from studio9_baile.ui import under
+from studio9_baile.usecases.signing_in import FROM_ONE_ADDRESS
 from studio9_common.errors import BadInput
+from studio9_common.service import HttpServer
 
 from .mailbox import mailbox
 
@@ -69,6 +71,41 @@ async def test_only_a_trusted_proxy_says_the_prefix(installation: Any, ana: Any,
     http = await restarted(installation, ui_dir=ui, trusted_proxies=("10.0.0.1",), root_path="/own")
     page = await http.get("/desk", headers=said)
     assert '<base href="/own/">' in page.text and "/lab" not in page.text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_it_is_the_proxy_that_is_trusted_and_not_the_address_that_it_forwards(
+    installation: Any, ui: Path
+) -> None:
+    """Over a real connection, as an ordinary proxy on the same machine sends it."""
+    forwarded = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Prefix": "/lab"}
+    for trusted, base in (("127.0.0.1", "/lab/"), ("198.51.100.7", "/")):
+        await restarted(installation, ui_dir=ui, trusted_proxies=(trusted,))
+        server = HttpServer("127.0.0.1", 0)
+        await server.start(installation.baile.asgi)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
+            assert f'<base href="{base}">' in (await http.get("/desk", headers=forwarded)).text, trusted
+        await server.stop()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_who_fails_to_sign_in_is_told_apart_behind_a_proxy(installation: Any, ana: Any) -> None:
+    """The limit of one address is the user's own, and a forwarded address in front of it makes nobody another one."""
+    assert ana.token
+    limit = installation.settings.sign_in_failures * FROM_ONE_ADDRESS
+    server = HttpServer("127.0.0.1", 0)
+    await server.start(installation.baile.asgi)
+
+    async def tried(name: str, forwarded: str) -> int:
+        body = {"username": name, "password": "wrong"}
+        return (await http.post("/v1/session", json=body, headers={"X-Forwarded-For": forwarded})).status_code
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
+        for number in range(limit):
+            assert await tried(f"nobody{number}", f"203.0.113.{number}, 198.51.100.7") == 400
+        assert await tried("ana", "203.0.113.250, 198.51.100.7") == 429
+        assert await tried("ana", "198.51.100.8") == 400
+    await server.stop()
 
 
 async def test_mails_lead_to_the_prefix(installation: Any, ana: Any) -> None:
