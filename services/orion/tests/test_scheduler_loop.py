@@ -353,6 +353,39 @@ async def test_who_does_not_lead_tells_of_the_jobs_that_it_writes(world: Any, st
     await other.scheduler.stop()
 
 
+async def test_a_job_that_another_orion_puts_back_is_assigned_again_at_once(world: Any, stand: Stand) -> None:
+    """Although this Orion has written it before: it is another's word that it waits again."""
+    other = Stand(world, "two")
+    await stand.beat()
+    job = await stand.request()
+    assert await stand.scheduler.tick() == 1
+    gone = ResultReceived(worker="w1", organisation="acme", fence=1, outcome="refused")
+    await other.shell.apply([(job, gone)])
+    world.clock.pass_(Policy().refused_s)
+    await stand.beat()
+    assert (await stand.phase(job), len(stand.scheduler._view.queue)) == (Phase.queued, 0)
+    await stand.hear(SchedulerCall(orion="two", queued=(job,)))
+    assert ((await world.job(job)).fence, await stand.phase(job)) == (2, Phase.assigned)
+
+
+async def test_what_an_orion_has_written_itself_is_not_read_again(world: Any, stand: Stand) -> None:
+    job = await stand.request()
+    read: list[str] = []
+    known = stand.shell.jobs.load_many
+
+    async def load_many(ids: Any) -> Any:
+        read.extend(wanted := list(ids))
+        return await known(wanted)
+
+    stand.shell.jobs.load_many = load_many  # type: ignore[method-assign]
+    time = (await world.job(job)).updated_at
+    await stand.hear(JobQueued(job=job, kind="train", time=time, attempt=0))
+    assert read == []
+    later = format_time(world.clock.now() + timedelta(seconds=1))
+    await stand.hear(JobQueued(job=job, kind="train", time=later, attempt=0))
+    assert read == [job], "an Orion of an earlier version has written it since"
+
+
 async def told(world: Any, calls: Any, jobs: int) -> list[Any]:
     """Calls that tell of so many jobs."""
     heard: list[Any] = []

@@ -103,13 +103,13 @@ class Scheduler:
                 return
             anew = self._led != self._leader.epoch
             await self._begin()
-            queued, ended = _news(data)
+            news = [one for one in data if not self._wrote(one)]
+            queued, ended = _news(news)
             self._over(ended)
             await self._expel(data)
-            # What this Orion wrote itself it has been told of already.
-            found = await self._shell.jobs.load_many(id for id in queued if self._shell.jobs.written(id) is None)
+            found = await self._shell.jobs.load_many(queued)
             self._view.take((item.job for item in found.values()), self._shell.clock.now())
-            if anew or queued or ended:  # other calls only ask whether it leads
+            if anew or queued or ended or len(news) < len(data):  # other calls only ask whether it leads
                 await self._pass()
 
     async def tick(self) -> int:
@@ -242,6 +242,12 @@ class Scheduler:
         """Another leads: tells it of jobs that this Orion has written."""
         ended = [job for job, phase in news if phase is Phase.cleaning]
         await self._call([job for job, phase in news if phase is not Phase.cleaning], ended)
+
+    def _wrote(self, one: object) -> bool:
+        """Whether a message tells what this Orion wrote itself, and has been told of already. What others have written
+        since, of a job that it knows, too, is news."""
+        written = self._shell.jobs.written(one.job) if isinstance(one, JobQueued) else None
+        return written is not None and isinstance(one, JobQueued) and one.time <= written.job.updated_at
 
     def _over(self, ended: Iterable[str]) -> None:
         now = self._shell.clock.now()
