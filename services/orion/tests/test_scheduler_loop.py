@@ -273,6 +273,29 @@ async def test_a_removed_machine_is_offered_no_more(world: Any, stand: Stand, to
     assert await other.scheduler.tick() == 1
 
 
+async def test_a_look_that_began_before_a_removal_does_not_take_it_back(world: Any, stand: Stand) -> None:
+    reader, store = stand.scheduler._reader, stand.shell.jobs.store
+    await member(world, "w1", "joined")
+    known, has_read, go_on = store.get_many, asyncio.Event(), asyncio.Event()
+
+    async def slowly(collection: str, ids: Any, **options: Any) -> Any:
+        found = await known(collection, ids, **options)
+        if collection == MEMBERS.name and not has_read.is_set():
+            has_read.set()
+            await go_on.wait()
+        return found
+
+    store.get_many = slowly  # type: ignore[method-assign]
+    look = asyncio.create_task(reader.expel(["w1"]))
+    await has_read.wait()
+    await member(world, "w1", "removed")
+    call = asyncio.create_task(reader.expel(["w1"]))
+    await asyncio.wait([call], timeout=0.2)
+    go_on.set()
+    await asyncio.gather(look, call)
+    assert stand.scheduler._view.removed == {"w1"}
+
+
 async def member(world: Any, worker: str, state: str) -> None:
     """A machine that joined, or was removed since."""
     body = {"organisation": "system", "state": state, "updated_at": format_time(world.clock.now()), "member": {}}

@@ -5,6 +5,7 @@ A hit of a search is only noted where nothing newer is known of its job. Whateve
 clock of another Orion that is late by more than the overlap) costs time, never correctness.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -45,6 +46,7 @@ class Reader:
         self._overlap = timedelta(seconds=overlap_s)
         self._versions: dict[str, str] = {}
         self._heard: dict[str, str] = {}
+        self._expelling = asyncio.Lock()
         self._whole_at: datetime | None = None
         self._looked_at: datetime | None = None
         self.reads = 0
@@ -61,8 +63,9 @@ class Reader:
     async def expel(self, workers: Iterable[str]) -> None:
         """Those of these workers that were removed get nothing from now on; those that joined again do."""
         asked = dict.fromkeys(workers)
-        removed = await removed_among(self._jobs.store, list(asked))
-        self._view.removed = self._view.removed.difference(asked) | removed
+        async with self._expelling:  # what was read earlier is noted earlier
+            removed = await removed_among(self._jobs.store, list(asked))
+            self._view.removed = self._view.removed.difference(asked) | removed
 
     async def look(self) -> None:
         """What is due now. Raises Unavailable while the store is away."""
