@@ -1,5 +1,6 @@
 """Tuning: asks and tells, gives up at rungs, goes on after a crash, and trains the winner with other seeds."""
 
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from studio9_trainers.errors import BadInput, UserError
+from studio9_trainers.tuning.rounds import Rounds
 from studio9_trainers.tuning.search import search, with_settings
 from studio9_trainers.tuning.space import parsed
 from studio9_trainers.tuning.study import Study, rungs_of
@@ -58,6 +60,45 @@ def test_a_search_finds_the_bowls_bottom_and_gives_up_on_most(tmp_path: Path) ->
     assert [made[f"winner-{number}"].seed for number in (1, 2, 3)] == [5, 6, 7]
     assert made["winner-1"].asked == [9] and winner.mean == pytest.approx(sum(winner.values) / 3) and winner.spread > 0
     assert Study.load(tmp_path / "study.json") == study
+
+
+def test_a_search_that_goes_on_with_more_trials_trains_its_winner_anew(tmp_path: Path) -> None:
+    saved, seeds = tmp_path / "study.json", list[int]()
+
+    def begin(settings: Mapping[str, Any], seed: int, name: str) -> Bowl:
+        if name.startswith("winner"):
+            seeds.append(seed)
+        return Bowl(settings, seed)
+
+    at_once = Study(SPACE, rungs_of(9), seed=4)
+    expected = search(at_once, 20, begin)
+    first = search(Study(SPACE, rungs_of(9), seed=4), 3, begin, saved)
+    assert search(Study.load(saved), 3, begin, saved) == first and seeds == [5, 6, 7] * 2, "there was nothing to do"
+    assert search(Study.load(saved), 20, begin, saved) == expected and seeds == [5, 6, 7] * 3
+    assert first.trial != expected.trial and first.values != expected.values
+
+
+def test_seeds_of_a_winner_that_may_not_be_one_are_not_waited_for() -> None:
+    study = Study(SPACE, (1,), seed=4)
+    rounds = Rounds(study, 1)
+    rounds.tell(rounds.ask()[0].name, 0.5)
+    rounds.tell(rounds.ask()[0].name, 0.6)
+    assert len(study.winners) == 1 and len(study.wanted) == 2
+    assert [one.name for one in Rounds(study, 2).ask()] == ["trial-1.1"] and not study.winners
+
+
+def test_a_search_holds_no_model_of_a_trial_that_is_over() -> None:
+    held: weakref.WeakSet[Bowl] = weakref.WeakSet()
+
+    def begin(settings: Mapping[str, Any], seed: int, name: str) -> Bowl:
+        alive = len(held)
+        assert alive == 0, f"{alive} when {name} begins"
+        held.add(made := Bowl(settings, seed))
+        return made
+
+    study = Study(SPACE, rungs_of(9), seed=4)
+    search(study, 20, begin)
+    assert {one.state for one in study.trials} == {"done", "pruned", "failed"} and not held
 
 
 def test_after_a_crash_it_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:

@@ -45,13 +45,19 @@ class Rounds:
         """What to train now: what was asked for and never told of, trials that go on, new ones, the winner's seeds.
         Nothing: it is over. Raises BadInput when no trial came to its end."""
         study = self.study
+        if len(study.trials) < self.trials:
+            # Asked on for more trials once it was over: another may win, so what the seeds reached counts no more.
+            study.winners.clear()
+            study.seeded = False
+            study.wanted = {name: one for name, one in study.wanted.items() if one.trial is not None}
         at_work = {one.trial for one in study.wanted.values()}
         for trial in study.trials:
             if trial.state == "running" and trial.number not in at_work and len(study.wanted) < self.at_once:
                 self._want(trial)
         while len(study.wanted) < self.at_once and len(study.trials) < self.trials:
             self._want(study.begin())
-        if not study.wanted and not study.winners:
+        if not study.wanted and not study.winners and not study.seeded:
+            study.seeded = True
             best, last = study.winner, study.rungs[-1]
             for number in range(1, SEEDS + 1):
                 name = f"winner-{number}"

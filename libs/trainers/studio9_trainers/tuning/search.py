@@ -46,6 +46,8 @@ def search(
                 if one.trial is None:
                     raise
                 trial = rounds.fail(one.name, str(error))
+            if trial is None or trial.state != "running":
+                candidates.pop(one.candidate, None)  # it holds its model
             if saved is not None:
                 study.save(saved)
             if trial is not None:

@@ -61,7 +61,7 @@ class Wanted:
 class Study:
     """Settings are tried up to each of `rungs` (epochs); of those that came to a rung the best part goes on.
 
-    `wanted`: what was asked for; `winners`: what the winner has reached, by seed.
+    `wanted`: what was asked for; `winners`: what the winner has reached, by seed; `seeded`: its seeds were asked for.
     """
 
     space: Mapping[str, Range]
@@ -71,6 +71,7 @@ class Study:
     trials: list[Trial] = field(default_factory=list)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     winners: dict[int, float] = field(default_factory=dict)
+    seeded: bool = False
 
     def ask(self) -> Trial:
         """The next settings: those of a trial that was lost while it ran, else new ones."""
@@ -137,6 +138,7 @@ class Study:
             "trials": [asdict(one) for one in self.trials],
             "wanted": [asdict(one) for one in self.wanted.values()],
             "winners": self.winners,
+            "seeded": self.seeded,
         }
         return write_bytes(path, json.dumps(content, indent=1).encode())
 
@@ -159,6 +161,7 @@ class Study:
                 trials,
                 {one["name"]: Wanted(**one) for one in content.get("wanted", ())},
                 {int(seed): value for seed, value in content.get("winners", {}).items()},
+                content.get("seeded", False),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path.name} is no study ({type(error).__name__}): begin a new one.") from None
