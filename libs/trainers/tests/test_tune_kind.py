@@ -3,6 +3,7 @@ kind `trial` with real trainings that pause at a rung."""
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 
 from studio9_task.children import Asked, AskedChild
 from studio9_task.events import Checkpoint, Failed
+from studio9_task.exits import EXIT_SYSTEM
 from studio9_task.layout import TaskFolder
 from studio9_task.request import EndedChild
 from studio9_task.results import RESULT, TrialResult, TuneResult
+from studio9_task.tail import EventReader
 from studio9_trainers.files import read_model
 from studio9_trainers.task import run_task
 from studio9_trainers.tuning.study import Study
@@ -93,13 +96,19 @@ class Platform:
     def study(self) -> Path:
         return self.folder.outputs / "study.json"
 
+    @property
+    def state(self) -> Path:
+        """What the next run goes on from."""
+        events = EventReader(self.folder.events).read(100_000)
+        return self.folder.outputs / [event.path for event in events if isinstance(event, Checkpoint)][-1]
+
     def to_the_end(
         self, asked: Any = None, study: Path | None = None, train: Callable[[AskedChild], dict[str, Any]] | None = None
     ) -> TuneResult:
         train = train or trained
         asked = asked or self.run()
         while isinstance(asked, list):
-            asked = self.run(study or self.study, {one.name: train(one) for one in asked})
+            asked = self.run(study or self.state, {one.name: train(one) for one in asked})
             study = None
         return asked  # type: ignore[no-any-return]
 
@@ -141,12 +150,12 @@ def test_a_parent_that_dies_in_any_run_asks_for_the_same(platform: Callable[...,
     broken = platform()
     asked: Any = broken.run()
     while isinstance(asked, list):
-        before, children = broken.study, {one.name: trained(one) for one in asked}
+        before, children = broken.state, {one.name: trained(one) for one in asked}
         newer = broken.run(before, children)  # this run is lost once it has written its state, before it was heard
         again = broken.run(before, children)
         if isinstance(newer, list):
             assert again == newer, "from the last state that was kept"
-            late = broken.run(broken.study, children)
+            late = broken.run(broken.state, children)
             assert late == newer, "from its own state, with the children of the round before"
         asked = again
     assert asked.settings == expected.settings and asked.values == expected.values
@@ -179,6 +188,58 @@ def test_what_is_lost_is_asked_for_again_and_what_is_wrong_is_not(platform: Call
     assert [name for name in seen if name.startswith("trial-1.")] == ["trial-1.1"]
     assert result.trials[0].state == result.trials[1].state == "failed" and result.trials[1].reason == "gone"
     assert len(result.values) == 3 and "winner-2.again1" in seen
+    assert (one.folder.outputs / "model.pt").read_text() == "winner-3", "though it came a round before"
+
+
+@pytest.mark.parametrize(
+    ("lost", "retried", "delivered", "seeds"),
+    [
+        ({"winner-2"}, {"state": "failed"}, "winner-3", 2),
+        ({"winner-2"}, {"state": "failed", "lost": True}, "winner-3", 2),
+        ({"winner-2"}, {"state": "completed", "fitness": 0.0}, "winner-3", 3),
+        ({"winner-2"}, {"state": "completed", "fitness": 9.0}, "winner-2.again1", 3),
+        ({"winner-1", "winner-2", "winner-3"}, {"state": "failed"}, None, 0),
+    ],
+)
+def test_the_best_seeds_model_is_kept_while_another_is_trained_again(
+    platform: Callable[..., Platform],
+    told: Any,
+    lost: set[str],
+    retried: dict[str, Any],
+    delivered: str | None,
+    seeds: int,
+) -> None:
+    def train(asked: AskedChild) -> dict[str, Any]:
+        if asked.name in lost:
+            return {"state": "failed", "lost": True}
+        return retried if asked.name.startswith("winner") and asked.again else trained(asked)
+
+    one = platform(trials=1)
+    asked: Any = one.run()
+    while not any(child.again for child in asked):
+        asked = one.run(one.state, {child.name: train(child) for child in asked})
+    if delivered is None:
+        one.run(one.state, {child.name: train(child) for child in asked}, code=EXIT_SYSTEM)
+        failed = next(event for event in told(one.folder) if isinstance(event, Failed))
+        assert "None of the trainings of the winner" in failed.message
+        return
+    while isinstance(asked, list):
+        before, children = one.state, {child.name: train(child) for child in asked}
+        asked = one.run(before, children)
+        if isinstance(asked, list):
+            assert one.run(one.state, children) == asked, "a run that died goes on from its own state"
+    again = one.run(before, children)
+    assert again.values == asked.values and len(asked.values) == seeds
+    assert (one.folder.outputs / "model.pt").read_text() == delivered
+
+
+def test_what_is_no_state_of_a_search_is_refused(platform: Callable[..., Platform], told: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "state.zip", "w") as packed:
+        packed.writestr("study.json", "{}")
+    one = platform()
+    one.run(tmp_path / "state.zip", code=64)
+    failed = next(event for event in told(one.folder) if isinstance(event, Failed))
+    assert "is no study" in failed.message
 
 
 @pytest.mark.parametrize(

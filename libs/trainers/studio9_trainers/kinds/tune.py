@@ -1,6 +1,7 @@
 """Kind `tune`: a study whose trials are children. Each run tells it what they have reached and asks for the next."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from studio9_trainers.errors import BadInput, TaskError, UserError
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.machine import ran
 from studio9_trainers.run import Run
+from studio9_trainers.tuning.kept import keep, kept
 from studio9_trainers.tuning.rounds import SEEDS, Rounds
 from studio9_trainers.tuning.search import with_settings
 from studio9_trainers.tuning.space import checked
@@ -29,7 +31,8 @@ MOST_SEED = 2**31 - 1
 
 
 def tune(run: Run, request: TaskRequest) -> TuneResult | Asked:
-    """Do one round. Its checkpoint is the study; outputs of the last run: `study.json`, `model.pt`."""
+    """Do one round. Its checkpoint is the study, with the best model of the winner so far; outputs of the last run:
+    `study.json`, `model.pt`."""
     try:
         parameters = TuneParameters.model_validate(request.parameters)
     except ValidationError as error:
@@ -37,13 +40,14 @@ def tune(run: Run, request: TaskRequest) -> TuneResult | Asked:
     if "train" not in request.inputs:
         raise BadInput("inputs: there is no train input: give the training album.")
     config, names = _judged(parameters, request.seed)
+    model: Path | None = None
     if run.checkpoint is not None:
-        study = Study.load(run.checkpoint)
+        study, model = kept(run.checkpoint, run.folder.scratch)
     else:
         rungs = rungs_of(config.epochs, parameters.factor)
         study = Study(checked(parameters.vary), rungs, request.seed % (MOST_SEED - SEEDS), 1 / parameters.factor)
     rounds = Rounds(study, parameters.trials, parameters.at_once)
-    _hear(run, request, rounds)
+    model = _hear(run, request, rounds, model)
     wanted = rounds.ask()
     written = study.save(run.folder.outputs / "study.json")
     told = sum(len(one.values) for one in study.trials) + len(study.winners)
@@ -51,11 +55,16 @@ def tune(run: Run, request: TaskRequest) -> TuneResult | Asked:
     if wanted:
         over = sum(one.state != "running" for one in study.trials) + len(study.winners)
         run.events.progress(over / (parameters.trials + SEEDS))
-        run.events.checkpoint(written, epoch=told, step=sum(one.tries for one in study.wanted.values()))
+        state = written if model is None else keep(written.path, model, run.folder.outputs / "study.zip")
+        run.events.checkpoint(state, epoch=told, step=sum(one.tries for one in study.wanted.values()))
         return Asked(children=tuple(_child(request, parameters, names, one) for one in wanted))
     if not study.winners:
         raise TaskError("None of the trainings of the winner came to its end; the log of the children says why.")
-    _model(run, request)
+    if model is None:
+        raise TaskError("None of the winner's models was kept: train one with the settings that study.json names.")
+    with new_file(run.folder.outputs / "model.pt") as new:
+        shutil.copyfile(model, new.path)
+    run.events.artifact("model", new.written, "application/vnd.studio9.model")
     return _result(run, request, rounds, config)
 
 
@@ -70,8 +79,10 @@ def _judged(parameters: TuneParameters, seed: int) -> tuple[TrainingConfig, list
     return config, names
 
 
-def _hear(run: Run, request: TaskRequest, rounds: Rounds) -> None:
-    """Tells the study of the children that it waits for; others were told of before."""
+def _hear(run: Run, request: TaskRequest, rounds: Rounds, model: Path | None) -> Path | None:
+    """Tells the study of the children that it waits for; others were told of before. `model`: that of the winner's seed
+    that had reached most; the one that has now."""
+    best = -math.inf if model is None else max(rounds.study.winners.values())
     for child in request.children:
         one = rounds.study.wanted.get(child.name)
         if one is None:
@@ -81,11 +92,14 @@ def _hear(run: Run, request: TaskRequest, rounds: Rounds) -> None:
             trial = rounds.tell(child.name, value)
             key = f"winner/{one.seed}" if trial is None else f"trial/{trial.number}"
             run.events.metric(key, value, step=one.epochs, split="val")
+            if trial is None and value > best:
+                best, model = value, _brought(run.folder.child(child.name) / "model.pt")
         elif child.lost and rounds.lost(child.name, child.message):
             run.warn("trial_lost", f"{child.name} was lost and is asked for again: {child.message}")
         elif not child.lost:
             rounds.fail(child.name, child.message)
             run.warn("trial_failed", f"{child.name}: {child.message or child.state}")
+    return model
 
 
 def _fitness(path: Path) -> float:
@@ -93,6 +107,12 @@ def _fitness(path: Path) -> float:
         return float(json.loads(path.read_bytes())["fitness"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TaskError(f"{path.parent.name} has brought no result ({type(error).__name__}).") from None
+
+
+def _brought(path: Path) -> Path:
+    if not path.is_file():
+        raise TaskError(f"{path.parent.name} has brought no {path.name}.")
+    return path
 
 
 def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], one: Wanted) -> AskedChild:
@@ -109,15 +129,6 @@ def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], o
         again=one.again or None,
         bring=("result.json", "model.pt") if one.trial is None else ("result.json",),
     )
-
-
-def _model(run: Run, request: TaskRequest) -> None:
-    """The winner's model with the seed that reached most, of those that were trained last."""
-    found = [run.folder.child(one.name) for one in request.children if one.state == "completed"]
-    best = max((one for one in found if (one / "model.pt").is_file()), key=lambda one: _fitness(one / "result.json"))
-    with new_file(run.folder.outputs / "model.pt") as new:
-        shutil.copyfile(best / "model.pt", new.path)
-    run.events.artifact("model", new.written, "application/vnd.studio9.model")
 
 
 def _result(run: Run, request: TaskRequest, rounds: Rounds, config: TrainingConfig) -> TuneResult:
