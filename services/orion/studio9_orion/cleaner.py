@@ -36,6 +36,8 @@ FULL = 64
 """Jobs that are cleaned together: few enough that a slow object storage does not hold back the acknowledgements."""
 OWN_EVERY_S, OWN_FULL = 0.5, 200
 """The same of the orders that are carried out without being published."""
+OWN_WITHIN_S = 60.0
+"""An order that was not carried out here within this time is published, as one that was forgotten."""
 AT_ONCE = 16
 """Jobs whose objects are removed at the same time."""
 UNHEARD = frozenset({"requested", "queued", "assigned", "completed"})
@@ -63,6 +65,10 @@ class Cleaner:
         if mine:
             self._own.add(order.job.id)
         return mine
+
+    def holds(self, order: Order) -> bool:
+        """Whether this order still waits here to be carried out: nobody else needs to."""
+        return order.command.type == JobClean.type and self._own.holds(order.job.id, within_s=OWN_WITHIN_S)
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Raises Unavailable while store or objects are away, BadMessage for what can never be read."""

@@ -83,7 +83,7 @@ class Engine:
         self.supervisor = Supervisor(self.shell, bus, beats, workers, self.scheduler.notice)
         self.telemetry = Telemetry(store, jobs)
         self.cleaner = Cleaner(self.shell, objects, beats)
-        self.shell.keep(self.cleaner.take)
+        self.shell.keep(self.cleaner.take, self.cleaner.holds)
         self.orphans = OrphanSweeper(self.shell, self.cleaner, name=name)
         hearing = Hearing(store, clock, name=name, lease_s=policy.lease_s, can_hear=self.can_hear)
         self.sweeper = Sweeper(self.shell, beats, hearing)

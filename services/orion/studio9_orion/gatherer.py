@@ -32,6 +32,7 @@ class Gatherer(Generic[Item]):
         self._most = most
         self._items: dict[Item, float] = {}
         """With the moment at which its turn comes, the oldest first."""
+        self._in_work: dict[Item, float] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._name = name
@@ -45,6 +46,11 @@ class Gatherer(Generic[Item]):
     def discard(self, item: Item) -> None:
         """Forgets an item that needs no work any more."""
         self._items.pop(item, None)
+
+    def holds(self, item: Item, *, within_s: float) -> bool:
+        """Whether an item waits here or is in work, and has not done so for longer than that since its turn came."""
+        since = self._items.get(item, self._in_work.get(item))
+        return self.runs and since is not None and asyncio.get_running_loop().time() - since < within_s
 
     @property
     def runs(self) -> bool:
@@ -91,9 +97,11 @@ class Gatherer(Generic[Item]):
 
     async def _batch(self, items: list[Item]) -> None:
         batch = items[: self._most]
-        for item in batch:
-            del self._items[item]
+        self._in_work = {item: self._items.pop(item) for item in batch}
         if not self._items:
             self._wake.clear()
-        if batch:
-            await self._work(batch)
+        try:
+            if batch:
+                await self._work(batch)
+        finally:
+            self._in_work = {}

@@ -106,6 +106,7 @@ class Shell:
         self._sender = sender
         self._watch: Callable[[Job], None] = _unwatched
         self._keep: Callable[[Order], bool] = _unkept
+        self._holds: Callable[[Order], bool] = _unkept
         self._sent: dict[str, set[int]] = {}
         self._told: OrderedDict[Ended, None] = OrderedDict()
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
@@ -119,10 +120,11 @@ class Shell:
         Whoever listens may not fail."""
         self._watch = on_written
 
-    def keep(self, take: Callable[[Order], bool]) -> None:
+    def keep(self, take: Callable[[Order], bool], holds: Callable[[Order], bool] | None = None) -> None:
         """From now on orders that `take` says yes to are carried out here, before anybody else needs to be told: they
-        stay in the outbox until the core hears that they are, or until a sweep takes them for forgotten."""
-        self._keep = take
+        stay in the outbox until the core hears that they are, or until a sweep takes them for forgotten. Those that
+        `holds` says yes to are not forgotten: they wait here for their turn."""
+        self._keep, self._holds = take, holds or _unkept
 
     def start(self) -> None:
         self._clearing.start()
@@ -182,6 +184,7 @@ class Shell:
             for command in self._unsent(found.job).outbox
             if command.created_at < before
         ]
+        orders = [order for order in orders if not self._holds(order)]
         await self._publish(orders)
         for id in loaded:
             if self._sent.get(id):

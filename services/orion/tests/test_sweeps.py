@@ -16,6 +16,7 @@ from studio9_common.times import parse_time
 from studio9_orion.app import OrionService
 from studio9_orion.core.events import Assigned, Beat, CancelRequested, Requested, ResultReceived
 from studio9_orion.core.policy import Policy
+from studio9_orion.gatherer import Gatherer
 from studio9_orion.queues import CLEAN
 
 
@@ -370,6 +371,57 @@ async def test_who_ends_a_job_cleans_up_and_tells_nobody(world: Any, orion: Orio
     assert await keys_below(world, f"acme/scratch/{id}/") == []
     await orion.cleaner.stop()
     assert await world.bus.depth(CLEAN.name) == 0
+
+
+async def test_an_order_that_waits_for_its_turn_is_not_published(world: Any, orion: OrionService) -> None:
+    """Nor is one that is in work; another Orion's sweep takes it for forgotten, as one dies with all that it holds."""
+    await world.bus.declare(CLEAN)
+    id, known, begun, go_on = await running(orion), world.objects.delete_prefix, asyncio.Event(), asyncio.Event()
+
+    async def slowly(prefix: str) -> int:
+        begun.set()
+        await go_on.wait()
+        return await known(prefix)  # type: ignore[no-any-return]
+
+    world.objects.delete_prefix = slowly
+    orion.cleaner.start()
+    await orion.shell.apply([(id, ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded"))])
+    world.clock.pass_(6)
+    assert (await orion.sweeper.sweep()).republished == 0
+    assert await world.bus.depth(CLEAN.name) == 0
+    async with asyncio.timeout(20):
+        await begun.wait()
+    await orion.sweeper.sweep()
+    assert await world.bus.depth(CLEAN.name) == 0
+    await world.orion().sweeper.sweep()
+    assert await world.bus.depth(CLEAN.name) == 1
+    cleaned = asyncio.Event()
+    orion.shell.watch(lambda job: cleaned.set() if job.phase is Phase.clean else None)
+    go_on.set()
+    async with asyncio.timeout(20):
+        await cleaned.wait()
+    await orion.cleaner.stop()
+
+
+async def test_what_a_gatherer_does_not_get_done_is_held_no_more() -> None:
+    begun = asyncio.Event()
+
+    async def never(items: list[str]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    gatherer: Gatherer[str] = Gatherer("test", never)
+    gatherer.add("a")
+    assert not gatherer.holds("a", within_s=60), "it does not run"
+    gatherer.start()
+    assert gatherer.holds("a", within_s=60)
+    async with asyncio.timeout(20):
+        await begun.wait()
+    gatherer.add("b")
+    assert gatherer.holds("a", within_s=60) and gatherer.holds("b", within_s=60)
+    assert not gatherer.holds("a", within_s=0) and not gatherer.holds("c", within_s=60)
+    await gatherer.stop(rest=False)
+    assert not gatherer.holds("b", within_s=60)
 
 
 async def test_an_order_to_clean_up_that_was_forgotten_is_found_in_its_outbox(world: Any, orion: OrionService) -> None:
