@@ -31,7 +31,7 @@ from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.distributed import process
 from studio9_trainers.distributed.group import average_buffers, checksum, joined, sum_gradients
-from studio9_trainers.distributed.launch import command
+from studio9_trainers.distributed.launch import command, run_distributed
 from studio9_trainers.distributed.settings import Rank
 from studio9_trainers.distributed.together import Together
 from studio9_trainers.errors import DriftedApart
@@ -209,6 +209,30 @@ def test_two_learn_as_well_as_one(job: Callable[..., TaskFolder]) -> None:
     together = found(1, WORLD)
     assert min(alone) > 0.1
     assert min(alone) - 0.05 <= together <= max(alone) + 0.05, (alone, together)
+
+
+def test_yolos_package_never_learns_that_there_are_others(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from studio9_trainers.yolo.quiet import ultralytics;"
+        "from studio9_trainers.distributed.settings import Rank; utils = ultralytics(Path(sys.argv[1]), 1).utils;"
+        "print(utils.RANK, utils.LOCAL_RANK, Rank.from_environment())"
+    )
+    environment = {**os.environ, "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split(maxsplit=2) == ["-1", "-1", "Rank(rank=1, world=2)\n"], done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", HEADS)
+def test_torchrun_starts_what_the_command_line_asks_for(framework: str, staged: Staged, tmp_path: Path) -> None:
+    folder = staged(framework, tmp_path / "shared")
+    assert run_distributed(folder.root, WORLD) == 0, folder.events.read_text()[-2000:]
+    first, second = checksums(folder)
+    assert first == second and len(first) == 2
+    result = json.loads((folder.outputs / "result.json").read_text())
+    assert result["effective"]["effective_batch"] == 4 and (folder.outputs / "model.pt").is_file()
 
 
 def test_shares_are_all_pictures_in_an_order_of_each_epoch() -> None:
