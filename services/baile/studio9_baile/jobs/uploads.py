@@ -17,6 +17,7 @@ class Uploads:
     def __init__(self, database: Database, bell: Bell) -> None:
         self._database, self._bell = database, bell
         self._waiting: dict[str, set[str]] = {}
+        self._telling = asyncio.Lock()
 
     def note(self, organisation: str, album: str) -> None:
         """A picture has come into an album, and is committed."""
@@ -31,13 +32,15 @@ class Uploads:
         return False
 
     async def tell(self) -> None:
-        """Tells what waits, at once. Raises DatabaseUnavailable."""
-        while self._waiting:
-            organisation, albums = self._waiting.popitem()
-            try:
-                async with self._database.write(organisation) as work:
-                    for album in sorted(albums):
-                        work.emit("asset.changed", {"kind": "ALBUM", "id": album, "change": "uploaded"})
-            except BaseException:
-                self._waiting.setdefault(organisation, set()).update(albums)
-                raise
+        """Tells what waits, at once; what somebody else is telling has been told at the end, too. Raises
+        DatabaseUnavailable."""
+        async with self._telling:
+            while self._waiting:
+                organisation, albums = self._waiting.popitem()
+                try:
+                    async with self._database.write(organisation) as work:
+                        for album in sorted(albums):
+                            work.emit("asset.changed", {"kind": "ALBUM", "id": album, "change": "uploaded"})
+                except BaseException:
+                    self._waiting.setdefault(organisation, set()).update(albums)
+                    raise

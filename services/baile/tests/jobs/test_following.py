@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from studio9_baile.bell import Bell
+from studio9_baile.database import Database
+from studio9_baile.jobs.uploads import Uploads
+from studio9_baile.models.identity import Organisation
 from studio9_baile.usecases import signing_in
 from studio9_baile.usecases.following import RESET, follow
 from studio9_baile.watching import MOST_OF_ONE_USER
@@ -275,6 +279,37 @@ async def test_every_change_is_told(installation: Any, ana: Any, png: Any, until
     await ana.ok("PUT", f"/v1/users/{user}/role", {"role": "viewer"})
     await ana.ok("DELETE", f"/users/{user}")
     assert await ear.heard() == [("USER", user, one) for one in ("created", *["updated"] * 3, "deleted")]
+
+
+async def test_whoever_tells_uploads_waits_for_who_is_telling_them(database_url: str) -> None:
+    database, begun, go_on = Database(database_url), asyncio.Event(), asyncio.Event()
+    async with database.system() as work:
+        work.add(Organisation(id="lab", name="lab", next_event=1, created_at=work.now))
+
+    class Slow:
+        """A database whose writes begin when they may."""
+
+        @asynccontextmanager
+        async def write(self, organisation: str) -> AsyncIterator[Any]:
+            begun.set()
+            await go_on.wait()
+            async with database.write(organisation) as work:
+                yield work
+
+    slow: Any = Slow()
+    uploads = Uploads(slow, Bell())
+    uploads.note("lab", "bay")
+    first = asyncio.create_task(uploads.tell())
+    await begun.wait()
+    second = asyncio.create_task(uploads.tell())
+    await asyncio.sleep(0)
+    assert not second.done(), "it is not told yet"
+    go_on.set()
+    await second
+    async with database.read("lab") as work:
+        assert [event.data["id"] for event in await work.events.after(0, "", 10)] == ["bay"]
+    await first
+    await database.close()
 
 
 async def test_a_share_is_told_to_those_whom_it_concerns(installation: Any, ana: Any) -> None:
