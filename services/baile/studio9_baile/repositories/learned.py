@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import defer
 
 from studio9_baile.models.learned import CodePackage, DatasetManifest, DatasetVersion, Model, ModelVersion
-from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository
+from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository, Slice
 from studio9_common.errors import NotFound
 
 
@@ -31,6 +32,20 @@ class CodePackages(Repository[CodePackage]):
 
     row = CodePackage
     missing = "Code package not found"
+
+    async def head(self, identifier: str) -> CodePackage:
+        """A package without the names of its files, which may be thousands. Raises NotFound."""
+        statement = self.select(CodePackage.id == identifier).options(defer(CodePackage.files))
+        found = await self._session.scalar(statement)
+        if found is None:
+            raise NotFound(self.missing)
+        return found
+
+    async def heads(self, owner: str, wanted: Slice) -> list[CodePackage]:
+        """A user's packages without the names of their files, newest first."""
+        statement = self.select(CodePackage.owner == owner).options(defer(CodePackage.files))
+        statement = statement.order_by(CodePackage.id.desc()).limit(wanted.limit)
+        return await self.rows(statement if wanted.before is None else statement.where(CodePackage.id < wanted.before))
 
     async def stored(self, hashes: Collection[str]) -> set[str]:
         """Those of these hashes, at most CHUNK, that a package has."""

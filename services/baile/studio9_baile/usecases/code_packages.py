@@ -54,9 +54,9 @@ async def add_package(core: Core, caller: Caller, name: str, upload: Upload) -> 
 
 
 async def list_packages(core: Core, caller: Caller, wanted: Slice) -> Sequence[CodePackage]:
-    """The caller's packages, newest first."""
+    """The caller's packages without their files' names, newest first."""
     async with core.database.read(caller.organisation) as work:
-        return await work.code.recent(wanted, work.code.row.owner == caller.user)
+        return await work.code.heads(caller.user, wanted)
 
 
 async def get_package(core: Core, caller: Caller, identifier: str) -> tuple[CodePackage, str]:
@@ -104,4 +104,4 @@ def code_input(package: CodePackage) -> Input:
 
 async def code_of(work: Work, version: ModelVersion) -> tuple[Input, ...]:
     """What a task with the weights of a model version is given besides: the code that it was trained with, if any."""
-    return (code_input(await work.code.get(version.code)),) if version.code is not None else ()
+    return (code_input(await work.code.head(version.code)),) if version.code is not None else ()

@@ -46,6 +46,12 @@ class Workers:
             await deliveries[0].ack()
             return decode(deliveries[0].body)
 
+    async def other(self, *known: Envelope) -> Envelope:
+        """The next request for another job than these: a request that nobody has accepted yet is made again."""
+        while (asked := await self.take()).data.job in {one.data.job for one in known}:
+            pass
+        return asked
+
     async def take_all(self, *, timeout_s: float = 0.3) -> list[Envelope]:
         """Everything that comes until nothing does."""
         found = []

@@ -12,10 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from studio9_baile.jobs.sweeping import Sweeper
+from studio9_baile.repositories.base import Slice
 from studio9_baile.security import archives
 from studio9_common.contracts.job import Input, ObjectRef
+from studio9_common.errors import NotFound
 
 FILES = {"own/__init__.py": b"", "own/trainer.py": b"class Ships: ...\n", "README.md": b"mine"}
 ENTRY = "own.trainer:Ships"
@@ -68,13 +71,6 @@ async def dataset(ana: Any, installation: Any, albums: dict[str, str]) -> str:
     installation.stand_ins.documents["workers"] = {"w1": {**worker, "catalogue": own_heads(worker["catalogue"])}}
     body = {"albums": {"train": albums["train"], "test": albums["test"]}}
     return str((await ana.ok("POST", "/v1/dataset-versions", body))["id"])
-
-
-async def other(workers: Any, *known: Any) -> Any:
-    """The next request for another job than these: a request that nobody accepts is made again."""
-    while (asked := await workers.take()).data.job in {one.data.job for one in known}:
-        pass
-    return asked
 
 
 def order(dataset: str, package: str, **changes: Any) -> dict[str, Any]:
@@ -224,7 +220,7 @@ async def test_a_model_of_ones_own_code(
     ]
     predict = {"modelId": model, "name": "p", "input": albums["plain"]}
     await ana.ok("POST", "/cv-predictions", predict)
-    predicting = await other(workers, request)
+    predicting = await workers.other(request)
     assert given in predicting.data.spec.inputs
     target = {"id": model, "type": "CV_MODEL"}
     online = {
@@ -241,7 +237,7 @@ async def test_a_model_of_ones_own_code(
     api = (await ana.ok("POST", "/online-apis", {"name": "ask", "description": None, "target": target}))["id"]
     files = {"file": ("x.png", await picture(ana, albums["plain"]), "image/png")}
     calling = asyncio.create_task(ana.send("POST", f"/api-call/{api}/predict", files=files))
-    asked = await other(workers, request, predicting)
+    asked = await workers.other(request, predicting)
     assert given in asked.data.spec.inputs
     await workers.complete(asked)
     assert (await calling).status_code == 200, calling.result().text
@@ -305,6 +301,23 @@ async def test_what_cannot_be_trained_is_refused_before_it_is_queued(
     told = await ana.refused(400, "POST", "/experiments", body)
     assert "code of your own" in told["message"]
     assert await workers.take_all() == []
+
+
+async def test_lists_leave_the_names_of_files_where_they_are(ana: Any, installation: Any) -> None:
+    code = await sent(ana)
+    claims = installation.baile.core.tokens.read(ana.token)
+    async with installation.baile.core.database.read(claims.organisation) as work:
+        (listed,) = await work.code.heads(claims.user, Slice())
+        assert inspect(listed).unloaded == {"files"}
+        assert await work.code.heads(claims.user, Slice(before=code)) == []
+    async with installation.baile.core.database.read(claims.organisation) as work:
+        assert inspect(await work.code.head(code)).unloaded == {"files"}
+        with pytest.raises(NotFound):
+            await work.code.head("unknown")
+    theirs = installation.baile.core.tokens.read((installation.signed_in("bo")).token).organisation
+    async with installation.baile.core.database.read(theirs) as work:
+        with pytest.raises(NotFound):
+            await work.code.head(code)
 
 
 async def test_packages_of_a_user_who_goes(ana: Any, installation: Any) -> None:
