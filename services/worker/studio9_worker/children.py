@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from studio9_common.contracts.job import Child, ChildRequest, Input, ObjectRef, Spec, State
+from studio9_common.contracts.job import CODE, Child, ChildRequest, Input, ObjectRef, Spec, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.contracts.reasons import ReasonClass
 from studio9_common.objects.port import Objects
@@ -99,7 +99,11 @@ async def _request(own: Spec, asked: AskedChild, known: dict[str, Child], object
     else:
         inputs = (*_handed_on(own.inputs, asked), *[await _file(asked, name, known, objects) for name in asked.files])
     spec = Spec(
-        kind=asked.kind, framework=asked.framework, parameters=asked.parameters, seed=asked.seed, inputs=tuple(inputs)
+        kind=asked.kind,
+        framework=asked.framework,
+        parameters=asked.parameters,
+        seed=asked.seed,
+        inputs=_trusted_no_more(own.inputs, inputs),
     )
     return ChildRequest(name=asked.name, spec=spec, bring=asked.bring)
 
@@ -109,6 +113,18 @@ def _handed_on(own: Sequence[Input], asked: AskedChild) -> list[Input]:
     if missing := sorted(set(asked.inputs) - names):
         raise BadOutput(f"child {asked.name!r}: there is no input {missing[0]!r} to hand on")
     return [one for one in own if one.name.partition("/")[0] in asked.inputs]
+
+
+def _trusted_no_more(own: Sequence[Input], inputs: Sequence[Input]) -> tuple[Input, ...]:
+    """The inputs, and the parent's `code` whether it was asked for or not: what code of the user's own has made or
+    chosen runs in a container only, as that code itself."""
+    if any(_is_code(one) for one in inputs):
+        return tuple(inputs)
+    return (*inputs, *(one for one in own if _is_code(one)))
+
+
+def _is_code(one: Input) -> bool:
+    return one.name.partition("/")[0] == CODE
 
 
 async def _file(asked: AskedChild, name: str, known: dict[str, Child], objects: Objects) -> Input:

@@ -77,8 +77,7 @@ class Collector:
         succeeded = ending.outcome == "succeeded" and why is None
         if ending.outcome == "succeeded" and not succeeded:
             manifest = await self._log_only()
-        result = await self._result(state, told, ending, why, manifest, checkpoint)
-        return result.model_copy(update={"children": children}) if result.outcome == "succeeded" else result
+        return await self._result(state, told, ending, why, manifest, checkpoint, children)
 
     async def _children(self, told: Told, checkpoint: ObjectRef | None) -> tuple[ChildRequest, ...]:
         path = asks(told)
@@ -206,6 +205,7 @@ class Collector:
         why: Reason | None,
         manifest: ObjectRef | None,
         checkpoint: ObjectRef | None,
+        children: tuple[ChildRequest, ...],
     ) -> WorkerResult:
         record = self._record
         tail = () if self._silent else await asyncio.to_thread(log_tail, self._folder.log)
@@ -230,6 +230,7 @@ class Collector:
             manifest=manifest,
             checkpoint=checkpoint,
             summary=summary_of(told) if outcome == "succeeded" else {},
+            children=children if outcome == "succeeded" else (),
         )
         return fitting(result)
 
@@ -246,7 +247,8 @@ def summary_of(told: Told) -> Mapping[str, Any]:
 
 
 def fitting(result: WorkerResult) -> WorkerResult:
-    """The result as one message can carry it: what a task says of itself may be shortened, never how it ended."""
+    """The result as one message can carry it: what a task says of itself may be shortened, never how it ended
+    or which children it asks for."""
     if len(result.model_dump_json().encode()) <= RESULT_BYTES:
         return result
     exit = result.exit and replace(result.exit, log_tail=result.exit.log_tail[-10:])

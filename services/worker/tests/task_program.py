@@ -161,6 +161,7 @@ class Task:
         written = write_bytes(self.folder.outputs / "study.json", b"study")
         self.events.checkpoint(written, epoch=len(self.request.children))
         asked = self.parameters.get("asked")
+        print(self.parameters.get("printed", ""), flush=True)
         if asked is not None:
             self._artifact("children", "children.json", json.dumps({"children": asked}).encode())
         children = [one.model_dump() for one in self.request.children]

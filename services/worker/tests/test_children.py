@@ -1,5 +1,7 @@
 """A task that asks for children: what becomes of its wishes, and what it gets of those that have ended."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +11,17 @@ from studio9_common.contracts.messages import WorkerResult, WorkerRun
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.contracts.reasons import reason
 from studio9_common.ids import new_id
+from studio9_worker.children import requested
+from studio9_worker.lease import AttemptKey
+from studio9_worker.records import AttemptRecord
 
 TRIAL: dict[str, Any] = {"name": "t1", "kind": "trial", "framework": "studio9", "parameters": {"epochs": 3}, "seed": 5}
 
 
-async def run(platform: Any, asked: Any, children: tuple[Child, ...] = (), inputs: tuple[Input, ...] = ()) -> Any:
-    spec = Spec(kind="tune", parameters={"do": "ask", "asked": asked}, inputs=inputs)
+async def run(
+    platform: Any, asked: Any, children: tuple[Child, ...] = (), inputs: tuple[Input, ...] = (), printed: str = ""
+) -> Any:
+    spec = Spec(kind="tune", parameters={"do": "ask", "asked": asked, "printed": printed}, inputs=inputs)
     job = new_id()
     await platform.send(WorkerRun(worker="w1", job=job, attempt=1, fence=1, spec=spec, children=children))
     return await platform.result(job)
@@ -53,6 +60,39 @@ async def test_what_is_asked_for_becomes_requests(platform: Any) -> None:
     assert child.spec.inputs[2].name == "state"
     assert await platform.objects.get(child.spec.inputs[2].ref.key) == b"state of t0"
     assert result.summary["names"] == ["train", "extra", "model"]
+
+
+@pytest.mark.parametrize("name", ["code", "code/own.py"])
+@pytest.mark.parametrize(
+    "wish", [{}, {"inputs": ["model"]}, {"inputs": ["code"]}, {"again": "t0"}, {"files": {"code": "state.pt"}}]
+)
+async def test_a_child_of_code_of_the_users_own_is_trusted_no_more_than_its_parent(
+    platform: Any, tmp_path: Path, name: str, wish: dict[str, Any]
+) -> None:
+    code = Input(name=name, kind="file", ref=await platform.put("acme/code", b"code"))
+    model = Input(name="model", kind="file", ref=await platform.put("acme/m.pt", b"weights"))
+    before = await ended(platform, "t0", state=b"made by that code")
+    files = {of: {"child": "t0", "path": path} for of, path in wish.get("files", {}).items()}
+    asked = {"children": [TRIAL | wish | {"files": files}]}
+    (tmp_path / "children.json").write_text(json.dumps(asked))
+    for inputs in ((code, model), (model, code)):
+        spec = Spec(kind="tune", inputs=inputs)
+        message = WorkerRun(worker="w1", job=new_id(), attempt=1, fence=1, spec=spec, children=(before,))
+        record = AttemptRecord(AttemptKey(message.job, 1), "acme", ("cpu-0",), message, "uploading")
+        (child,) = await requested(record, tmp_path, "children.json", platform.objects)
+        assert child.spec.untrusted
+        found = [one for one in child.spec.inputs if one.name.partition("/")[0] == "code"]
+        assert len(found) == 1 and (files or found == [code])
+        assert (model in child.spec.inputs) is ("model" in wish.get("inputs", ()))
+
+
+async def test_requests_that_make_a_result_large_cost_it_its_summary(platform: Any) -> None:
+    await platform.start_worker()
+    before = await ended(platform, "t0", result=b"r" * 31_000)
+    asked = TRIAL | {"parameters": {"x": "y" * 19_000}}
+    result = await run(platform, [asked], (before,), printed='"' * 8_000)
+    assert result.outcome == "succeeded" and [one.name for one in result.children] == ["t1"]
+    assert result.summary == {"summary_too_large": True} and result.manifest is not None
 
 
 async def test_what_they_brought_is_staged_and_how_they_ended_is_told(platform: Any) -> None:
