@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from studio9_common.errors import Studio9Error
@@ -36,15 +37,20 @@ async def ask_catalogue(command: Sequence[str]) -> Mapping[str, Any]:
         async with asyncio.timeout(ASK_S):
             printed, complaints = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await end_process(process)
         raise NoCatalogue(f"{command[0]} --catalogue did not end within {ASK_S:.0f} s") from None
     except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
+        await end_process(process)
         raise
     last = complaints.decode(errors="replace").strip().splitlines()[-1:]
     return _read(command[0], printed, process.returncode, " ".join(last))
+
+
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL, also for one that may have ended meanwhile; waits for its end."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def ask_image(runner: ContainerRunner) -> Mapping[str, Any]:

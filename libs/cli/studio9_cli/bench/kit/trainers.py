@@ -6,7 +6,7 @@ Each line of JSON that it reads names an arm and its options; the line that it a
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from studio9_cli import project
@@ -67,5 +67,6 @@ async def measuring(program: str) -> AsyncIterator[Measuring]:
         try:
             await asyncio.wait_for(process.wait(), 30)
         except TimeoutError:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
