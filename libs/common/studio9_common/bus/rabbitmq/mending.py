@@ -5,6 +5,7 @@ gives nothing: RabbitMQ refuses what is published to it (or never confirms), and
 reads it. It is made anew, and what was in it is lost; a broker that restarts gets time to find a leader first.
 """
 
+import asyncio
 import time
 
 from studio9_common.bus.port import BusUnavailable
@@ -27,6 +28,7 @@ class Mender:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._failures: dict[str, tuple[int, float]] = {}
+        self._making = asyncio.Lock()
 
     def worked(self, queue: str) -> None:
         """Somebody used the queue."""
@@ -39,13 +41,20 @@ class Mender:
         now = time.monotonic()
         count, since = self._failures.get(queue, (0, now))
         self._failures[queue] = count + 1, since
-        if count + 1 < TRIES or now - since < _patience_s(queue):
+        if not self._given_up(queue):
             return False
-        logger("bus").error("queue_made_anew", queue=queue)
-        await self._link.delete(queue)
-        await self._link.repair()
-        self.worked(queue)
+        async with self._making:
+            # Whoever waited here finds a new queue, which may hold a confirmed message already.
+            if self._given_up(queue):
+                logger("bus").error("queue_made_anew", queue=queue)
+                await self._link.delete(queue)
+                await self._link.repair()
+                self.worked(queue)
         return True
+
+    def _given_up(self, queue: str) -> bool:
+        count, since = self._failures.get(queue, (0, 0.0))
+        return count >= TRIES and time.monotonic() - since >= _patience_s(queue)
 
 
 def _patience_s(queue: str) -> float:
