@@ -80,7 +80,7 @@ async def test_a_search_that_is_cancelled_takes_its_trials_along(tmp_path: Path,
         pictures = await asks.pictures("train", "a.png")
         (shared / "hold").touch()
         job = await asks.submit("nothing", kind="tune", framework="studio9", inputs=(pictures,), parameters=PARAMETERS)
-        waiting = await asks.until(job, lambda found: bool(found.children))
+        waiting = await asks.until(job, lambda found: bool(found.children), within_s=120)
         assert waiting.phase is Phase.backing_off and waiting.state is State.queued
         await asks.until(waiting.children[0].job, lambda found: found.phase is Phase.running)
         await asks.cancel_until_heard(job)
