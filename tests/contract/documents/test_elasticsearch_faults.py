@@ -155,6 +155,19 @@ async def test_a_search_may_lag_as_far_as_the_family_says(elasticsearch_url: str
     await tidy_things(documents)
 
 
+async def test_an_index_of_before_lags_as_the_family_now_says(elasticsearch_url: str, prefix: str) -> None:
+    documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    await documents.ensure(THINGS)
+    await documents.put("things", "one", {"count": 1})
+    async with AsyncElasticsearch(elasticsearch_url) as client:
+        for lag_s, expected in ((5, "5s"), (5, "5s"), (7, "7s"), (None, "7s")):
+            await documents.ensure(replace(THINGS, lag_s=lag_s))
+            settings = await client.indices.get_settings(index=f"{prefix}-things", flat_settings=True)
+            assert settings.body[f"{prefix}-things"]["settings"]["index.refresh_interval"] == expected
+    assert (await documents.search("things", fresh=True)).hits
+    await tidy_things(documents)
+
+
 async def tidy_things(documents: ElasticsearchDocuments) -> None:
     await documents.drop("things")
     await documents.forget("things")

@@ -52,7 +52,8 @@ class Catalogue:
         return self.place(f"{family.name}-2*" if family.monthly else family.name)
 
     async def ensure(self, family: Index) -> Index:
-        """Template and existing mappings hold all fields; returns the family with the union of them.
+        """Template and existing mappings hold all fields, and searches lag as the family says (where it says nothing,
+        existing indexes keep what they have); returns the family with the union of the fields.
 
         Raises MappingConflict where a type would change, NotDurable for an index that does not sync each write.
         """
@@ -64,6 +65,8 @@ class Catalogue:
         if template is None or _fields(template["mappings"]) != merged or _lag_of(template) != family.lag_s:
             await self._put_template(family, merged)
         for place, described in existing.items():
+            if not described["settings"].items() >= _lag(family).items():
+                await self._client.indices.put_settings(index=place, settings=_lag(family))
             if _fields(described["mappings"]) != merged:
                 mapping = _mapping(merged)
                 await self._client.indices.put_mapping(
