@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from studio9_common.contracts.job import Spec
 from studio9_common.contracts.messages import WorkerRun
 from studio9_common.ids import new_id
 from studio9_task.exits import task_state
+from studio9_task.launch import request_stop
 from studio9_task.layout import TaskFolder
 from studio9_worker.lease import AttemptKey
 
@@ -32,11 +35,24 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip(str(error))
 
 
+@pytest.fixture
+async def held(tmp_path: Path) -> AsyncIterator[tuple[Platform, str]]:
+    """A platform that is not open yet, and a job for it. Its task lives on after its agents, and ends with the test
+    though that may fail."""
+    platform, job = Platform(tmp_path), new_id()
+    yield platform, job
+    folder = TaskFolder(platform.task_folder(job))
+    if task_state(folder).state == "running":
+        with suppress(FileNotFoundError):
+            request_stop(folder, 1.0)
+        await platform.until(lambda: task_state(folder).state != "running")
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_a_task_of_the_version_before_is_found_and_its_result_is_delivered_once(
-    tmp_path: Path, before: str, ending: signal.Signals
+    tmp_path: Path, held: tuple[Platform, str], before: str, ending: signal.Signals
 ) -> None:
-    platform, job = Platform(tmp_path), new_id()
+    platform, job = held
     environment = {**os.environ, "PYTHONPATH": before}
     where = await asyncio.to_thread(
         subprocess.check_output,
@@ -63,7 +79,8 @@ async def test_a_task_of_the_version_before_is_found_and_its_result_is_delivered
     try:
         await platform.until(lambda: folder.events.exists() and '"checkpoint"' in folder.events.read_text())
     finally:
-        older.send_signal(ending)
+        with suppress(ProcessLookupError):
+            older.send_signal(ending)
         code = await older.wait()
     assert code == (0 if ending is signal.SIGTERM else -ending)
     assert task_state(folder).state == "running", "the task does not notice"
