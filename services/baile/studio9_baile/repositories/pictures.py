@@ -4,7 +4,21 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, asc, cast, desc, exists, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Text,
+    and_,
+    asc,
+    cast,
+    desc,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import defer
 
 from studio9_baile.models.pictures import (
@@ -35,6 +49,8 @@ class PredictedRow:
     label: str
     confidence: float
     scores: str | None
+    picture: str
+    index: int
 
 
 class Albums(AssetRepository[Album]):
@@ -65,7 +81,8 @@ class Albums(AssetRepository[Album]):
 
     async def video_bytes(self) -> int:
         """Bytes of all albums' videos."""
-        total = func.sum(Album.video["size"].as_integer())
+        size = cast(Album.video["size"].as_string(), BigInteger)  # as_integer() ends at 2 GiB in PostgreSQL
+        total = func.sum(size)
         return int(await self._session.scalar(select(total).where(self.mine, Album.video.is_not(None))) or 0)
 
 
@@ -320,27 +337,44 @@ class PredictedShapes(Repository[PredictedShape]):
     ) -> tuple[list[PredictedRow], int]:
         """A page of what was predicted on an album's pictures, picture by picture; `columns` are those that it can be
         sorted by besides the file name."""
-        where = [
+        where = self._on(album)
+        if page.search:
+            where.append(like(Picture.filename, page.search))
+        total = await self._session.scalar(select(func.count()).select_from(PredictedShape, Picture).where(*where))
+        order = page.sorted({"filename": Picture.filename, **(columns or {})})
+        statement = self._values().where(*where).order_by(*order, Picture.id, PredictedShape.index)
+        return await self._found(statement.offset(page.offset).limit(page.size)), total or 0
+
+    async def following(self, album: str, after: PredictedRow | None, limit: int) -> list[PredictedRow]:
+        """The next of what was predicted on an album's pictures, picture by picture, whatever comes meanwhile."""
+        where = self._on(album)
+        if after is not None:
+            where.append(Picture.id >= after.picture)  # said apart: an index begins here
+            where.append(or_(Picture.id > after.picture, PredictedShape.index > after.index))
+        statement = self._values().where(*where).order_by(Picture.id, PredictedShape.index)
+        return await self._found(statement.limit(limit))
+
+    def _on(self, album: str) -> list[ColumnElement[bool]]:
+        return [
             self.mine,
             Picture.organisation == self.organisation,
             PredictedShape.picture == Picture.id,
             Picture.album == album,
         ]
-        if page.search:
-            where.append(like(Picture.filename, page.search))
-        total = await self._session.scalar(select(func.count()).select_from(PredictedShape, Picture).where(*where))
-        values = (
+
+    @staticmethod
+    def _values() -> Select[*tuple[Any, ...]]:
+        return select(
             Picture.filename, Picture.width, Picture.height, cast(PredictedShape.shape, Text), PredictedShape.label,
-            PredictedShape.confidence, cast(PredictedShape.scores, Text),
+            PredictedShape.confidence, cast(PredictedShape.scores, Text), Picture.id, PredictedShape.index,
         )  # fmt: skip
-        order = page.sorted({"filename": Picture.filename, **(columns or {})})
-        statement = select(*values).where(*where).order_by(*order)
-        statement = statement.order_by(Picture.id, PredictedShape.index).offset(page.offset).limit(page.size)
+
+    async def _found(self, statement: Select[*tuple[Any, ...]]) -> list[PredictedRow]:
         result = await self._session.stream(statement, execution_options={"yield_per": CHUNK})
         found: list[PredictedRow] = []
         async for part in result.partitions():
             found += [PredictedRow(*row) for row in part]
-        return found, total or 0
+        return found
 
 
 class LabelImports(Repository[LabelImport]):

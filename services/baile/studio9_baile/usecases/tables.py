@@ -92,16 +92,16 @@ async def get_figures(core: Core, caller: Caller, identifier: str, share: str | 
 
 
 async def export_table(core: Core, caller: Caller, table: Table) -> AsyncIterator[str]:
-    """A table as CSV with a header, page by page."""
+    """A table as CSV with a header, part by part: each row that was there at the beginning stands in it once."""
     yield _csv([[column.name for column in table.columns]])
-    number = 1
+    last: PredictedRow | None = None
     while True:
         async with core.database.read(caller.organisation) as work:
-            found, _ = await work.predicted.page(table.album.id, Page(number=number, size=ROWS_AT_ONCE))
+            found = await work.predicted.following(table.album.id, last, ROWS_AT_ONCE)
         if not found:
             return
         yield await asyncio.to_thread(_text, table, found)
-        number += 1
+        last = found[-1]
 
 
 def _text(table: Table, rows: Sequence[PredictedRow]) -> str:

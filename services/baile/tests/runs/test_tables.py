@@ -2,6 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from studio9_baile.models.base import Scoped
+from studio9_baile.usecases import tables
+
 
 async def test_the_tables_of_a_training(ana: Any, bo: Any, model: str) -> None:
     experiment = (await ana.ok("GET", f"/cv-models/{model}"))["experimentId"]
@@ -56,6 +61,37 @@ async def test_a_table_as_a_file(ana: Any, bo: Any, model: str) -> None:
     assert {row.partition(",")[0] for row in rows} == {"train_one", "train_two"}
     assert (await ana.http.get(url)).status_code == 401
     assert (await bo.http.get(url, params={"access_token": bo.token})).status_code == 404
+
+
+async def test_a_table_that_grows_while_it_is_written(
+    ana: Any, model: str, installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes between two parts, even before what is written already, doubles nothing and drops nothing."""
+    experiment = (await ana.ok("GET", f"/cv-models/{model}"))["experimentId"]
+    album = (await ana.ok("GET", f"/experiments/{experiment}"))["result"]["step1"]["probabilityPredictionTableId"]
+    core, number = installation.baile.core, 0
+    caller = core.tokens.read(ana.token)
+    table = await tables.get_table(core, caller, album)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 1)
+    whole = "".join([part async for part in tables.export_table(core, caller, table)]).splitlines()
+    assert len(whole) == 5 and whole[1] != whole[2], "boxes of one picture are parted, too"
+
+    def like(row: Scoped, **changes: Any) -> dict[str, Any]:
+        return {one.key: getattr(row, one.key) for one in row.__table__.columns} | changes
+
+    written = ""
+    async for part in tables.export_table(core, caller, table):
+        written += part
+        number += 1
+        async with core.database.write(caller.organisation) as work:
+            (picture, *_) = await work.pictures.of_album(album, limit=1)
+            (shape, *_) = await work.predicted.all(work.predicted.row.picture == picture.id)
+            early = f"00{9 - number}"
+            work.pictures.make(**like(picture, id=early, filename="new", source=early))
+            await work.flush()
+            work.predicted.make(**like(shape, id=early, picture=early))
+    rows = [line for line in written.splitlines() if not line.startswith("new,")]
+    assert number == 6 and rows == whole, "the header, what came before the first part, and what was there"
 
 
 async def test_of_an_empty_table_there_are_no_figures(

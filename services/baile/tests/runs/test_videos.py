@@ -186,9 +186,10 @@ async def test_the_video_goes_with_the_last_album_that_has_it(
         return len([one async for one in installation.objects.list("") if "/videos/" in one.key])
 
     other = str((await ana.ok("POST", "/albums", {"name": "Again", "labelMode": "LOCALIZATION"}))["id"])
+    known: list[Any] = []
     for one in (album, other):
         await ana.ok("POST", f"/albums/{one}/importVideoFromS3", BODY)
-        request = await workers.take()
+        known.append(request := await workers.other(*known))
         assert await videos() == 1, "the job needs it"
         await take_apart(workers, installation, request, [png(64, 48, (1, 1, 1))])
         await over(ana, until, f"/albums/{one}")
@@ -198,12 +199,26 @@ async def test_the_video_goes_with_the_last_album_that_has_it(
     s3.put_object(Bucket="harbour", Key=BODY["S3VideoPath"], Body=b"broken")
     third = str((await ana.ok("POST", "/albums", {"name": "Third", "labelMode": "LOCALIZATION"}))["id"])
     await ana.ok("POST", f"/albums/{third}/importVideoFromS3", BODY)
-    await workers.end(await workers.take(), JobFailed, reason=reason("bad_input", "it is broken"))
+    await workers.end(await workers.other(*known), JobFailed, reason=reason("bad_input", "it is broken"))
     assert (await over(ana, until, f"/albums/{third}"))["status"] == "FAILED"
     assert "video" not in await ana.ok("GET", f"/albums/{third}")
     assert await videos() == 1, "what failed keeps nothing"
     await ana.ok("DELETE", f"/albums/{other}")
     assert await videos() == 0
+
+
+async def test_videos_of_more_than_two_gib_are_counted(ana: Any, installation: Any, png: Any) -> None:
+    core = installation.baile.core
+    organisation = core.tokens.read(ana.token).organisation
+    video = {"key": "k", "profile": "local", "filename": "Quay.MP4", "size": 3 << 30}
+    for name in ("Quay", "Pier", "Bay"):
+        album = (await ana.ok("POST", "/albums", {"name": name, "labelMode": "LOCALIZATION"}))["id"]
+        if name != "Bay":
+            async with core.database.write(organisation) as work:
+                (await work.albums.get(album, lock=True)).video = video
+    async with core.database.read(organisation) as work:
+        assert await work.albums.video_bytes() == 6 << 30
+    await ana.upload(album, "p", png())
 
 
 async def test_videos_count_for_the_quota(
