@@ -163,6 +163,18 @@ def test_a_parent_that_dies_in_any_run_asks_for_the_same(platform: Callable[...,
     assert not checkpoints, "the last run has nothing to go on from"
 
 
+def test_a_retry_has_the_study_but_not_its_children(platform: Callable[..., Platform]) -> None:
+    """A job that is retried is a new one: children of the old one are not its own, so their files can't be named."""
+    one = platform()
+    asked: Any = one.run()
+    while not any(child.files for child in asked):
+        asked = one.run(one.state, {child.name: trained(child) for child in asked})
+    retried: Any = one.run(one.state)
+    assert [child.name for child in retried] == [child.name for child in asked]
+    assert not any(child.files or child.again for child in retried), "they begin anew"
+    assert isinstance(one.to_the_end(retried), TuneResult)
+
+
 def test_what_is_lost_is_asked_for_again_and_what_is_wrong_is_not(platform: Callable[..., Platform]) -> None:
     seen: list[str] = []
 

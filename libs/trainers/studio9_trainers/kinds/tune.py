@@ -118,6 +118,9 @@ def _brought(path: Path) -> Path:
 def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], one: Wanted) -> AskedChild:
     train: dict[str, Any] = with_settings(parameters.train.model_dump(mode="json"), one.settings, names)
     train["head_parameters"] = train["head_parameters"] | {"seed": one.seed}
+    # A job that tries again what another had begun has its state, but not its children: such a trial begins anew.
+    known = {child.name for child in request.children}
+    before, again = (name if name in known else "" for name in (one.before, one.again))
     return AskedChild(
         name=one.name,
         kind="trial",
@@ -125,8 +128,8 @@ def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], o
         parameters={"framework": parameters.framework, "train": train, "epochs": one.epochs},
         seed=one.seed,
         inputs=tuple(name for name in request.inputs if name in HANDED_ON),
-        files={STATE: ChildFile(child=one.before, path=f"{STATE}.pt")} if one.before and not one.again else {},
-        again=one.again or None,
+        files={STATE: ChildFile(child=before, path=f"{STATE}.pt")} if before and not again else {},
+        again=again or None,
         bring=("result.json", "model.pt") if one.trial is None else ("result.json",),
     )
 
