@@ -13,7 +13,7 @@ from studio9_cli.platform.state import StateFolder
 from studio9_cli.servers.processes import Processes
 
 from ..e2e.deployment import Deployment, Servers
-from .deployed import INSTANCES, DeployedPlatform, hurried
+from .deployed import INSTANCES, DeployedPlatform, end_tasks, hurried
 from .embedded import EmbeddedPlatform
 from .relay import Relay
 from .requester import Requester
@@ -74,6 +74,7 @@ def deployment(
         made.stop()
     finally:
         processes.close()
+        end_tasks(folder)
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ async def deployed(deployment: Deployment) -> AsyncIterator[DeployedPlatform]:
     """The deployment in the eyes of one organisation; what a test has killed runs again afterwards."""
     async with DeployedPlatform.opened(deployment) as platform:
         yield platform
+        await platform.end_others()
     killed = [name for name in INSTANCES if deployment.running[name].popen.poll() is not None]
     if killed:
         deployment.start(*killed)

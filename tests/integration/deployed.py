@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from studio9_cli.chaos.services import task_processes
 from studio9_common.bus import open_bus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
@@ -41,6 +45,13 @@ def hurried() -> dict[str, dict[str, str]]:
 
 def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+def end_tasks(folder: Path) -> None:
+    """SIGKILL for every task, with its shim, below a folder; they live on after their agent. Blocks."""
+    for pid in list(task_processes(folder)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class DeployedPlatform:
@@ -88,6 +99,14 @@ class DeployedPlatform:
 
     async def kill(self, name: str) -> None:
         await asyncio.to_thread(self.deployment.kill, name)
+
+    async def end_others(self) -> None:
+        """Ends what a test has started beside the deployment's own instances and did not come to end, tasks too."""
+        for name, process in self.deployment.running.items():
+            if name not in INSTANCES:
+                if process.popen.poll() is None:
+                    await asyncio.to_thread(self.deployment.processes.stop, process)
+                await asyncio.to_thread(end_tasks, self.deployment.folder / name)
 
     async def delete_queues(self) -> None:
         """Every queue of the virtual host with what is in it, the broker's own helpers too."""
