@@ -124,7 +124,7 @@ def test_a_training_is_shared_by_so_many_processes(pages: Path, monkeypatch: pyt
         return 64
 
     monkeypatch.setattr("studio9_trainers.cli.job.run_distributed", run)
-    assert main(["train", str(pages), "--processes", "2"]) == 64
+    assert main(["train", str(pages), "--processes", "2", "--out", str(pages.parent / "shared")]) == 64
     assert started == [2]
 
 
