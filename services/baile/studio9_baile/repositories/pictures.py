@@ -340,7 +340,8 @@ class PredictedShapes(Repository[PredictedShape]):
         where = self._on(album)
         if page.search:
             where.append(like(Picture.filename, page.search))
-        total = await self._session.scalar(select(func.count()).select_from(PredictedShape, Picture).where(*where))
+        count = select(func.count()).select_from(PredictedShape, Picture).where(self.mine, *where)
+        total = await self._session.scalar(count)
         order = page.sorted({"filename": Picture.filename, **(columns or {})})
         statement = self._values().where(*where).order_by(*order, Picture.id, PredictedShape.index)
         return await self._found(statement.offset(page.offset).limit(page.size)), total or 0
@@ -355,19 +356,13 @@ class PredictedShapes(Repository[PredictedShape]):
         return await self._found(statement.limit(limit))
 
     def _on(self, album: str) -> list[ColumnElement[bool]]:
-        return [
-            self.mine,
-            Picture.organisation == self.organisation,
-            PredictedShape.picture == Picture.id,
-            Picture.album == album,
-        ]
+        return [Picture.organisation == self.organisation, PredictedShape.picture == Picture.id, Picture.album == album]
 
-    @staticmethod
-    def _values() -> Select[*tuple[Any, ...]]:
+    def _values(self) -> Select[*tuple[Any, ...]]:
         return select(
             Picture.filename, Picture.width, Picture.height, cast(PredictedShape.shape, Text), PredictedShape.label,
             PredictedShape.confidence, cast(PredictedShape.scores, Text), Picture.id, PredictedShape.index,
-        )  # fmt: skip
+        ).where(self.mine)  # fmt: skip
 
     async def _found(self, statement: Select[*tuple[Any, ...]]) -> list[PredictedRow]:
         result = await self._session.stream(statement, execution_options={"yield_per": CHUNK})
