@@ -37,6 +37,9 @@ elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
 TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.5
 """How long jobs that have ended wait for others, so that one search finds the relatives of all: the first of them, and
 those that follow."""
+LOOK_AGAIN_S, LOOK_EVERY_S = 2.5, 1.0
+"""A search shows what was written about a second before: who asked for a dependent just before the end is found by
+looking again."""
 KEPT = frozenset({JobClean.type, JobRequested.type})
 """Commands that are sent again until somebody takes them."""
 TOLD = 5_000
@@ -113,6 +116,9 @@ class Shell:
         self._telling: Gatherer[Ended] = Gatherer(
             "related", self.tell_related, pause_s=TELL_AFTER_S, every_s=TELL_EVERY_S
         )
+        self._looking: Gatherer[str] = Gatherer(
+            "relatives", self._look_again, pause_s=LOOK_AGAIN_S, every_s=LOOK_EVERY_S
+        )
         self.log = logger("orion")
 
     def watch(self, on_written: Callable[[Job], None]) -> None:
@@ -129,9 +135,11 @@ class Shell:
     def start(self) -> None:
         self._clearing.start()
         self._telling.start()
+        self._looking.start()
 
     async def stop(self) -> None:
         await self._telling.stop()
+        await self._looking.stop()
         await self._clearing.stop()
 
     async def apply(self, told: Sequence[Told], *, now: datetime | None = None) -> Applied:
@@ -219,6 +227,10 @@ class Shell:
         self._told.update(dict.fromkeys(one for one in ended if one.parent is None or one.parent in heard))
         while len(self._told) > TOLD:
             self._told.popitem(last=False)
+
+    async def _look_again(self, ended: Sequence[str]) -> None:
+        """Finds the children and dependents that no search showed yet when their relatives ended."""
+        await self.check_related(await self.jobs.related_to(ended))
 
     # --- how -------------------------------------------------------------------------------------------------------
 
@@ -338,6 +350,7 @@ class Shell:
                     check[decision.job.id] = decision.job
                 elif isinstance(effect, TellRelated):
                     self._telling.add(Ended.of(decision.job))
+                    self._looking.add(decision.job.id)
         if check:
             await self.check_related(check.values())
 

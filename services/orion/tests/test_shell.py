@@ -4,11 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.bus.port import Queue
 from studio9_common.contracts.job import Phase, Spec, State
 from studio9_common.contracts.messages import JobAccepted, WorkerRun
 from studio9_common.ids import new_id
+from studio9_orion import shell
 from studio9_orion.core import Answer
 from studio9_orion.core.events import Assigned, CancelRequested, Cleaned, DeadLettered, Requested
 
@@ -125,3 +128,29 @@ async def test_a_dependent_starts_when_what_it_depends_on_has_completed(world: A
     assert (await world.job(second)).reason.code == "dependency_failed"
     assert (await world.job(foreign)).phase is Phase.submitted, "another organisation's job is not there for it"
     await orion.shell.stop()
+
+
+async def test_a_dependent_that_no_search_showed_yet_is_found_a_little_later(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written just before the end, it is seen by no search of that moment: it waited for its own deadline, half a
+    minute. Found by a test on Elasticsearch."""
+    monkeypatch.setattr(shell, "LOOK_AGAIN_S", 0.2)
+    orion = world.orion()
+    known, seen = orion.shell.jobs.related_to, list[set[str]]()
+
+    async def behind(ended: Any) -> Any:
+        found = await known(ended)
+        seen.append({job.id for job in found})
+        return found if len(seen) > 1 else []
+
+    monkeypatch.setattr(orion.shell.jobs, "related_to", behind)
+    orion.shell.start()
+    first, second = new_id(), new_id()
+    await orion.shell.apply([(first, requested(first)), (second, requested(second, depends_on=(first,)))])
+    await orion.shell.apply([(first, CancelRequested(job=first, organisation="acme", requested_by="ana"))])
+    async with asyncio.timeout(10):
+        while (await world.job(second)).phase is Phase.submitted:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+    await orion.shell.stop()
+    assert seen[:2] == [{second}, {second}]
