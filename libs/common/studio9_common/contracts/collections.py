@@ -46,7 +46,6 @@ WORKERS = Index(
         "organisation": _k, "state": _k, "labels": _k, "last_seen": _t, "joined_at": _t, "slots": _s, "worker": _s,
         "catalogue": _s,
     },
-    lag_s=5,
 )  # fmt: skip
 """Owner: Orion. `organisation` is `system`."""
 
