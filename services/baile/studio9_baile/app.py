@@ -117,7 +117,7 @@ def build(
         watch=EventWatch(database),
         limits=Limits(config),
         mailer=Mailer(settings),
-        uploads=Uploads(database, database.bell),
+        uploads=Uploads(database),
     )
     tracer = tracer or Tracer()
     background = Background(core, bus, config, tracer)

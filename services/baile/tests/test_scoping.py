@@ -12,7 +12,7 @@ OVER_ALL = {
     "usecases/catalogue.py", "usecases/deployments.py",
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
     "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "jobs/transferring.py", "jobs/tallying.py",
-    "jobs/delivering.py", "jobs/sweeping.py",
+    "jobs/delivering.py", "jobs/sweeping.py", "jobs/uploads.py",
     "watching.py", "metrics.py",
     "repositories/holding.py",
 }  # fmt: skip

@@ -116,6 +116,14 @@ class ConfigWrite(Scoped):
     settled_at: Mapped[datetime | None]
 
 
+class UntoldUpload(Scoped):
+    """A picture has come into an album, and no event has told of it yet: those of a moment are told together."""
+
+    __tablename__ = "untold_uploads"
+
+    album: Mapped[str]
+
+
 class Event(Base):
     """A server-sent event. Numbers are given under the organisation's row lock, so that none is ever skipped.
     `user` None: for everybody in the organisation."""

@@ -6,8 +6,16 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 
 from studio9_baile.models.identity import Organisation
-from studio9_baile.models.jobs import ConfigWrite, Event, OutboxMessage, Process, ProcessStatus, ResultState
-from studio9_baile.repositories.base import Repository
+from studio9_baile.models.jobs import (
+    ConfigWrite,
+    Event,
+    OutboxMessage,
+    Process,
+    ProcessStatus,
+    ResultState,
+    UntoldUpload,
+)
+from studio9_baile.repositories.base import CHUNK, Repository
 from studio9_baile.repositories.paging import Page
 
 LIVE = (ProcessStatus.QUEUED, ProcessStatus.RUNNING)
@@ -109,3 +117,23 @@ class Events(Repository[Event]):  # type: ignore[type-var]  # its key is (organi
     async def first_number(self) -> int | None:
         """The number of the oldest event that is kept."""
         return await self._session.scalar(select(func.min(Event.number)).where(self.mine))
+
+
+class UntoldUploads(Repository[UntoldUpload]):
+    """Pictures that have come into albums, until it is told."""
+
+    row = UntoldUpload
+
+    async def take(self) -> tuple[set[str], bool]:
+        """The albums of up to CHUNK of them, which are told in this transaction, and whether there may be more. What
+        another instance is telling is left to it."""
+        statement = (
+            select(UntoldUpload.id, UntoldUpload.album)
+            .where(self.mine)
+            .order_by(UntoldUpload.id)
+            .limit(CHUNK)
+            .with_for_update(skip_locked=True)
+        )
+        rows = (await self._session.execute(statement)).all()
+        await self._session.execute(self.delete_where(UntoldUpload.id.in_([row.id for row in rows])))
+        return {row.album for row in rows}, len(rows) == CHUNK

@@ -25,6 +25,7 @@ from studio9_baile.models.jobs import (
     OutboxMessage,
     Process,
     ResultState,
+    UntoldUpload,
 )
 from studio9_baile.models.notices import Delivery
 from studio9_baile.models.pictures import Tally
@@ -171,6 +172,10 @@ class SystemWork:
     async def with_deployments(self) -> list[str]:
         """The organisations that have deployments."""
         return list(await self._session.scalars(select(Deployment.organisation).distinct()))
+
+    async def with_untold_uploads(self) -> list[str]:
+        """The organisations with pictures of which no event has told yet."""
+        return list(await self._session.scalars(select(UntoldUpload.organisation).distinct()))
 
     async def next_events(self, organisations: Collection[str]) -> dict[str, int]:
         """The numbers of these organisations' next server-sent events."""

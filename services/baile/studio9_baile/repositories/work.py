@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from studio9_baile.bell import EVENTS
+from studio9_baile.bell import EVENTS, UPLOADS
 from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import Event
 from studio9_baile.models.records import AuditEntry
 from studio9_baile.repositories.aiming import Sight, Target
 from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
-from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes
+from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes, UntoldUploads
 from studio9_baile.repositories.learned import CodePackages, DatasetManifests, DatasetVersions, Models, ModelVersions
 from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
 from studio9_baile.repositories.notices import Deliveries, Notifications, Webhooks
@@ -175,6 +175,10 @@ class Work:
         return Events(*self._mine)
 
     @cached_property
+    def untold_uploads(self) -> UntoldUploads:
+        return UntoldUploads(*self._mine)
+
+    @cached_property
     def lineage(self) -> LineageEdges:
         return LineageEdges(*self._mine)
 
@@ -221,6 +225,11 @@ class Work:
         """A server-sent event, for one user or the whole organisation; it gets its number at the end."""
         self._events.append((type_, user, dict(data)))
         self.rings.add(EVENTS)
+
+    def uploaded(self, album: str) -> None:
+        """A picture comes into an album: that is told a moment after the commit, together with others."""
+        self.untold_uploads.make(album=album)
+        self.rings.add(UPLOADS)
 
     async def finish(self) -> None:
         """The last statements before the commit. Numbers of events are given here, so that the organisation's row is

@@ -78,7 +78,7 @@ async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Uplo
             filename=name,
         )
         work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
-    core.uploads.note(caller.organisation, album.id)
+        work.uploaded(album.id)
     return album, Seen(picture, (), (), await picture_url(core, picture))
 
 

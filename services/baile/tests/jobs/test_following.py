@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from studio9_baile.bell import Bell
+from studio9_baile.app import build
 from studio9_baile.database import Database
 from studio9_baile.jobs.uploads import Uploads
 from studio9_baile.models.identity import Organisation
@@ -289,6 +289,8 @@ async def test_whoever_tells_uploads_waits_for_who_is_telling_them(database_url:
     class Slow:
         """A database whose writes begin when they may."""
 
+        system = database.system
+
         @asynccontextmanager
         async def write(self, organisation: str) -> AsyncIterator[Any]:
             begun.set()
@@ -297,8 +299,9 @@ async def test_whoever_tells_uploads_waits_for_who_is_telling_them(database_url:
                 yield work
 
     slow: Any = Slow()
-    uploads = Uploads(slow, Bell())
-    uploads.note("lab", "bay")
+    uploads = Uploads(slow)
+    async with database.write("lab") as work:
+        work.uploaded("bay")
     first = asyncio.create_task(uploads.tell())
     await begun.wait()
     second = asyncio.create_task(uploads.tell())
@@ -310,6 +313,23 @@ async def test_whoever_tells_uploads_waits_for_who_is_telling_them(database_url:
         assert [event.data["id"] for event in await work.events.after(0, "", 10)] == ["bay"]
     await first
     await database.close()
+
+
+async def test_what_a_killed_instance_has_not_told_another_one_tells(
+    installation: Any, ana: Any, png: Any, until: Any
+) -> None:
+    core, ear = installation.baile.core, Ear(installation, ana)
+    album = (await ana.ok("POST", "/albums", {"name": "Bay", "labelMode": "LOCALIZATION"}))["id"]
+    await ear.heard()
+    killed = build(
+        installation.settings, bus=installation.bus, objects=installation.objects, aries=core.aries, argo=core.argo
+    )
+    transport = httpx.ASGITransport(killed.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://baile") as http:
+        await type(ana)(http, ana.token).upload(album, "p", png())
+    await killed.core.decoder.close()
+    await killed.core.database.close()
+    assert await until(ear.heard) == [("ALBUM", album, "uploaded")]
 
 
 async def test_a_share_is_told_to_those_whom_it_concerns(installation: Any, ana: Any) -> None:
