@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from studio9_common.http.operating import metrics_app
-from studio9_common.http.peer import KeepsPeer
 from studio9_common.logs import logger
 from studio9_common.tasks import end
 
@@ -58,11 +57,10 @@ class HttpServer:
 
     async def start(self, app: FastAPI) -> None:
         """Returns once connections are accepted."""
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3)
-        config.load()
-        # Uvicorn's own part, within, takes the client's address from X-Forwarded-For where a proxy on this machine
-        # says one: limits are then the user's and not the proxy's.
-        config.loaded_app = KeepsPeer(config.loaded_app)
+        # Whom to believe what it forwards is the app's to say: uvicorn would ask the environment.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3, proxy_headers=False
+        )
         server = self._server = uvicorn.Server(config)
         # What uvicorn.Server.serve does besides is to handle signals, which is the program's business.
         self._task = asyncio.create_task(server._serve(sockets=[self._socket]), name="http-server")

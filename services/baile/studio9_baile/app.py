@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from studio9_baile.bell import Bell
 from studio9_baile.core import Core
@@ -188,5 +189,7 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         )
     app.add_middleware(SecurityHeaders, ui_policy=settings.ui_policy)
     app.add_middleware(DropTrailingSlash, prefixes=tuple(f"{prefix}/" for prefix in (*V2_PREFIXES, "/v1")))
+    # Within UnderPrefix, which looks at the connection's own address; limits are counted for the user's.
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(one) for one in networks(settings.trusted_proxies)])
     app.add_middleware(UnderPrefix, prefix=settings.root_path, proxies=settings.trusted_proxies)
     return app

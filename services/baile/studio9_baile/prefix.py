@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio9_baile.settings import BaileSettings
 from studio9_common.errors import BadInput
-from studio9_common.http.peer import peer_of
 
 HEADER = "X-Forwarded-Prefix"
 SCOPE = "studio9.prefix"
@@ -49,7 +48,8 @@ def networks(given: Sequence[str]) -> list[IPv4Network | IPv6Network]:
 
 class UnderPrefix:
     """Finds the prefix of a request: the header's, where a trusted proxy says one, else the settings'. Anybody else's
-    header is not looked at."""
+    header is not looked at. It stands outside of what puts a forwarded address in the place of the connection's: it is
+    the proxy that is trusted."""
 
     def __init__(self, app: ASGIApp, *, prefix: str, proxies: Sequence[str]) -> None:
         self._app, self._prefix, self._proxies = app, checked(prefix, "root_path"), networks(proxies)
@@ -81,9 +81,9 @@ class UnderPrefix:
         return self._prefix
 
     def _trusts(self, scope: Scope) -> bool:
-        peer = peer_of(scope)
+        peer: tuple[str, int] | None = scope.get("client")
         try:
-            address = ip_address(peer) if peer else None
+            address = ip_address(peer[0]) if peer else None
         except ValueError:
             return False
         return address is not None and any(address in network for network in self._proxies)

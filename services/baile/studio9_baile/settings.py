@@ -59,7 +59,9 @@ class BaileSettings(WithObjects):
         "", description="path that a proxy serves everything under (/studio9), part of public_url; empty: none"
     )
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="addresses or networks of proxies whose X-Forwarded-Prefix is believed, instead of root_path"
+        ("127.0.0.1", "::1"),
+        description="addresses or networks of proxies that are believed: whose request it is (X-Forwarded-For), how it"
+        " came (X-Forwarded-Proto), and under which path (X-Forwarded-Prefix, instead of root_path)",
     )
     ui_dir: Path | None = Field(None, description="folder of a built web UI to serve at /")
     ui_policy: str = Field(

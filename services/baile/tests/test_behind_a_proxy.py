@@ -89,10 +89,16 @@ async def test_it_is_the_proxy_that_is_trusted_and_not_the_address_that_it_forwa
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_who_fails_to_sign_in_is_told_apart_behind_a_proxy(installation: Any, ana: Any) -> None:
-    """The limit of one address is the user's own, and a forwarded address in front of it makes nobody another one."""
+@pytest.mark.parametrize("proxy, trusted, others", [
+    ("127.0.0.1", None, 400), ("127.0.0.2", ("127.0.0.2",), 400), ("127.0.0.2", None, 429), ("127.0.0.1", (), 429),
+])  # fmt: skip
+async def test_who_fails_to_sign_in_is_told_apart_behind_a_trusted_proxy_alone(
+    installation: Any, ana: Any, proxy: str, trusted: tuple[str, ...] | None, others: int
+) -> None:
+    """The limit of one address is the user's own, and a forwarded address in front of it makes nobody another one.
+    Whom nobody trusts is counted as one, whatever it forwards."""
     assert ana.token
-    limit = installation.settings.sign_in_failures * FROM_ONE_ADDRESS
+    await restarted(installation, sign_in_failures=1, **({} if trusted is None else {"trusted_proxies": trusted}))
     server = HttpServer("127.0.0.1", 0)
     await server.start(installation.baile.asgi)
 
@@ -100,11 +106,12 @@ async def test_who_fails_to_sign_in_is_told_apart_behind_a_proxy(installation: A
         body = {"username": name, "password": "wrong"}
         return (await http.post("/v1/session", json=body, headers={"X-Forwarded-For": forwarded})).status_code
 
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
-        for number in range(limit):
+    transport = httpx.AsyncHTTPTransport(local_address=proxy)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", transport=transport) as http:
+        for number in range(FROM_ONE_ADDRESS):
             assert await tried(f"nobody{number}", f"203.0.113.{number}, 198.51.100.7") == 400
         assert await tried("ana", "203.0.113.250, 198.51.100.7") == 429
-        assert await tried("ana", "198.51.100.8") == 400
+        assert await tried("ana", "198.51.100.8") == others
     await server.stop()
 
 
