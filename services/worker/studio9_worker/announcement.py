@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from tempfile import TemporaryFile
 from typing import Any
 
 from studio9_common.errors import Studio9Error
@@ -20,36 +23,41 @@ class NoCatalogue(Studio9Error):
     code = "no_catalogue"
 
 
-async def ask_catalogue(command: Sequence[str]) -> Mapping[str, Any]:
-    """What `command --catalogue` prints, as JSON without nulls. Raises NoCatalogue."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            "--catalogue",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-    except OSError as error:
-        raise NoCatalogue(f"{command[0]} cannot be started: {error.strerror}") from None
-    try:
-        async with asyncio.timeout(ASK_S):
-            printed, complaints = await process.communicate()
-    except TimeoutError:
-        await end_process(process)
-        raise NoCatalogue(f"{command[0]} --catalogue did not end within {ASK_S:.0f} s") from None
-    except asyncio.CancelledError:
-        await end_process(process)
-        raise
-    last = complaints.decode(errors="replace").strip().splitlines()[-1:]
-    return _read(command[0], printed, process.returncode, " ".join(last))
+async def ask_catalogue(command: Sequence[str], *, within_s: float = ASK_S) -> Mapping[str, Any]:
+    """What `command --catalogue` prints, as JSON without nulls. Raises NoCatalogue, also if that takes longer than
+    `within_s` seconds. Whatever the program started in its process group ends with it."""
+    # Into files: a pipe would be waited for until the last child of the program that has it is gone.
+    with TemporaryFile() as printed, TemporaryFile() as complaints:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--catalogue",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=printed,
+                stderr=complaints,
+                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NoCatalogue(f"{command[0]} cannot be started: {error.strerror}") from None
+        try:
+            async with asyncio.timeout(within_s):
+                await process.wait()
+        except TimeoutError:
+            raise NoCatalogue(f"{command[0]} --catalogue did not end within {within_s:.0f} s") from None
+        finally:
+            await end_process(process)
+        for file in (printed, complaints):
+            file.seek(0)
+        last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+        return _read(command[0], printed.read(), process.returncode, " ".join(last))
 
 
 async def end_process(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL, also for one that may have ended meanwhile; waits for its end."""
+    """SIGKILL for a process that was started in a session of its own, which may have ended meanwhile, and for what it
+    has left in its group; waits for its own end."""
     with suppress(ProcessLookupError):
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
