@@ -35,6 +35,9 @@ from studio9_trainers.yolo.quiet import ultralytics
 
 SIDE = 96
 POINTS = ("head", "tail")
+SPREAD = 0.2
+"""Between the logits of a low and a high score of an untrained model. What two processors' roundings make of its scores
+grows with it: at 1, half of what an export is allowed to differ by."""
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +84,8 @@ def telling(task: Any, pieces: torch.Tensor) -> ModelFile:
         scores = parted(made(pieces))[0][:, 4:6].logit()
         low, high = scores.flatten().quantile(torch.tensor([0.1, 0.9]))
         for last in lasts:
-            last.weight *= 1 / (high - low)
-            last.bias.fill_(float(-1.4 - high / (high - low)))  # so that a few places are of something
+            last.weight *= SPREAD / (high - low)
+            last.bias.fill_(float(-1.4 - SPREAD * high / (high - low)))  # so that a few places are of something
         # Between two scores that lie well apart, so that the last bit decides nothing.
         scores = parted(made(pieces))[0][:, 4:6].flatten().sort().values
         scores = scores[(scores > 0.2) & (scores < 0.5)]
