@@ -11,7 +11,7 @@ from studio9_cli.testing.results import Result, from_junit
 
 JUNIT = """<testsuites><testsuite>
 <properties><property name="note" value="a task's disk: polled"/><property name="other" value="no"/></properties>
-<testcase classname="t.test_a" name="test_good"/>
+<testcase classname="t.test_a" name="test_good" time="1.5"/>
 <testcase classname="t.test_a" name="test_bad"><failure message="no"/></testcase>
 <testcase classname="t.test_a" name="test_bad"><error message="and at tear-down"/></testcase>
 <testcase classname="t.test_a" name="test_torn"/>
@@ -33,6 +33,7 @@ def repository(tmp_path: Path) -> Path:
         "tests/contract/bus/test_a.py",
         "tests/deploy/test_a.py",
         "tests/e2e/test_a.py",
+        "tests/simulation/test_a.py",
         "tests/chaos/test_a.py",
         "tests/bench/test_a.py",
     ):
@@ -50,17 +51,21 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
     assert result.failures == ["t.test_a::test_bad", "t.test_a::test_torn", "t.test_c"]
     assert result.reasons == Counter({"needs Go": 1})
     assert result.notes == ["a task's disk: polled"]
+    assert result.durations_s["t.test_a::test_good"] == 1.5
 
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["trainers", "baile", "contract", "unit", "deploy", "e2e", "chaos"]
+    assert list(plan) == ["trainers", "baile", "contract", "unit", "deploy", "e2e", "simulation", "chaos"]
     assert plan["baile"].paths == ("services/baile/tests",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
     assert plan["unit"].servers == ("postgresql",)
     assert [name for name, part in plan.items() if part.servers == parts.EVERY] == ["contract", "e2e"]
-    assert [name for name, part in plan.items() if part.alone] == ["e2e", "chaos"]
+    turns = [part.turn for part in plan.values()]
+    assert turns == sorted(turns) and plan["unit"].turn < plan["e2e"].turn == plan["simulation"].turn
+    assert turns.count(plan["chaos"].turn) == 1
+    assert [name for name, part in plan.items() if part.yielding] == ["simulation"]
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "bench"
     alone = parts.planned(repository, unit=True, everything=False)
@@ -88,7 +93,15 @@ def test_the_names_of_servers_are_the_fleets() -> None:
 def test_summary_ends_with_the_total_and_names_every_reason() -> None:
     results = [
         Result("unit", passed=3, seconds=1.25, notes=["on one thread"]),
-        Result("contract", passed=1, failed=1, skipped=2, reasons=Counter({"needs Go": 2}), failures=["t::test_x"]),
+        Result(
+            "contract",
+            passed=1,
+            failed=1,
+            skipped=2,
+            reasons=Counter({"needs Go": 2}),
+            failures=["t::test_x"],
+            durations_s={"t::test_x": 61.25},
+        ),
     ]
     servers = [
         Outcome("rabbitmq", "RabbitMQ 3", "Debian package", {"X": "amqp://user:password@host"}, seconds=4.0),
@@ -103,6 +116,7 @@ def test_summary_ends_with_the_total_and_names_every_reason() -> None:
         "Debian package (4.0 s)",
         "not run: needs Go",
         "unit: on one thread",
+        "61.2 contract: t::test_x",
     ):
         assert words in text
     assert "password" not in text

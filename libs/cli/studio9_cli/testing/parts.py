@@ -8,21 +8,22 @@ from typing import Literal
 TRAINERS = ("libs/trainers", "libs/task")
 # Baile's unit tests take as long as all the others together: they are a part of their own.
 BAILE = "services/baile"
-# Suites under tests/, those that want the machine for themselves last; the extra ones when everything is asked for.
-SUITES = ("simulation", "contract", "integration", "deploy", "histories", "containers", "e2e", "chaos")
+# Suites under tests/; the extra ones when everything is asked for.
+SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
 EXTRA = ("bench",)
-# Two parts run at a time: the long ones begin first, so that both lanes end at about the same time. The trainers' comes
-# at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs.
-LONG = ("trainers", "baile", "simulation", "contract", "integration")
+# Two parts of a turn run at a time: the long ones begin first, so that both lanes end at about the same time. The
+# trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs.
+LONG = ("trainers", "baile", "contract", "integration")
+# One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
+# computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
+# want the machine for themselves.
+TURNS = {"e2e": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
-# Start services of their own and want the machine for themselves.
-ALONE = frozenset({"containers", "e2e", "chaos", "bench"})
 # Start tasks in the trainers' environment.
-TRAINING = ALONE | {"integration"}
-# In virtual time: it takes what the others leave of the machine.
+TRAINING = frozenset({"integration", "containers", "e2e", "chaos", "bench"})
 YIELDING = frozenset({"simulation"})
 
 
@@ -34,8 +35,16 @@ class Part:
     environment: Literal["platform", "trainers"]
     paths: tuple[str, ...]
     servers: tuple[str, ...] = ()
-    alone: bool = False
-    yielding: bool = False
+
+    @property
+    def turn(self) -> int:
+        """Parts of a lower one are over before it begins."""
+        return TURNS.get(self.name, 0)
+
+    @property
+    def yielding(self) -> bool:
+        """Whether it takes only what the others leave of the machine."""
+        return self.name in YIELDING
 
     @property
     def training(self) -> bool:
@@ -44,7 +53,7 @@ class Part:
 
 
 def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
-    """The parts of a whole run, the long ones first; suites that are not there are left out."""
+    """The parts of a whole run by turn, the long ones first; suites that are not there are left out."""
     beside = sorted(
         str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
     )
@@ -58,8 +67,12 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
     ]
     if not unit:
         suites = SUITES + (EXTRA if everything else ())
-        parts += [_suite(name) for name in suites if any((root / "tests" / name).rglob("test_*.py"))]
-    return sorted((part for part in parts if part.paths), key=lambda part: part.name not in LONG)
+        parts += [
+            Part(name, "platform", (f"tests/{name}",), _needs(name))
+            for name in suites
+            if any((root / "tests" / name).rglob("test_*.py"))
+        ]
+    return sorted((part for part in parts if part.paths), key=lambda part: (part.turn, part.name not in LONG))
 
 
 def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
@@ -81,14 +94,9 @@ def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
         if name == "trainers"
         else Part("unit", "platform", tuple(found))
         if name == "unit"
-        else Part(name, "platform", tuple(found), servers=_needs(name), alone=name in ALONE)
+        else Part(name, "platform", tuple(found), _needs(name))
         for name, found in groups.items()
     ]
-
-
-def _suite(name: str) -> Part:
-    paths = (f"tests/{name}",)
-    return Part(name, "platform", paths, servers=_needs(name), alone=name in ALONE, yielding=name in YIELDING)
 
 
 def _needs(name: str) -> tuple[str, ...]:

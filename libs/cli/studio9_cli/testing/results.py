@@ -9,7 +9,7 @@ from pathlib import Path
 @dataclass(slots=True)
 class Result:
     """One part's counts. `reasons` counts skips by reason, `output` is shown when something failed; `notes` are what
-    its tests say of how they were run."""
+    its tests say of how they were run; `durations_s` has each test's, with its fixtures."""
 
     part: str
     passed: int = 0
@@ -19,6 +19,7 @@ class Result:
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    durations_s: dict[str, float] = field(default_factory=dict)
     output: str = ""
 
 
@@ -33,6 +34,7 @@ def from_junit(part: str, path: Path) -> Result:
     names: dict[str, str] = {}
     for case in root.iter("testcase"):
         name = f"{case.get('classname', '')}::{case.get('name', '')}".removeprefix("::")
+        result.durations_s[name] = result.durations_s.get(name, 0.0) + float(case.get("time", 0))
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             names[name] = "failed"

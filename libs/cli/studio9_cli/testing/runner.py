@@ -1,4 +1,4 @@
-"""Runs the parts: two at a time, in order, then what wants the machine for itself."""
+"""Runs the parts: turn by turn, those of one turn two at a time, in order."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from itertools import groupby
 from pathlib import Path
 
 from studio9_cli import project
@@ -45,9 +46,11 @@ class Runner:
             if any(part.servers for part in parts):
                 self._fleet = stack.enter_context(Fleet())
             running = [lanes.submit(self._checks)] if checks else []
-            running += [lanes.submit(self._tests, part) for part in parts if not part.alone]
-            results = [one.result() for one in running]
-            results += [self._tests(part) for part in parts if part.alone]
+            results: list[Result] = []
+            for _, turn in groupby(parts, key=lambda part: part.turn):
+                running += [lanes.submit(self._tests, part) for part in turn]
+                results += [one.result() for one in running]
+                running.clear()
             return results, self._fleet.outcomes() if self._fleet else []
 
     def _checks(self) -> Result:

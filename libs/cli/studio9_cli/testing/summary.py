@@ -2,9 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nlargest
 
 from studio9_cli.servers.fleet import Outcome
 from studio9_cli.testing.results import Result
+
+LONGEST = 12
+"""Tests whose times are told."""
 
 
 def progress(result: Result) -> str:
@@ -14,7 +18,8 @@ def progress(result: Result) -> str:
 
 
 def summary(results: Sequence[Result], servers: Sequence[Outcome], lengths: str, seconds: float) -> str:
-    """Parts, failures, skips with their reasons, notes, servers, module lengths; the last line is the total alone."""
+    """Parts, failures, skips with reasons, notes, the longest tests, servers, module lengths; the last line is the
+    total alone."""
     lines = ["", f"{'part':<12} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}"]
     for result in results:
         numbers = f"{result.passed:>7} {result.failed:>7} {result.skipped:>8} {result.seconds:>8.1f}"
@@ -28,6 +33,13 @@ def summary(results: Sequence[Result], servers: Sequence[Outcome], lengths: str,
     notes = [f"  {result.part}: {words}" for result in results for words in result.notes]
     if notes:
         lines += ["", "how it was run:", *notes]
+    times = [(took, result.part, name) for result in results for name, took in result.durations_s.items()]
+    if longest := nlargest(LONGEST, times):
+        lines += [
+            "",
+            "the longest tests, in seconds:",
+            *(f"  {took:>6.1f} {part}: {name}" for took, part, name in longest),
+        ]
     if servers:
         lines += ["", "real servers:", *map(server, servers)]
     lines += ["", lengths, f"{seconds:.0f} s in all", total(results)]
