@@ -121,6 +121,18 @@ async def test_declaring_again_is_harmless_and_adds_bindings(bus, names):
     assert await bus.depth(queue.name) == 3
 
 
+async def test_former_bindings_are_taken_away_where_a_queue_is_declared_again(bus, names):
+    await bus.declare(names.spec("q", "a", "b"))
+    queue = Queue(names.queues[0], (names.key("a"),), former=(names.key("b"), names.key("never")))
+    await bus.declare(queue, queue)
+    await bus.publish(names.message(key="a"))
+    with pytest.raises(Unroutable):
+        await bus.publish(names.message(key="b"))
+    await bus.declare(names.spec("q", "b"))
+    await bus.publish(names.message(key="b"))
+    assert await bus.depth(queue.name) == 2
+
+
 async def test_other_arguments_need_another_name(bus, names):
     queue = names.spec()
     await bus.declare(queue)

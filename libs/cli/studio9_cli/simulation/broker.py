@@ -62,9 +62,9 @@ class Broker:
             self._routes.clear()
             self.lines[spec.name] = Line(spec, idle_since=self.loop.now)
             self._expire_later(self.lines[spec.name])
-        elif not set(spec.bindings) <= set(line.spec.bindings):
+        elif (declared := line.spec.declared(spec)) != line.spec:
             self._routes.clear()
-            line.spec = line.spec.with_bindings(spec.bindings)
+            line.spec = declared
 
     def delete(self, name: str) -> None:
         line = self.lines.pop(name, None)

@@ -54,6 +54,7 @@ class BadMessage(Studio9Error):
 class Queue:
     """A queue and what it receives.
 
+    `former`: bindings that earlier releases gave it, and that are taken away where it is declared.
     `expires_s`: the queue is removed after so many seconds without a consumer (a worker's own queue).
     `transient`: its messages may be lost with the broker (beats, leases, progress).
     `message_ttl_s`: a message not taken within that time vanishes.
@@ -66,14 +67,26 @@ class Queue:
     transient: bool = False
     message_ttl_s: int | None = None
     single_active: bool = False
+    former: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if both := set(self.bindings) & set(self.former):
+            raise ValueError(f"{self.name} is bound to {sorted(both)}, which are former bindings, too")
 
     def with_bindings(self, more: Iterable[str]) -> "Queue":
-        """The same queue with further bindings; an existing queue only ever gets more of them."""
+        """The same queue with further bindings."""
         return replace(self, bindings=tuple(dict.fromkeys((*self.bindings, *more))))
+
+    def declared(self, again: "Queue") -> "Queue":
+        """What this queue, which exists, is once it is declared again: it gets the other's bindings besides its own,
+        and loses the other's former ones."""
+        kept = [one for one in self.bindings if one not in again.former]
+        former = tuple(one for one in dict.fromkeys((*self.former, *again.former)) if one not in again.bindings)
+        return replace(self, bindings=tuple(dict.fromkeys((*kept, *again.bindings))), former=former)
 
     def fits(self, other: "Queue") -> bool:
         """Whether it differs from another queue in its bindings at most."""
-        return replace(self, bindings=()) == replace(other, bindings=())
+        return replace(self, bindings=(), former=()) == replace(other, bindings=(), former=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ class EmbeddedBus:
         if state is None:
             state = self._queues[spec.name] = QueueState(spec, self._load_rows, self._discard_row)
         else:
-            state.spec = state.spec.with_bindings(spec.bindings)
+            state.spec = state.spec.declared(spec)
         self._routes.clear()
         self.left(state)
 

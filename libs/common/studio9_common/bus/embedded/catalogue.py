@@ -36,8 +36,14 @@ def restore(connection: sqlite3.Connection) -> Restored:
 def save(connection: sqlite3.Connection, queues: Sequence[Queue]) -> None:
     connection.executemany(
         "INSERT INTO queue (name, spec) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
-        [(queue.name, json.dumps(asdict(queue))) for queue in queues],
+        [(queue.name, _text(queue)) for queue in queues],
     )
+
+
+def _text(queue: Queue) -> str:
+    spec = asdict(queue)
+    del spec["former"]  # they have been taken away
+    return json.dumps(spec)
 
 
 def delete(connection: sqlite3.Connection, queue: str) -> None:

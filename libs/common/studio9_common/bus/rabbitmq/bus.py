@@ -49,8 +49,7 @@ class RabbitBus:
                 logger("bus").error("queue_made_anew", queue=queue.name)
                 await self._link.delete(queue.name)
             await self._declare(connection, queue)
-            known = self._queues.get(queue.name, queue)
-            self._queues[queue.name] = known.with_bindings(queue.bindings)
+            self._queues[queue.name] = self._queues.get(queue.name, queue).declared(queue)
 
     async def publish(self, message: Outgoing) -> None:
         try:

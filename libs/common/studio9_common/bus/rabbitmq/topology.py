@@ -110,3 +110,5 @@ async def declare_queue(channel: Channel, queue: Queue, *, returning: bool = Tru
         await channel.queue_bind(queue.name, exchange, routing_key=queue.name)
     for pattern in queue.bindings:
         await channel.queue_bind(queue.name, EXCHANGE, routing_key=pattern)
+    for pattern in queue.former:
+        await channel.queue_unbind(queue.name, EXCHANGE, routing_key=pattern)
