@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from studio9_task.pictures import PictureRecord
+from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.shapes import Box
+from studio9_task.tiles import TileSpec
 from studio9_trainers.augmentation.training import bloat
 from studio9_trainers.augmentation.usual import usual_steps
 from studio9_trainers.data.dataset import Picture, PictureSet, read_pictures, shared, split_off
@@ -20,6 +21,7 @@ from studio9_trainers.data.judging import judge
 from studio9_trainers.data.leaks import leaks
 from studio9_trainers.data.origins import origins, split_by_origin
 from studio9_trainers.errors import BadInput
+from studio9_trainers.tiling.files import write_tiles
 
 
 def record(content: str, group: str | None = None, name: str = "", **more: Any) -> PictureRecord:
@@ -84,6 +86,51 @@ def test_overlap_by_content_or_group_is_an_error_that_names_pictures() -> None:
         with pytest.raises(BadInput, match=r"test: 1 of the 2 pictures are in train too.*\(again.png\)"):
             raise_errors([finding])
     assert leaks([train, of("test", record("y"))]) == []
+
+
+def test_an_empty_tile_that_many_originals_have_links_none_of_them(tmp_path: Path) -> None:
+    """Each of twelve photographs has a tile of the sea, and one with nothing on it."""
+    pictures = []
+    for number in range(12):
+        for name, pixels in (
+            ("sea", np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)),
+            ("empty", np.full((8, 8, 3), 255, np.uint8)),
+        ):
+            path = tmp_path / f"{number}-{name}.png"
+            Image.fromarray(pixels).save(path)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            made = record(digest, group=f"photo {number}", name=path.name).model_copy(update={"sha256": digest})
+            pictures.append(Picture(made, path, ()))
+    tiles = PictureSet("train", tuple(pictures))
+    train, val = split_off(tiles, 0.25)
+    sides = [{one.record.group for one in half.pictures if "sea" in one.path.name} for half in (train, val)]
+    assert len(sides[0]) + len(sides[1]) == 12 and len(val) < len(tiles)
+    assert shared(train, val) == 0 and leaks([train, val]) == []
+    one, other = PictureSet("train", tuple(pictures[:4])), PictureSet("test", tuple(pictures[4:8]))
+    (finding,) = leaks([one, other])
+    assert (finding.level, finding.code) == ("error", "overlap")
+    assert str(finding) == (
+        "test: 2 of the 4 pictures are of one colour, have no label and are in train too: take them out of one of the "
+        "two, or of both: there is nothing in them (2-empty.png, 3-empty.png)."
+    )
+    labelled = [
+        Picture(one.record.model_copy(update={"annotations": (Box(label="x", left=0, top=0, width=4, height=4),)}),
+                one.path, ())
+        for one in pictures
+    ]  # fmt: skip
+    (finding,) = leaks([PictureSet("train", tuple(labelled[:4])), PictureSet("test", tuple(labelled[4:8]))])
+    assert "4 of the 4 pictures are in train too" in str(finding), "what is labelled is no empty tile"
+
+
+def test_tiles_are_of_their_originals_origin(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)).save(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    original = PictureRecord(
+        picture_id="a", version=digest, sha256=digest, key="k", filename="a.png", size=1, width=90, height=90
+    )
+    tiled = write_tiles(iter([(original, path)]), TileSpec(size=64, overlap=8), tmp_path / "tiles")
+    assert len(set(origins([original, *read_manifest(tiled.manifest.path)]))) == 1
 
 
 def test_pictures_that_look_alike_are_a_warning(tmp_path: Path) -> None:

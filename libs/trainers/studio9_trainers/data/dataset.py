@@ -10,6 +10,7 @@ from studio9_task.errors import ManifestError
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest
 from studio9_task.shapes import Box, Keypoints, Mask, Polygon, RotatedBox
+from studio9_trainers.data.blanks import blanks
 from studio9_trainers.data.decode import upright_size
 from studio9_trainers.data.origins import origins
 from studio9_trainers.errors import BadInput
@@ -105,15 +106,21 @@ def split_off(pictures: PictureSet, fraction: float) -> tuple[PictureSet, Pictur
 
 def shared(one: PictureSet, other: PictureSet) -> int:
     """How many pictures of `other` are in `one` too, by content or by group."""
-    owners = origins(picture.record for picture in (*one.pictures, *other.pictures))
+    owners = origins_of((*one.pictures, *other.pictures))
     mine = set(owners[: len(one)])
     return sum(owner in mine for owner in owners[len(one) :])
+
+
+def origins_of(pictures: Sequence[Picture]) -> list[str]:
+    """A name of each picture's origin; blank ones that several share stand for themselves."""
+    blank = blanks((picture.record, picture.path) for picture in pictures)
+    return origins((picture.record for picture in pictures), blank)
 
 
 def _by_hash(pictures: Sequence[Picture], fraction: float) -> list[bool]:
     if len(pictures) < 5:
         return [False] * len(pictures)
-    keys = origins(picture.record for picture in pictures)
+    keys = origins_of(pictures)
     ranked = _ranked(keys)
     wanted = max(1, round(len(ranked) * fraction))
     held = set(ranked[:wanted])

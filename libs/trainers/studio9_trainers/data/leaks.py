@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
+from studio9_trainers.data.blanks import blanks
 from studio9_trainers.data.dataset import Picture, PictureSet
 from studio9_trainers.data.findings import Finding
 from studio9_trainers.data.looks import BYTES, alike, look
@@ -20,23 +21,31 @@ def leaks(sets: Sequence[PictureSet], looks: bool = True) -> list[Finding]:
     """An error for each pair of sets that share pictures by content or group; with `looks` a warning for pictures
     that look alike (this decodes them small)."""
     findings: list[Finding] = []
-    owners = _owners(sets)
+    every = [picture for one in sets for picture in one.pictures]
+    blank = blanks((picture.record, picture.path) for picture in every)
+    owners = _owners(sets, origins((picture.record for picture in every), blank))
     seen = {id(one): _looks(one) for one in sets} if looks and len(sets) > 1 else {}
     for one, other in combinations(sets, 2):
         mine = set(owners[one.name])
         both = [picture for picture, owner in zip(other.pictures, owners[other.name], strict=True) if owner in mine]
+        empty = [picture for picture in both if picture.record.sha256 in blank]
+        both = [picture for picture in both if picture.record.sha256 not in blank]
+        if empty:
+            message = f"{len(empty)} of the {len(other)} pictures are of one colour, have no label"
+            fix = f"take them out of one of the two, or of both: there is nothing in them ({_named(empty)})"
+            findings.append(Finding("error", "overlap", f"{message} and are in {one.name} too", fix, file=other.name))
         if both:
             message = f"{len(both)} of the {len(other)} pictures are in {one.name} too, or are copies, tiles or frames"
             fix = f"take them out of one of the two ({_named(both)})"
             findings.append(Finding("error", "overlap", f"{message} of its pictures", fix, file=other.name))
-        elif seen:
+        if seen and not (both or empty):
             findings += _similar(one, other, seen[id(one)], seen[id(other)])
     return findings
 
 
-def _owners(sets: Sequence[PictureSet]) -> dict[str, list[str]]:
-    together = origins(picture.record for one in sets for picture in one.pictures)
-    owners, begin = {}, 0
+def _owners(sets: Sequence[PictureSet], together: Sequence[str]) -> dict[str, Sequence[str]]:
+    owners: dict[str, Sequence[str]] = {}
+    begin = 0
     for one in sets:
         owners[one.name] = together[begin : begin + len(one)]
         begin += len(one)

@@ -1,20 +1,23 @@
 """Which pictures are of one origin, and so belong on one side of every split."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from studio9_task.pictures import PictureRecord, Split
 
 
-def origins(records: Iterable[PictureRecord]) -> list[str]:
+def origins(records: Iterable[PictureRecord], blank: Collection[str] = ()) -> list[str]:
     """A name of each picture's origin; the same for the same bytes, for one group, and for what these two link.
 
     A copy, tile or frame carries the hash of what it was made from as its group, so it is of its original's origin.
+    What is `blank` (by its sha256) is of an origin of its own and links nothing: otherwise one empty tile would make
+    all aerial photographs that have it one origin.
     """
     known = list(records)
     parent: dict[str, str] = {}
     for record in known:
-        _join(parent, record.sha256, record.group or record.sha256)
+        group = None if record.sha256 in blank else record.group
+        _join(parent, record.sha256, group or record.sha256)
     return [_root(parent, record.sha256) for record in known]
 
 

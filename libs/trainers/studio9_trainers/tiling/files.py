@@ -112,6 +112,6 @@ def tile_record(
         width=width,
         height=height,
         split=record.split,
-        group=record.group or f"picture-{record.sha256[:32]}",
+        group=record.group or record.sha256,
         label_revision=record.label_revision,
     )
