@@ -29,8 +29,11 @@ from studio9_common.contracts.messages import (
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.ids import new_id
 from studio9_common.objects.local import LocalObjects
+from studio9_task.exits import task_state
+from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord
 from studio9_worker.app import WorkerService, build
+from studio9_worker.lease import AttemptKey
 from studio9_worker.settings import WorkerSettings
 
 WORKER = "w1"
@@ -180,6 +183,22 @@ class Platform:
     async def gone(self, job: str, fence: int = 1) -> None:
         """Until nothing of the attempt is left here."""
         await self.until(lambda: not self.task_folder(job, fence).exists())
+
+    async def found_again(self, job: str) -> WorkerResult:
+        """The result of a task that waits and whose agent is gone: the next one finds it, has no part of it done again,
+        and delivers it once. Opens the platform."""
+        folder = TaskFolder(self.task_folder(job))
+        assert task_state(folder).state == "running", "the task does not notice"
+        await self.open()
+        service = await self.start_worker()
+        assert service.agent is not None
+        assert [life.record.key for life in service.agent.lives] == [AttemptKey(job, 1)]
+        (folder.root / "go").touch()
+        result = await self.result(job)
+        assert (result.outcome, result.summary["resumed_from"]) == ("succeeded", 0)
+        await self.gone(job)
+        assert len({one.model_dump_json() for one in self.results}) == 1
+        return result
 
     async def manifest(self, result: WorkerResult) -> AttemptManifest:
         assert result.manifest is not None
