@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from studio9_task.model import Contract, Name, Versioned
+from studio9_task.sharing import shared, whole
 
 Scalar = bool | int | float | str
 
@@ -128,12 +129,18 @@ class TaskKind(Contract):
 
 
 class Catalogue(Versioned):
-    """All that one environment or image can do."""
+    """All that one environment or image can do. As JSON it may have a list `shared` of parameters; where one of them
+    belongs then stands its place in it, from 0 (studio9_task.sharing)."""
 
     version: str = Field(description="of the trainers that printed it")
     architectures: tuple[Architecture, ...] = ()
     heads: tuple[Head, ...] = ()
     tasks: tuple[TaskKind, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        return whole(given)
 
     def needs_code(self, framework: str) -> bool:
         """Whether a framework's trainer is the user's own, so that every task of it is given their code."""
@@ -143,8 +150,9 @@ class Catalogue(Versioned):
         )
 
     def printed(self) -> str:
-        """As JSON without what readers take for granted: a message must hold it."""
-        return json.dumps(_without_defaults(self.model_dump(mode="json", exclude_none=True)), separators=(",", ":"))
+        """As JSON without what readers take for granted, and nothing twice: a message must hold it."""
+        plain = _without_defaults(self.model_dump(mode="json", exclude_none=True))
+        return json.dumps(shared(plain), separators=(",", ":"))
 
 
 def _without_defaults(value: Any) -> Any:

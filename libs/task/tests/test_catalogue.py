@@ -1,10 +1,12 @@
 """Parameters are judged with a message that names field, value and fix."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from studio9_task.catalogue import (
     Architecture,
@@ -111,3 +113,20 @@ def test_the_union_and_the_pairs() -> None:
     (problem,) = validate_pair(both, "C", "A_HEAD")
     assert (problem.field, "A, B, SHARED" in problem.fix) == ("architecture", True)
     assert Catalogue.model_validate_json(both.model_dump_json()) == both
+
+
+def test_what_several_heads_share_is_printed_once_and_read_back() -> None:
+    one = a_catalogue("A")
+    alone = IntParameter(name="alone", min=0)
+    heads = [one.heads[0].model_copy(update={"id": name, "parameters": DEFINITIONS}) for name in ("H1", "H2")]
+    heads[1] = heads[1].model_copy(update={"parameters": (*DEFINITIONS[:2], alone, *DEFINITIONS[2:])})
+    task = one.tasks[0].model_copy(update={"parameters": DEFINITIONS[:1]})
+    full = one.model_copy(update={"heads": tuple(heads), "tasks": (task,)})
+    printed = full.printed()
+    assert printed.count('"name":"epochs"') == printed.count('"name":"alone"') == 1
+    assert Catalogue.model_validate_json(printed) == full
+    body = json.loads(printed)
+    assert [len(body["shared"]), body["tasks"][0]["parameters"]] == [len(DEFINITIONS), [0]]
+    body["heads"][0]["parameters"][3] = 99
+    with pytest.raises(ValidationError, match="parameters of H1: 99 is no place in shared, which has 8"):
+        Catalogue.model_validate(body)
