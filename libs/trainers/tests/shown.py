@@ -36,6 +36,11 @@ def of_squares(case: str) -> str:
     return f"{SQUARES}::test_classifiers_are_accepted_in_every_exact_format[{case}]"
 
 
+def of_queries(case: str) -> str:
+    """The exact exports of a detector with queries."""
+    return f"{SQUARES}::test_detectors_with_queries_are_accepted_in_every_exact_format[{case}]"
+
+
 def of_weights(case: str) -> str:
     """The exports of what has weights alone."""
     return f"{SQUARES}::test_what_cannot_be_written_is_refused_and_told_who_can[{case}]"
@@ -44,7 +49,8 @@ def of_weights(case: str) -> str:
 SHOWN: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("custom", "classify"): of_custom("classify-mine10:Mine"),
     ("custom", "detect"): of_custom("detect-mine11:Boxes"),
-    ("rtdetr", "detect"): of_contract("rtdetr", f"{SQUARES}::test_rtdetr_is_accepted_in_every_exact_format"),
+    ("rfdetr", "detect"): of_contract("rfdetr", of_queries("of_rfdetr")),
+    ("rtdetr", "detect"): of_contract("rtdetr", of_queries("of_rtdetr")),
     ("transfer", "classify"): of_contract("classifier", of_squares("of_timm")),
     ("transfer", "detect"): of_contract("detector", of_weights("detect-of_torchvision")),
     ("transfer", "reconstruct"): of_contract("decoder", of_weights("reconstruct-of_decoder")),

@@ -1,4 +1,4 @@
-"""Exports of models whose networks take squares: classifiers and RT-DETR, on pieces of real photos."""
+"""Exports of models whose networks take squares: classifiers, RT-DETR and RF-DETR, on pieces of real photos."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,7 +26,10 @@ from studio9_trainers.export.exporting import Exporter
 from studio9_trainers.export.onnx_file import OnnxRunner
 from studio9_trainers.export.parity import equal, paired
 from studio9_trainers.files import ModelFile, copied
+from studio9_trainers.loops.detecting import SquareDetector
 from studio9_trainers.loops.pixels import square_input
+from studio9_trainers.rfdetr import network as rfdetr
+from studio9_trainers.rfdetr.trainer import RfDetrDetector
 from studio9_trainers.rtdetr import network as rtdetr
 from studio9_trainers.rtdetr.trainer import RtDetrDetector
 from studio9_trainers.transfer.detection import TorchvisionDetector
@@ -130,9 +133,8 @@ def test_classifiers_are_accepted_in_every_exact_format(
     assert facts["outputs"].startswith("scores: ")
 
 
-@pytest.fixture(scope="module")
-def detector(pixels: torch.Tensor) -> RtDetrDetector:
-    """A small RT-DETR, untrained, whose places and scores differ enough to be told apart."""
+def of_rtdetr(pixels: torch.Tensor) -> SquareDetector:
+    """Small and untrained; its places and scores differ enough to be told apart."""
     torch.manual_seed(2)
     made: Any = settled(rtdetr.build("RTDETR_S", 3, 30), pixels)
     with torch.no_grad():
@@ -140,11 +142,30 @@ def detector(pixels: torch.Tensor) -> RtDetrDetector:
         for layer in made.model.decoder.class_embed:
             layer.weight.copy_(2 * torch.randn_like(layer.weight) / layer.weight.shape[1] ** 0.5)
             layer.bias.fill_(-2)
-    file = file_of("rtdetr", "detect", "RTDETR_S", "RT_DETR", made, options={"queries": 30})
-    return RtDetrDetector(replace(file, thresholds=Thresholds(confidence=0.4, iou=0.98)), made, "cpu")
+    return RtDetrDetector(
+        file_of("rtdetr", "detect", "RTDETR_S", "RT_DETR", made, options={"queries": 30}), made, "cpu"
+    )
 
 
-def test_rtdetr_is_accepted_in_every_exact_format(detector: RtDetrDetector, photos: PictureSet, tmp_path: Path) -> None:
+def of_rfdetr(pixels: torch.Tensor) -> SquareDetector:
+    """Likewise, in squares of another size than its places are kept for."""
+    torch.manual_seed(2)
+    made: Any = rfdetr.build("RFDETR_TINY", 3, 30).eval()
+    with torch.no_grad():
+        made.detector.model.enc_out_class_embed[0].weight *= 40
+        made.detector.bbox_embed.layers[-1].weight.normal_(std=0.1)
+        made.detector.class_embed.weight.copy_(torch.randn(3, 64) / 4)
+        made.detector.class_embed.bias.fill_(-2)
+    file = file_of("rfdetr", "detect", "RFDETR_TINY", "RF_DETR", made, options={"queries": 30})
+    return RfDetrDetector(file, made, "cpu")
+
+
+@pytest.mark.parametrize("made", [of_rtdetr, of_rfdetr])
+def test_detectors_with_queries_are_accepted_in_every_exact_format(
+    made: Callable[[torch.Tensor], SquareDetector], photos: PictureSet, pixels: torch.Tensor, tmp_path: Path
+) -> None:
+    detector: Any = made(pixels)
+    detector.file = replace(detector.file, thresholds=Thresholds(confidence=0.4, iou=0.98))
     decoded = [(one, decode(one.path)) for one in photos.pictures]
     found = [
         replace(
@@ -195,7 +216,7 @@ def test_what_cannot_be_written_is_refused_and_told_who_can(
     task: str, made: Callable[[], tuple[Any, ModelFile]], photos: PictureSet, tmp_path: Path
 ) -> None:
     model, file = made()
-    refused = rf"transfer to {task} can't be written as onnx; .*rtdetr to detect"
+    refused = rf"transfer to {task} can't be written as onnx; .*rfdetr to detect, rtdetr to detect"
     with pytest.raises(CantExport, match=refused) as no:
         Exporter(model, file, tmp_path, photos).export(("onnx",), Provenance(), "0" * 64)
     assert no.value.code == "cant_export"

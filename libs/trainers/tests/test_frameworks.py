@@ -117,7 +117,9 @@ def test_every_model_file_of_the_package_is_offered() -> None:
     assert "YOLO10N" not in fitting("pose")
 
 
-@pytest.mark.parametrize("module", ["studio9_trainers.rtdetr.trainer", "studio9_trainers.transfer.trainer"])
+@pytest.mark.parametrize(
+    "module", ["studio9_trainers.rfdetr.trainer, studio9_trainers.rtdetr.trainer", "studio9_trainers.transfer.trainer"]
+)
 def test_other_paths_import_nothing_of_agpl(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules, 'ultralytics' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

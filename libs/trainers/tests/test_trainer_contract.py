@@ -59,6 +59,7 @@ class Case:
 
 
 CASES = {
+    "rfdetr": Case("rfdetr", "detect", "RFDETR_TINY", "RF_DETR", {"queries": 10}),
     "rtdetr": Case("rtdetr", "detect", "RTDETR_S", "RT_DETR", {"queries": 10}),
     "classifier": Case("transfer", "classify", "STACKED_AUTOENCODER", "FCN_2LAYER", {"mirror": 0.2}),
     "yolo classifier": Case("yolo", "classify", "YOLO11N", "YOLO_CLASSIFIER", {"precision": "fp32"}),

@@ -1,4 +1,4 @@
-"""What RT-DETR's queries say, in our loop and, taken apart, in exported files."""
+"""What queries say of pictures, in our loop and, taken apart, in exported files: RT-DETR's and RF-DETR's."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -24,6 +24,13 @@ def queries(network: torch.nn.Module, pixels: torch.Tensor) -> tuple[torch.Tenso
     centre, size = output.pred_boxes.float().split(2, dim=-1)
     corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * pixels.shape[-1]
     return corners, output.logits.float().sigmoid()
+
+
+def centred(corners: torch.Tensor, labels: torch.Tensor, side: int) -> dict[str, torch.Tensor]:
+    """One picture's true boxes as the losses of transformers take them: centre and size as parts of the side."""
+    scaled = corners / side
+    centre, size = (scaled[:, :2] + scaled[:, 2:]) / 2, scaled[:, 2:] - scaled[:, :2]
+    return {"class_labels": labels, "boxes": torch.cat([centre, size], dim=1)}
 
 
 def strongest(corners: torch.Tensor, scores: torch.Tensor, limit: int) -> list[Raw]:

@@ -10,9 +10,9 @@ from studio9_trainers.export.exportable import Exportable
 from studio9_trainers.files import ModelFile, State, load_fitting, load_model
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector
+from studio9_trainers.loops.queries import centred, exportable, queries, strongest
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
-from studio9_trainers.rtdetr.exporting import exportable, queries, strongest
 from studio9_trainers.rtdetr.framework import CAPABILITIES, NAME
 from studio9_trainers.rtdetr.network import build, rebuilt
 
@@ -76,11 +76,7 @@ class RtDetrTrainer(DetectionLoop):
 
     def losses(self, model: torch.nn.Module, batch: Batch) -> Mapping[str, torch.Tensor]:
         """See Loop."""
-        wanted = []
-        for corners, labels in self.targets(batch):
-            scaled = corners / batch.side
-            centre, size = (scaled[:, :2] + scaled[:, 2:]) / 2, scaled[:, 2:] - scaled[:, :2]
-            wanted.append({"class_labels": labels, "boxes": torch.cat([centre, size], dim=1)})
+        wanted = [centred(corners, labels, batch.side) for corners, labels in self.targets(batch)]
         output = model(pixel_values=batch.pixels.float() / 255, labels=wanted)
         parts = {name: output.loss_dict[name] for name in TOLD if name in output.loss_dict}
         rest = output.loss - torch.stack(list(parts.values())).sum() if parts else output.loss
