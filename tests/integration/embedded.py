@@ -15,6 +15,9 @@ from studio9_argo import app as argo
 from studio9_argo.settings import ArgoSettings
 from studio9_aries import app as aries
 from studio9_aries.settings import AriesSettings
+from studio9_baile.app import BaileService
+from studio9_baile.app import build as build_baile
+from studio9_baile.settings import BaileSettings
 from studio9_cli.platform.ports import Ports, open_ports
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
@@ -145,6 +148,13 @@ class EmbeddedPlatform:
         client = AriesClient(self._running["aries"].asgi, service=service, keys=self.keys)
         self._stack.push_async_callback(client.close)
         return client
+
+    def baile(self, settings: BaileSettings) -> BaileService:
+        """A Baile beside them, not started; its users are its own."""
+        ports = self._ports
+        return build_baile(
+            settings, bus=ports.bus, objects=ports.objects, aries=self._aries("baile"), argo=self._argo("baile")
+        )
 
     def operator(self) -> ArgoClient:
         """How an operator writes to the configuration."""

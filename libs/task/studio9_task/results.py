@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from studio9_task.augmentations import Step
 from studio9_task.lines import read_lines
 from studio9_task.model import Contract, Label, Name, Sha256, Versioned
-from studio9_task.parameters import ExportFormat, Thresholds
+from studio9_task.parameters import ExportFormat, Thresholds, TrainParameters
 from studio9_task.shapes import Keypoints, Mask, RotatedBox
 from studio9_task.tiles import TileSpec
 
@@ -235,12 +235,13 @@ class TileResult(_Outcome):
 
 
 class TrialResult(_Outcome):
-    """Of kind `trial`: `fitness` is the best so far, over all rungs."""
+    """Of kind `trial`: `fitness` is the best so far, over all rungs; `val` where it was asked to judge its model."""
 
     kind: Literal["trial"] = "trial"
     framework: Name
     epochs_done: Count
     fitness: float
+    val: Evaluation | None = None
 
 
 class TriedSettings(Contract):
@@ -254,7 +255,8 @@ class TriedSettings(Contract):
 
 
 class TuneResult(_Outcome):
-    """Of kind `tune`. The study is the artifact `study`, the model of the winner's best seed the artifact `model`."""
+    """Of kind `tune`. The study is the artifact `study`, the model of the winner's best seed the artifact `model`; its
+    labels are `labels`, its figures on the validation pictures `val`, and `parameters` what it was trained with."""
 
     kind: Literal["tune"] = "tune"
     framework: Name
@@ -264,6 +266,8 @@ class TuneResult(_Outcome):
     values: tuple[float, ...] = Field(description="what the winner reaches with other seeds")
     mean: float
     spread: float = Field(ge=0, description="standard deviation over the seeds")
+    parameters: TrainParameters | None = None
+    val: Evaluation | None = None
 
 
 AnyResult = (

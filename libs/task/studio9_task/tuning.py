@@ -1,7 +1,7 @@
 """Searching a training's settings. Kinds `tune` and `trial`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from studio9_task.parameters import TrainParameters
 
 STATE = "state"
 """The input of a trial that holds where its last rung ended; the file of that name is among that trial's outputs."""
+RATE = "rate"
+"""What is varied under this name is both learning rates."""
 MOST_TRIALS = 200
 MOST_VARIED = 20
 
@@ -56,6 +58,40 @@ class TrialParameters(Contract):
     framework: Name
     train: TrainParameters
     epochs: int = Field(ge=1, description="train until so many are done in all")
+    judge: bool = Field(
+        default=False, description="at the last rung: also the figures on the validation pictures, and the thresholds"
+    )
+
+
+class StudiedTrial(Contract):
+    """A trial as a study's file has it; `values` are what it reached at each rung (epochs: fitness)."""
+
+    number: int = Field(ge=0)
+    settings: Mapping[str, Any]
+    values: Mapping[int, float] = Field(default_factory=dict)
+    state: Literal["running", "done", "pruned", "failed"] = "running"
+    reason: str = ""
+
+
+class StudiedWish(Contract):
+    """A training that a study waits for: a trial to its next rung, or the winner with another seed (`trial` is none).
+    `name` is that of the child that trains it."""
+
+    name: str
+    seed: int
+    epochs: int
+    trial: int | None = None
+
+
+class StudyFile(Contract):
+    """What readers may rely on in `study.json`, whatever else is in it. `rungs` are epochs; `winners` is what the
+    winner has reached, by seed."""
+
+    format: Literal["studio9-study"]
+    rungs: tuple[int, ...]
+    trials: tuple[StudiedTrial, ...] = ()
+    wanted: tuple[StudiedWish, ...] = ()
+    winners: Mapping[int, float] = Field(default_factory=dict)
 
 
 PARAMETERS: tuple[ParameterDefinition, ...] = (

@@ -6,6 +6,7 @@ from typing import Any
 from studio9_task.catalogue import (
     Catalogue,
     FloatParameter,
+    Head,
     IntParameter,
     ParameterDefinition,
     StringParameter,
@@ -14,6 +15,10 @@ from studio9_task.catalogue import (
     WhenValues,
 )
 from studio9_task.problems import Problem, shown
+from studio9_task.tuning import RATE, Between, Range, TuneParameters
+
+OWN_SETTINGS = ("epochs", "seed")
+"""Parameters of a training that a search sets: its rungs, and the seeds of its trials."""
 
 
 def validate_parameters(
@@ -64,6 +69,59 @@ def validate_pair(catalogue: Catalogue, architecture: str, head: str) -> list[Pr
         fix = f"it does not fit on {architecture}; use {', '.join(fitting) or 'another architecture'}"
         return [Problem(field="head", value=shown(head), fix=fix)]
     return []
+
+
+def validate_search(head: Head, search: TuneParameters) -> list[Problem]:
+    """What is wrong with what a search varies, as `vary.NAME`, or with what its training has besides, as
+    `train.head_parameters.NAME`; empty when each of its trials can be trained with."""
+    known = {one.name: one for one in head.parameters}
+    fixes = {name: _not_varied(name, one, known) for name, one in search.vary.items()}
+    problems = [
+        Problem(field=f"vary.{name}", value=shown(_ends(search.vary[name])), fix=fix)
+        for name, fix in fixes.items()
+        if fix is not None
+    ]
+    if problems:
+        return problems
+    # What holds at both ends of a range, the others at their beginnings, holds everywhere: a condition is of one
+    # parameter, and ranges have no gaps.
+    ends = {name: _ends(one) for name, one in search.vary.items() if name != RATE}
+    base = dict(search.train.head_parameters) | {name: values[0] for name, values in ends.items()}
+    found: dict[str, Problem] = {}
+    for name, values in ends.items():
+        for value in values:
+            for one in validate_parameters(head.parameters, base | {name: value}):
+                field = f"vary.{one.field}" if one.field in ends else f"train.head_parameters.{one.field}"
+                found.setdefault(field, one.model_copy(update={"field": field}))
+    return list(found.values())
+
+
+def _ends(one: Range) -> tuple[Any, ...]:
+    return (one.low, one.high) if isinstance(one, Between) else one.values
+
+
+def _not_varied(name: str, one: Range, known: Mapping[str, ParameterDefinition]) -> str | None:
+    """How to mend a range that no trial can take its values from."""
+    if name in OWN_SETTINGS:
+        return f"leave it out: a search decides {name} itself"
+    if isinstance(one, Between):
+        if one.kind == "int" and not (one.low.is_integer() and one.high.is_integer()):
+            return "give whole numbers as low and high, or kind float"
+        if one.low > one.high or (one.log and one.low <= 0):
+            return "give low below high, with log above 0"
+    if name == RATE:
+        right = all(_is_number(value) and 0 < value <= 1 for value in _ends(one))
+        return None if right else "give learning rates above 0, at most 1"
+    definition = known.get(name)
+    if definition is None:
+        return f"the head has no such parameter; it has {', '.join((RATE, *sorted(known)))}"
+    if definition.multiple:
+        return "leave it out: of a list nothing can be varied"
+    if isinstance(one, Between) and getattr(definition, "options", None):
+        return "give kind one_of, with some of its options as values"
+    if isinstance(one, Between) and one.kind == "float" and isinstance(definition, IntParameter):
+        return "give kind int: it is a whole number"
+    return None
 
 
 def _unknown(field: str, value: str, known: list[str]) -> Problem:

@@ -15,9 +15,11 @@ from studio9_task.children import Asked, AskedChild
 from studio9_task.events import Checkpoint, Failed
 from studio9_task.exits import EXIT_SYSTEM
 from studio9_task.layout import TaskFolder
+from studio9_task.parameters import TrainParameters
 from studio9_task.request import EndedChild
 from studio9_task.results import RESULT, TrialResult, TuneResult
 from studio9_task.tail import EventReader
+from studio9_task.tuning import StudyFile
 from studio9_trainers.files import read_model
 from studio9_trainers.task import run_task
 from studio9_trainers.tuning.study import Study
@@ -39,6 +41,9 @@ def fitness(asked: AskedChild) -> float:
     train = asked.parameters["train"]
     miss = abs(train["rates"]["head"] - 0.01)
     return float((1 - 5 * miss) * asked.parameters["epochs"] / 9 + train["head_parameters"]["seed"] * 1e-6)
+
+
+FIGURES = {"input": "val", "pictures": 1, "boxes": 1, "predicted": 0, "labels": ["boat"]}
 
 
 class Platform:
@@ -79,7 +84,8 @@ class Platform:
             )
             if one["state"] == "completed":
                 folder.child(name).mkdir(parents=True)
-                (folder.child(name) / "result.json").write_text(json.dumps({"fitness": one["fitness"]}))
+                facts = {"fitness": one["fitness"], "labels": ["boat"], "val": {**FIGURES, "predicted": len(name)}}
+                (folder.child(name) / "result.json").write_text(json.dumps(facts))
                 (folder.child(name) / "model.pt").write_text(name)
         folder.request.write_text(json.dumps(request))
         assert run_task(folder) == code
@@ -141,7 +147,16 @@ def test_a_study_goes_in_rounds_to_its_winner(platform: Callable[..., Platform],
     assert {child.seed for child in last} == {5, 6, 7} and "model.pt" in last[0].bring
     assert (one.folder.outputs / "model.pt").read_text() == "winner-3", "the seed that reached most"
     assert max(one.rounds, key=len) and len(max(one.rounds, key=len)) == 3
-    assert Study.load(one.study).winner.number == result.winner
+    assert all(child.parameters["judge"] == (asked is last) for asked in one.rounds for child in asked)
+    assert result.labels == ("boat",) and result.val is not None
+    assert result.parameters == TrainParameters.model_validate(last[2].parameters["train"]), "of the model that is left"
+    study = Study.load(one.study)
+    assert study.winner.number == result.winner
+    read = StudyFile.model_validate_json(one.study.read_bytes())
+    assert [(trial.settings, trial.values, trial.state) for trial in read.trials] == [
+        (trial.settings, trial.values, trial.state) for trial in result.trials
+    ]
+    assert read.winners == study.winners and read.rungs == (1, 3, 9)
 
 
 def test_a_parent_that_dies_in_any_run_asks_for_the_same(platform: Callable[..., Platform], told: Any) -> None:
@@ -243,6 +258,7 @@ def test_the_best_seeds_model_is_kept_while_another_is_trained_again(
     again = one.run(before, children)
     assert again.values == asked.values and len(asked.values) == seeds
     assert (one.folder.outputs / "model.pt").read_text() == delivered
+    assert again.val == asked.val and asked.val.predicted == len(delivered), "the figures are that model's"
 
 
 def test_what_is_no_state_of_a_search_is_refused(platform: Callable[..., Platform], told: Any, tmp_path: Path) -> None:
@@ -282,7 +298,9 @@ def test_a_trial_that_pauses_at_a_rung_ends_like_one_that_does_not(
         folder: TaskFolder = job("train", head=HEAD | {"epochs": 2, "validation_fraction": 0.2}, train=range(6))
         request = json.loads(folder.request.read_text())
         request |= {"kind": "trial", "framework": "studio9"}
-        request["parameters"] = {"framework": "yolo", "train": request["parameters"], "epochs": epochs}
+        request["parameters"] = {
+            "framework": "yolo", "train": request["parameters"], "epochs": epochs, "judge": state is not None
+        }  # fmt: skip
         folder.request.write_text(json.dumps(request))
         if state is not None:
             folder.input("state").mkdir()
@@ -293,11 +311,12 @@ def test_a_trial_that_pauses_at_a_rung_ends_like_one_that_does_not(
         return result, folder
 
     first, paused = run(1)
-    assert first.epochs_done == 1 and not (paused.outputs / "model.pt").exists()
+    assert first.epochs_done == 1 and not (paused.outputs / "model.pt").exists() and first.val is None
     again, _ = run(1, paused.outputs / "state.pt")
     assert again.fitness == first.fitness, "there is nothing left to learn up to this rung"
     second, resumed = run(2, paused.outputs / "state.pt")
     whole, unbroken = run(2)
     assert second.fitness == whole.fitness and second.epochs_done == whole.epochs_done == 2
+    assert second.val is not None and second.val.map50 is not None and second.labels and whole.val is None
     models = [read_model(one.outputs / "model.pt").state for one in (resumed, unbroken)]
     assert all(torch.equal(tensor, models[1][name]) for name, tensor in models[0].items())

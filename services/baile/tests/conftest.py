@@ -176,7 +176,10 @@ CATALOGUE = {
             ],
         },
     ],
-    "tasks": [{"kind": "augment", "framework": "torch", "inputs": [{"name": "pictures", "holds": "pictures"}]}],
+    "tasks": [
+        {"kind": "augment", "framework": "torch", "inputs": [{"name": "pictures", "holds": "pictures"}]},
+        {"kind": "tune", "framework": "studio9", "inputs": [{"name": "train", "holds": "pictures"}]},
+    ],
 }  # fmt: skip
 
 

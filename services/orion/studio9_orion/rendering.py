@@ -33,7 +33,7 @@ def message_of(job: Job, command: Command, policy: Policy) -> Message:
     kind = MESSAGES[command.type]
     data: dict[str, Any] = {"job": job.id, **command.data}
     if issubclass(kind, JobEvent):
-        data |= {"kind": job.spec.kind, "context": job.context, "time": command.created_at}
+        data |= {"kind": job.spec.kind, "parent": job.parent, "context": job.context, "time": command.created_at}
     if issubclass(kind, JobEnded):
         data |= _ended(job)
     elif kind is JobAccepted:

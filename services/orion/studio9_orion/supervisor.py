@@ -178,6 +178,7 @@ class Supervisor:
             message = JobProgress(
                 job=job.id,
                 kind=job.spec.kind,
+                parent=job.parent,
                 context=job.context,
                 time=time,
                 attempt=attempt.number,

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from studio9_common.contracts.job import Phase, Spec, State
+from studio9_common.contracts.messages import JobStarted
 from studio9_common.contracts.waiting import why_waiting
 from studio9_common.ids import new_id
 from studio9_orion.core.decision import Answer
 from studio9_orion.core.events import CancelRequested, ChildEnded, Cleaned, PriorityChanged, RelatedSeen
 from studio9_orion.core.life import HELD, OPEN
+from studio9_orion.rendering import message_of
 
 P = Phase
 TOGETHER = Spec(kind="tune", child_failure="fail")
@@ -47,6 +49,14 @@ def test_a_parent_goes_on_without_its_child_and_notes_that_once(life: Any, phase
     assert life.job.phase is phase
     told = [event.detail for event in life.job.events if event.type == "child_ended"]
     assert told == ["c: failed", "d: cancelled"]
+
+
+def test_what_is_told_of_a_child_names_its_parent(life: Any) -> None:
+    life.request(parent="p").tell(RelatedSeen(states={"p": State.running}))
+    life.assign().beat()
+    (started,) = [one for one in life.last.commands if one.type == JobStarted.type]
+    told = message_of(life.job, started, life.policy)
+    assert isinstance(told, JobStarted) and (told.job, told.parent) == (life.id, "p")
 
 
 def test_a_cancelled_parent_stays_cancelled_whatever_its_children_do(life: Any) -> None:

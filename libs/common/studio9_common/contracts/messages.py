@@ -63,10 +63,11 @@ class JobCancel(Message):
 
 
 class JobEvent(Message):
-    """Base of what Orion tells about a job."""
+    """Base of what Orion tells about a job; `parent` is the one that asked for it, if one did."""
 
     job: Id
     kind: str
+    parent: Id | None = None
     context: Mapping[str, Any] = Field(default_factory=dict)
     time: str
 

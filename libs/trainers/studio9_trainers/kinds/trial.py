@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from studio9_task.outputs import new_file
+from studio9_task.parameters import Thresholds
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
-from studio9_task.results import TrialResult
+from studio9_task.results import Evaluation, TrialResult
 from studio9_task.tuning import STATE, TrialParameters
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
@@ -17,12 +18,15 @@ from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadCheckpoint, BadInput, UserError
 from studio9_trainers.files import load_plain
 from studio9_trainers.frameworks import catalogue
+from studio9_trainers.inference import Inference, Seen
+from studio9_trainers.kinds.judged import best_thresholds, store_chosen
 from studio9_trainers.kinds.material import described
 from studio9_trainers.kinds.preparing import check
 from studio9_trainers.machine import ran
 from studio9_trainers.run import Run
 from studio9_trainers.state.training import Place
-from studio9_trainers.truth import check_learnable
+from studio9_trainers.trainer import Trained
+from studio9_trainers.truth import check_learnable, labels_of
 from studio9_trainers.tuning.search import TrainingCandidate
 
 
@@ -47,11 +51,15 @@ def trial(run: Run, request: TaskRequest) -> TrialResult:
         # An attempt that was lost after its last epoch has nothing left to learn.
         there = place.epoch >= parameters.epochs and parameters.epochs < config.epochs
         fitness = place.best_fitness if there else candidate.to(parameters.epochs)
-    _tell(run, candidate, last=parameters.epochs >= config.epochs)
+    trained = candidate.trained if parameters.epochs >= config.epochs else None
+    figures, chosen = (None, None) if trained is None or not parameters.judge else _judged(run, trained, config, val)
+    _tell(run, candidate, trained, chosen)
     return TrialResult(
         framework=request.framework,
+        labels=() if trained is None else trained.model.names,
         epochs_done=parameters.epochs if candidate.trained is None else candidate.trained.epochs_done,
         fitness=fitness,
+        val=figures,
         timings=run.timings(),
         effective=config.model_dump(mode="json") | {"datasets": described(run.folder, request.inputs)},
         ran=ran(run.threads, run.device),
@@ -85,9 +93,25 @@ def _place(path: Path) -> Place:
     return Place(**json.loads(load_plain(path, "checkpoint", BadCheckpoint)["facts"])["place"])
 
 
-def _tell(run: Run, candidate: TrainingCandidate, last: bool) -> None:
-    if last and candidate.trained is not None:
-        written = candidate.trained.model.save(run.folder.outputs / "model.pt")
+def _judged(
+    run: Run, trained: Trained, config: TrainingConfig, val: PictureSet
+) -> tuple[Evaluation, Thresholds | None]:
+    """The model's figures on the pictures that validated, and the thresholds that are best on them."""
+    unknown = sorted(set(labels_of(config.task, val)) - set(trained.model.names))
+    seen = Seen(names=(*trained.model.names, *unknown))
+    with run.timed("prediction"):
+        for _ in Inference(run, trained.model, config.thresholds, lambda: None).predict(val, seen, judge=True):
+            pass  # what it keeps counts, not what it yields
+    with run.timed("evaluation"):
+        return seen.figures(config.thresholds, "val"), best_thresholds(seen, config.thresholds)
+
+
+def _tell(run: Run, candidate: TrainingCandidate, trained: Trained | None, chosen: Thresholds | None) -> None:
+    if trained is not None:
+        path = run.folder.outputs / "model.pt"
+        written = trained.model.save(path)
+        if chosen is not None:
+            written = store_chosen(path, chosen)
         run.events.artifact("model", written, "application/vnd.studio9.model")
     elif candidate.checkpoint is not None:
         with new_file(run.folder.outputs / f"{STATE}.pt") as new:

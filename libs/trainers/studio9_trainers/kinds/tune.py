@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from studio9_task.children import Asked, AskedChild, ChildFile
 from studio9_task.outputs import new_file
+from studio9_task.parameters import TrainParameters
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import TriedSettings, TuneResult
@@ -19,7 +21,7 @@ from studio9_trainers.errors import BadInput, TaskError, UserError
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.machine import ran
 from studio9_trainers.run import Run
-from studio9_trainers.tuning.kept import keep, kept
+from studio9_trainers.tuning.kept import RESULT, keep, kept
 from studio9_trainers.tuning.rounds import SEEDS, Rounds
 from studio9_trainers.tuning.search import with_settings
 from studio9_trainers.tuning.space import checked
@@ -65,7 +67,7 @@ def tune(run: Run, request: TaskRequest) -> TuneResult | Asked:
     with new_file(run.folder.outputs / "model.pt") as new:
         shutil.copyfile(model, new.path)
     run.events.artifact("model", new.written, "application/vnd.studio9.model")
-    return _result(run, request, rounds, config)
+    return _result(run, request, parameters, rounds, config, model, names)
 
 
 def _judged(parameters: TuneParameters, seed: int) -> tuple[TrainingConfig, list[str]]:
@@ -104,9 +106,14 @@ def _hear(run: Run, request: TaskRequest, rounds: Rounds, model: Path | None) ->
 
 def _fitness(path: Path) -> float:
     try:
-        return float(json.loads(path.read_bytes())["fitness"])
+        return float(_facts(path)["fitness"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TaskError(f"{path.parent.name} has brought no result ({type(error).__name__}).") from None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(path.read_bytes())
+    return facts
 
 
 def _brought(path: Path) -> Path:
@@ -116,8 +123,7 @@ def _brought(path: Path) -> Path:
 
 
 def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], one: Wanted) -> AskedChild:
-    train: dict[str, Any] = with_settings(parameters.train.model_dump(mode="json"), one.settings, names)
-    train["head_parameters"] = train["head_parameters"] | {"seed": one.seed}
+    train = _training(parameters, names, one.settings, one.seed)
     # A job that tries again what another had begun has its state, but not its children: such a trial begins anew.
     known = {child.name for child in request.children}
     before, again = (name if name in known else "" for name in (one.before, one.again))
@@ -125,7 +131,12 @@ def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], o
         name=one.name,
         kind="trial",
         framework=request.framework,
-        parameters={"framework": parameters.framework, "train": train, "epochs": one.epochs},
+        parameters={
+            "framework": parameters.framework,
+            "train": train,
+            "epochs": one.epochs,
+            "judge": one.trial is None,
+        },
         seed=one.seed,
         inputs=tuple(name for name in request.inputs if name in HANDED_ON),
         files={STATE: ChildFile(child=before, path=f"{STATE}.pt")} if before and not again else {},
@@ -134,10 +145,30 @@ def _child(request: TaskRequest, parameters: TuneParameters, names: list[str], o
     )
 
 
-def _result(run: Run, request: TaskRequest, rounds: Rounds, config: TrainingConfig) -> TuneResult:
-    winner = rounds.winner
+def _training(parameters: TuneParameters, names: list[str], settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The parameters of a training with these settings."""
+    train: dict[str, Any] = with_settings(parameters.train.model_dump(mode="json"), settings, names)
+    return train | {"head_parameters": train["head_parameters"] | {"seed": seed}}
+
+
+def _result(
+    run: Run,
+    request: TaskRequest,
+    parameters: TuneParameters,
+    rounds: Rounds,
+    config: TrainingConfig,
+    model: Path,
+    names: list[str],
+) -> TuneResult:
+    winner, facts = rounds.winner, _facts(model.with_name(RESULT))
+    reached = rounds.study.winners
+    # Of seeds that reached the same the first one's model was kept.
+    best = max(reached, key=lambda seed: reached[seed])
     return TuneResult(
         framework=request.framework,
+        labels=facts.get("labels", ()),
+        val=facts.get("val"),
+        parameters=TrainParameters.model_validate(_training(parameters, names, winner.trial.settings, best)),
         trials=tuple(
             TriedSettings(
                 number=one.number, settings=one.settings, values=one.values, state=one.state, reason=one.reason

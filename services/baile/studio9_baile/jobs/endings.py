@@ -24,7 +24,7 @@ from studio9_baile.usecases.notifying import notify_ended
 from studio9_baile.usecases.pipeline import STEPS
 from studio9_baile.usecases.steps import TRAINING, begin
 from studio9_common.contracts.job import ObjectRef, State
-from studio9_task.results import AugmentResult, EvaluateResult, PredictResult, TrainResult
+from studio9_task.results import AugmentResult, EvaluateResult, PredictResult, TrainResult, TuneResult
 
 STATUSES = {
     State.completed: ProcessStatus.COMPLETED,
@@ -53,12 +53,7 @@ async def trained(
     waits for it begins, unless somebody wants it all to end."""
     version = await work.versions.find(process.context["model_version"])
     if version is not None:
-        version.status, version.updated_at = VersionStatus.ACTIVE, work.now
-        version.labels = list(result.labels)
-        version.figures = _figures(result)
-        version.artifact_key, version.artifact_profile = artifact.key, core.objects.profile
-        version.artifact_sha256, version.artifact_size = artifact.sha256, artifact.size
-        changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
+        _version_ready(core, work, version, result, artifact)
     experiment = await work.experiments.find(process.target_id, lock=True)
     if experiment is not None:
         step = _references(process.context) | _tables(process.context)
@@ -75,6 +70,26 @@ async def trained(
         await _go_on(core, work, process, experiment, version)
         changed(work, Kind.EXPERIMENT, experiment.id, "updated", status=experiment.status)
     await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+async def tuned(core: Core, work: Work, process: Process, result: TuneResult, artifact: ObjectRef) -> None:
+    """A search has succeeded: its model version is the best model, with the settings that it was trained with."""
+    version = await work.versions.find(process.context["model_version"])
+    if version is not None:
+        if result.parameters is not None:
+            version.parameters = result.parameters.model_dump(mode="json", exclude_none=True)
+        _version_ready(core, work, version, result, artifact)
+
+
+def _version_ready(
+    core: Core, work: Work, version: ModelVersion, result: TrainResult | TuneResult, artifact: ObjectRef
+) -> None:
+    version.status, version.updated_at = VersionStatus.ACTIVE, work.now
+    version.labels = list(result.labels)
+    version.figures = _figures(result)
+    version.artifact_key, version.artifact_profile = artifact.key, core.objects.profile
+    version.artifact_sha256, version.artifact_size = artifact.sha256, artifact.size
+    changed(work, Kind.CV_MODEL, version.model, "updated", status=version.status)
 
 
 def _with_step(experiment: Experiment, process: Process, step: dict[str, Any]) -> dict[str, Any]:
@@ -94,10 +109,13 @@ async def _go_on(
         await begin(core, work, experiment, TRAINING.validate_python(waiting), trained)
 
 
-def _figures(result: TrainResult) -> dict[str, Any]:
+def _figures(result: TrainResult | TuneResult) -> dict[str, Any]:
+    inputs = {"val": result.val}
+    if isinstance(result, TrainResult):
+        inputs = {"train": result.train, **inputs, "test": result.test}
     return {
         name: figures.model_dump(mode="json", exclude_none=True)
-        for name, figures in (("train", result.train), ("val", result.val), ("test", result.test))
+        for name, figures in inputs.items()
         if figures is not None
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.augmented import augmented_list
-from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, framed, predicted, streamed, trained
+from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, framed, predicted, streamed, trained, tuned
 from studio9_baile.jobs.filling import Superseded, Target, fill
 from studio9_baile.jobs.framed import FRAMES
 from studio9_baile.jobs.listed import fill_listed
@@ -23,7 +23,7 @@ from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
-from studio9_task.results import AugmentResult, FramesResult, TrainResult
+from studio9_task.results import AugmentResult, FramesResult, TrainResult, TuneResult
 
 LEASE_S = 30.0
 """How long a result belongs to the instance that works on it; each chunk renews it."""
@@ -70,11 +70,12 @@ class Finisher:
             await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("manifest"), album)
         elif isinstance(result, FramesResult):
             await fill_listed(self._core, scope, manifest, LEASE_S, FRAMES, process.target_id)
-        else:
+        elif not isinstance(result, TuneResult):
             await self._fill(scope, process, manifest)
             if sample := process.context.get("sample"):
                 await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("augmented"), sample)
-        artifact = await self._weights(process, manifest) if isinstance(result, TrainResult) else None
+        makes_model = isinstance(result, TrainResult | TuneResult)
+        artifact = await self._weights(process, manifest) if makes_model else None
         async with self._core.database.write(scope.organisation) as work:
             process = await work.processes.get(scope.id, lock=True)
             if process.result_state is not ResultState.pending:
@@ -99,6 +100,9 @@ class Finisher:
             await augmented(work, process, ended, result)
         elif isinstance(result, FramesResult):
             await framed(work, process)
+        elif isinstance(result, TuneResult):
+            assert artifact is not None
+            await tuned(self._core, work, process, result, artifact)
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")

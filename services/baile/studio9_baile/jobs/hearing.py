@@ -72,10 +72,15 @@ class Hearing:
                 if isinstance(envelope.data, JobProgress):
                     newest[envelope.data.job, envelope.data.epoch] = envelope.data
             async with self._core.database.write(organisation) as work:
+                parents = set[str]()
                 for data in newest.values():
                     process = await work.processes.find(data.job, lock=True)
                     if process is not None and apply_progress(process, data):
                         tell(work, process)
+                    elif process is None and data.parent is not None:
+                        parents.add(data.parent)
+                for parent in sorted(parents):
+                    await _tell_of_child(work, parent)
 
 
 def _by_organisation(deliveries: Sequence[Delivery]) -> dict[str, list[Envelope]]:
@@ -96,6 +101,8 @@ async def _hear(work: Work, data: Message) -> None:
         work, data.job, data.kind, data.context
     )
     if process is None:
+        if data.parent is not None:
+            await _tell_of_child(work, data.parent)
         return
     await work.outbox.settle(data.job, work.now, JobRequested.type)
     if isinstance(data, JobEnded):
@@ -105,6 +112,13 @@ async def _hear(work: Work, data: Message) -> None:
         tell(work, process)
         if news.ended is not None:
             work.rings.add(RESULTS)
+
+
+async def _tell_of_child(work: Work, parent: str) -> None:
+    """A job's child has got on: whoever watches the job reads it again."""
+    process = await work.processes.find(parent)
+    if process is not None and process.ended is None:
+        tell(work, process)
 
 
 async def _output(work: Work, data: JobOutput) -> None:

@@ -27,9 +27,10 @@ from studio9_task.results import (
     PredictedPicture,
     PredictResult,
     TrainResult,
+    TuneResult,
 )
 
-Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult
+Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult | TuneResult
 MOST_RESULT = 64 << 20
 
 

@@ -21,6 +21,7 @@ RECENT_S = 86_400.0
 FRESH_S = 20.0
 NOTHING = Catalogue(version="0")
 MISSING = {
+    "tune": ("No worker searches for settings", "vary"),
     "augment": ("No worker augments albums", "augmentations"),
     "frames": ("No worker takes videos apart", "S3VideoPath"),
 }

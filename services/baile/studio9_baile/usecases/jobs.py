@@ -1,7 +1,7 @@
 """Jobs as the platform knows them: their attempts and life, their whole result, what they measured."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,22 @@ async def get_job(core: Core, caller: Caller, identifier: str) -> KnownJob:
     if found is None:
         return KnownJob(process, None)
     job = found[0]
-    snapshot = await core.aries.find(SCHEDULER.name, SNAPSHOT) if job.phase is Phase.queued else None
-    taken = snapshot.body["snapshot"] if snapshot else None
+    taken = await _taken(core, [job])
     return KnownJob(process, job, why_waiting(job, taken), waiting_reason(job, taken))
+
+
+async def waiting_of(core: Core, jobs: Collection[Job]) -> dict[str, str]:
+    """Why each of some jobs has no slot yet, by id; empty where one has. Raises Unavailable."""
+    taken = await _taken(core, jobs)
+    return {job.id: why_waiting(job, taken) for job in jobs}
+
+
+async def _taken(core: Core, jobs: Collection[Job]) -> dict[str, Any] | None:
+    """What the scheduler's last pass left, where one of the jobs waits for it."""
+    if all(job.phase is not Phase.queued for job in jobs):
+        return None
+    snapshot = await core.aries.find(SCHEDULER.name, SNAPSHOT)
+    return snapshot.body["snapshot"] if snapshot else None
 
 
 async def get_result(core: Core, caller: Caller, identifier: str) -> Result:

@@ -12,6 +12,7 @@ from studio9_baile.usecases.jobs import JobMissing, KnownJob
 from studio9_common.contracts.messages import TelemetryItem
 from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 
+TRAIN = "train"
 MOST_LOGS = 1_000
 LINK_S = 3_600
 
@@ -29,10 +30,10 @@ class Session:
     image_digest: str | None = None
 
 
-async def get_session(core: Core, caller: Caller, identifier: str) -> Session:
-    """A training that the caller may see. Raises JobMissing, Unavailable."""
+async def get_session(core: Core, caller: Caller, identifier: str, kind: str = TRAIN) -> Session:
+    """A training, or another kind of job, that the caller may see. Raises JobMissing, Unavailable."""
     known = await jobs.get_job(core, caller, identifier)
-    if known.process.kind != "train":
+    if known.process.kind != kind:
         raise JobMissing
     metrics, logs = await jobs.get_measured(core, known.process, MOST_LOGS)
     manifest = await _manifest(core, caller, known)
@@ -42,11 +43,11 @@ async def get_session(core: Core, caller: Caller, identifier: str) -> Session:
     return Session(known, metrics, logs, artifacts, manifest.commit, manifest.image_digest)
 
 
-async def list_sessions(core: Core, caller: Caller, wanted: Slice) -> Sequence[Process]:
-    """The caller's trainings, newest first."""
+async def list_sessions(core: Core, caller: Caller, wanted: Slice, kind: str = TRAIN) -> Sequence[Process]:
+    """The caller's trainings, or jobs of another kind, newest first."""
     async with core.database.read(caller.organisation) as work:
         row = work.processes.row
-        return await work.processes.recent(wanted, row.owner == caller.user, row.kind == "train")
+        return await work.processes.recent(wanted, row.owner == caller.user, row.kind == kind)
 
 
 async def _manifest(core: Core, caller: Caller, known: KnownJob) -> AttemptManifest | None:

@@ -1,7 +1,7 @@
 """Training a model on a dataset version: everything is judged before anything is queued."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -61,42 +61,54 @@ async def train(
     that is out of range."""
     async with core.database.read(caller.organisation) as work:
         check_owner(caller, await work.models.get(model_id))
-    catalogue = await core.catalogue.current()
-    parameters, head = _parameters(_with_entry(_of(config, catalogue, framework), own), catalogue, framework, own)
-    requirements = _requirements(core, profile)
+    parameters, head = judged(await core.catalogue.current(), config, framework, own)
+    requirements = requirements_of(core, profile)
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
-        data, manifests = await _dataset(work, caller, dataset_version, head)
-        job = new_job()
+        data, manifests = await trainable(work, caller, dataset_version, head)
         code = None if own is None else await usable(work, caller, own.package, own.entry)
-        version = await _version(work, model, data, parameters, head, job, code)
-        made_from(work, Kind.MODEL_VERSION, version.id, Kind.DATASET_VERSION, data.id, "trained_on", job)
-        if code is not None:
-            made_from(work, Kind.MODEL_VERSION, version.id, Kind.CODE_PACKAGE, code.id, "trained_with", job)
+        version = await new_version(work, model, data, parameters, head, code)
         spec = Spec(
             kind="train",
             framework=head.framework,
             parameters=version.parameters,
-            inputs=(
-                *(_input(one) for one in manifests.values() if one.name in INPUTS),
-                *(() if code is None else (code_input(code),)),
-            ),
+            inputs=inputs_of(manifests, INPUTS, code),
             requirements=requirements,
-            provenance=Provenance(model_id=model.id, model_version=version.id, dataset_version=data.id),
         )
-        wanted = Wanted(
-            id=job,
-            owner=caller.user,
-            spec=spec,
-            job_type="CV_MODEL_TRAIN",
-            target=Kind.CV_MODEL,
-            target_id=model.id,
-            data={"model": model.id, "model_version": version.id, "outputs": {}, "dataset_version": data.id},
-        )
-        process = ask(work, wanted, core.limits)
-        changed(work, Kind.CV_MODEL, model.id, "training", by=caller, status=version.status)
+        process = begin(core, work, caller, model, version, spec)
     return process, version
+
+
+def judged(
+    catalogue: Catalogue, config: Mapping[str, Any], framework: str | None, own: OwnCode | None
+) -> tuple[TrainParameters, Head]:
+    """What a config asks for, and the head that it trains. Raises BadInput, naming field, value and fix."""
+    return _parameters(_with_entry(_of(config, catalogue, framework), own), catalogue, framework, own)
+
+
+def begin(core: Core, work: Work, caller: Caller, model: Model, version: ModelVersion, spec: Spec) -> Process:
+    """Asks for the job that makes a new version."""
+    assert version.job is not None
+    data: dict[str, Any] = {
+        "model": model.id,
+        "model_version": version.id,
+        "outputs": {},
+        "dataset_version": version.dataset_version,
+    }
+    provenance = Provenance(model_id=model.id, model_version=version.id, dataset_version=version.dataset_version)
+    wanted = Wanted(
+        id=version.job,
+        owner=caller.user,
+        spec=replace(spec, provenance=provenance),
+        job_type="CV_MODEL_TRAIN",
+        target=Kind.CV_MODEL,
+        target_id=model.id,
+        data=data,
+    )
+    process = ask(work, wanted, core.limits)
+    changed(work, Kind.CV_MODEL, model.id, "training", by=caller, status=version.status)
+    return process
 
 
 def _of(config: Mapping[str, Any], catalogue: Catalogue, framework: str | None) -> Mapping[str, Any]:
@@ -167,7 +179,8 @@ def _refuse(problems: list[Problem], prefix: str) -> None:
         raise BadInput("The config is out of range", field=prefix + first.field, value=first.value, fix=first.fix)
 
 
-def _requirements(core: Core, profile: str | None) -> Requirements:
+def requirements_of(core: Core, profile: str | None) -> Requirements:
+    """What a compute profile asks of a worker. Raises BadInput for an unknown one."""
     if profile not in (None, *PROFILES):
         raise BadInput(
             "Compute profile not found",
@@ -179,10 +192,10 @@ def _requirements(core: Core, profile: str | None) -> Requirements:
     return Requirements(gpus=gpus)
 
 
-async def _dataset(
+async def trainable(
     work: Work, caller: Caller, identifier: str, head: Head
 ) -> tuple[DatasetVersion, Mapping[str, DatasetManifest]]:
-    """A dataset version of the caller's that can be trained on."""
+    """A dataset version of the caller's that can be trained on, and its manifests by name. Raises BadInput."""
     field = "dataset_version_id"
     data = await work.dataset_versions.find(identifier)
     if data is None or data.author != caller.user:
@@ -201,21 +214,31 @@ async def _dataset(
     return data, manifests
 
 
+def inputs_of(
+    manifests: Mapping[str, DatasetManifest], names: Collection[str], code: CodePackage | None
+) -> tuple[Input, ...]:
+    """The manifests of these names as inputs, and the code, if there is some."""
+    listed = tuple(_input(one) for one in manifests.values() if one.name in names)
+    return listed if code is None else (*listed, code_input(code))
+
+
 def _input(manifest: DatasetManifest) -> Input:
     ref = ObjectRef(key=manifest.key, sha256=manifest.sha256, size=manifest.size)
     return Input(name=manifest.name, kind="pictures", ref=ref)
 
 
-async def _version(
+async def new_version(
     work: Work,
     model: Model,
     data: DatasetVersion,
     parameters: TrainParameters,
     head: Head,
-    job: str,
     code: CodePackage | None,
 ) -> ModelVersion:
-    return work.versions.make(
+    """A version in its making, with the id of the job that makes it, and what it is made from. The model's row must be
+    locked."""
+    job = new_job()
+    version = work.versions.make(
         model=model.id,
         number=await work.versions.next_number(model.id),
         status=VersionStatus.TRAINING,
@@ -229,3 +252,7 @@ async def _version(
         job=job,
         code=None if code is None else code.id,
     )
+    made_from(work, Kind.MODEL_VERSION, version.id, Kind.DATASET_VERSION, data.id, "trained_on", job)
+    if code is not None:
+        made_from(work, Kind.MODEL_VERSION, version.id, Kind.CODE_PACKAGE, code.id, "trained_with", job)
+    return version

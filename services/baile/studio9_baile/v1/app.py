@@ -18,9 +18,12 @@ from studio9_baile.v1 import (
     notices,
     session,
     sessions,
+    tuning,
 )
 
-TOPICS = (bootstrap, session, models, code, datasets, sessions, monitoring, notices, jobs, albums, labels, events)
+TOPICS = (
+    bootstrap, session, models, code, datasets, sessions, tuning, monitoring, notices, jobs, albums, labels, events,
+)  # fmt: skip
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "what cannot be used, with field and fix"},
     401: {"description": "no valid token"},

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from studio9_baile.jobs.telling import estimate
 from studio9_baile.models.jobs import ProcessStatus, ResultState
-from studio9_baile.usecases import jobs
+from studio9_baile.usecases import jobs, processes
 from studio9_baile.usecases.jobs import KnownJob
 from studio9_baile.v1.dependencies import TheCaller, TheCore
 from studio9_baile.v1.routing import router
@@ -174,6 +174,12 @@ class Metric(BaseModel):
 @routes.get("/{job_id}", response_model_exclude_none=True)
 async def get(job_id: str, core: TheCore, caller: TheCaller) -> JobAnswer:
     return JobAnswer.of(await jobs.get_job(core, caller, job_id))
+
+
+@routes.post("/{job_id}/cancel", status_code=204)
+async def cancel(job_id: str, core: TheCore, caller: TheCaller) -> None:
+    """Asks for the job's end, and that of its children. It has ended when its status says so."""
+    await processes.cancel(core, caller, job_id)
 
 
 @routes.get("/{job_id}/result")

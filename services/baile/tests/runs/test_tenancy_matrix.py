@@ -26,6 +26,7 @@ MARK = "kraken"
 MOVING = {"outbox", "events", "processes", "config_writes", "tallies", "sign_ins", "idempotency_keys", "audit"}
 BUCKET = {"s3Bucket": {"AWSS3BucketId": "local"}, "path": "x"}
 STEPS = [{"augmentationType": "MIRRORING", "flipAxes": [0], "bloatFactor": 1}]
+VARY = {"rate": {"kind": "float", "low": 0.001, "high": 0.1}}
 PLAIN_BODIES: dict[str, Any] = {
     "POST /albums/{album_id}/copy": {"name": "stolen"},
     "POST /albums/{album_id}/augment": {"outputName": "stolen", "augmentations": STEPS},
@@ -104,6 +105,11 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
     revisions = await ana.ok("GET", f"/v1/albums/{album}/pictures/{picture['id']}/label-revisions")
     (notification, *_) = (await ana.ok("GET", "/v1/notifications"))["items"]
     dataset = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
+    tuned = (await ana.ok("POST", "/v1/models", {"name": f"{MARK} tuned"}))["id"]
+    both = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album, "val": album}})
+    wanted = {"architecture": "YOLO11N", "head": "YOLO_HEAD"}
+    search = {"dataset_version_id": both["id"], "config": wanted, "vary": VARY}
+    tuning = (await ana.ok("POST", f"/v1/models/{tuned}/tune", search))["tuning_session"]
     token = await ana.ok("POST", "/v1/tokens", {"name": MARK, "scopes": ["read"]})
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
@@ -117,7 +123,7 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
         "session_id": process, "project_id": project, "folder_id": folder, "user_id": user, "share_id": share["id"],
         "token_id": token["id"], "name": "b.txt", "webhook_id": webhook, "notification_id": notification["id"],
         "revision_id": revisions["items"][0]["id"],
-        "code_id": sent.json()["id"],
+        "code_id": sent.json()["id"], "tuning_id": tuning,
     }  # fmt: skip
     segments = {
         "experiments": run, "cv-predictions": prediction, "online-jobs": deployment, "albums": album,
@@ -164,8 +170,10 @@ def aimed(seed: Seed, method: str, path: str) -> Iterator[tuple[str, Any, tuple[
     values = {name: seed.value(path, name) for name in names}
     target = path.format(**values)
     body = PLAIN_BODIES.get(f"{method} {path}", {"name": "stolen", "tags": []})
-    if path.endswith("/train"):
+    if path.endswith(("/train", "/tune")):
         body = {"dataset_version_id": seed.by_segment["dataset-versions"], "config": {}}
+        if path.endswith("/tune"):
+            body["vary"] = VARY
     yield target, body, tuple(values.values())
     if method == "GET":
         yield f"{target}?shared_resource_id={seed.ids['share_id']}", None, (*values.values(), seed.ids["share_id"])
