@@ -30,6 +30,7 @@ class PictureRecord(Contract):
     group: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="pictures of one origin (copies, tiles, frames) share it and one split"
     )
+    frame: int | None = Field(default=None, ge=0, description="of a frame of a video: its number there, from 0")
     label_revision: str | None = None
     annotations: tuple[Shape, ...] = ()
 

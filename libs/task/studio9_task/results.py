@@ -222,6 +222,18 @@ class FramesResult(_Outcome):
     codec: str
 
 
+class VideoResult(_Outcome):
+    """Of kind `video`. The video is the artifact `video`."""
+
+    kind: Literal["video"] = "video"
+    framework: Name
+    frames: Count = Field(description="pictures that it shows")
+    boxes: Count = Field(description="drawn on them")
+    width: Count
+    height: Count
+    rate: float = Field(ge=0, description="frames a second in which its times are counted")
+
+
 class TileResult(_Outcome):
     """Of kind `tile`. The tiles are named in the artifact `manifest`; `spec` is how they were cut."""
 
@@ -272,7 +284,7 @@ class TuneResult(_Outcome):
 
 AnyResult = (
     TrainResult | EvaluateResult | PredictResult | ExportResult | AugmentResult | AnalyseResult | FramesResult
-    | TileResult | TrialResult | TuneResult
+    | VideoResult | TileResult | TrialResult | TuneResult
 )  # fmt: skip
 TaskResult = Annotated[AnyResult, Field(discriminator="kind")]
 RESULT: TypeAdapter[TaskResult] = TypeAdapter(TaskResult)

@@ -16,6 +16,7 @@ from studio9_task.request import TaskRequest
 from studio9_task.results import RESULT, PredictedPicture
 from studio9_task.tiles import TileParameters
 from studio9_task.tuning import TrialParameters, TuneParameters
+from studio9_task.videos import VideoParameters
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
@@ -28,6 +29,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "parameters.augment": AugmentParameters.model_json_schema(),
         "parameters.analyse": AnalyseParameters.model_json_schema(),
         "parameters.frames": FramesParameters.model_json_schema(),
+        "parameters.video": VideoParameters.model_json_schema(),
         "parameters.tile": TileParameters.model_json_schema(),
         "parameters.tune": TuneParameters.model_json_schema(),
         "parameters.trial": TrialParameters.model_json_schema(),

@@ -47,6 +47,7 @@ OWN_TASKS = (
     TaskKind(kind="augment", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
     TaskKind(kind="analyse", framework=OWN, inputs=(TaskInput(name="pictures", holds="pictures"),)),
     TaskKind(kind="frames", framework=OWN, inputs=(TaskInput(name="video", holds="video"),)),
+    TaskKind(kind="video", framework=OWN, inputs=(TaskInput(name="frames", holds="pictures"),)),
 )
 
 

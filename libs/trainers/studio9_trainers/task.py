@@ -23,7 +23,9 @@ from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
 from studio9_trainers.frameworks import catalogue, frameworks, kinds
 from studio9_trainers.run import Run
 
-KINDS = ("train", "evaluate", "predict", "export", "augment", "analyse", "frames", "tile", "tune", "trial")
+KINDS = (
+    "train", "evaluate", "predict", "export", "augment", "analyse", "frames", "video", "tile", "tune", "trial",
+)  # fmt: skip
 """Each is a module of `kinds`, with a function of its name."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
 
 from studio9_task.outputs import Written, new_file
 from studio9_trainers.data.decode import MAX_PIXELS, Pixels
@@ -16,6 +17,8 @@ from studio9_trainers.errors import BadInput
 
 CODECS = {".mp4": ("libx264", "mp4"), ".webm": ("libvpx-vp9", "webm")}
 """Ending: (codec, container)."""
+KEY_FRAMES = 60
+"""Frames between two that a player can jump to."""
 READ = {"format_whitelist": "mov,matroska,avi,mpeg,mpegts,flv,asf,ogg", "protocol_whitelist": "file"}
 """What is read: files that hold a video themselves. Lists of other files and addresses, as HLS has them, are none."""
 
@@ -81,31 +84,72 @@ def frame_at(path: Path, number: int, name: str | None = None) -> Pixels:
 
 
 def write_video(path: Path, pictures: Iterable[Pixels], rate: Fraction | int) -> Written:
+    """Write frames of one size, one after the other, as `write_frames` does. Raises BadInput."""
+    return write_frames(path, enumerate(pictures), rate)
+
+
+def write_frames(
+    path: Path,
+    frames: Iterable[tuple[int, Pixels]],
+    rate: Fraction | int,
+    *,
+    last_for: int = 1,
+    most_bytes: int | None = None,
+    preset: str = "medium",
+    threads: int = 0,
+) -> Written:
     """Write frames of one size as H.264 in MP4 or VP9 in WebM, by the path's ending; an odd side loses a pixel.
 
-    The index lies at the front of an MP4, so that it plays while it loads. Raises BadInput for no frames, frames of
-    different sizes, or another ending.
+    A frame stands from its number by `rate`, frames a second, to the next one's; numbers grow. The first stands from
+    the beginning, the last for `last_for` frames. The index lies at the front of an MP4, so that it plays while it
+    loads. `preset` is how much H.264 works for a small file; `threads` of 0 lets the encoder choose. Raises BadInput
+    for no frames, frames of different sizes, more than `most_bytes`, or another ending.
     """
     if path.suffix not in CODECS:
         raise BadInput(f"{path.name}: a video that browsers play ends in {' or '.join(CODECS)}.")
-    rest = iter(pictures)
+    rest = iter(frames)
     begin = next(rest, None)
     if begin is None:
         raise BadInput(f"{path.name}: there are no frames to write.")
-    height, width = (max(side // 2 * 2, 2) for side in begin.shape[:2])
+    height, width = (max(side // 2 * 2, 2) for side in begin[1].shape[:2])
     codec, form = CODECS[path.suffix]
     with new_file(path) as new:
         options = {"movflags": "+faststart"} if form == "mp4" else {}
+        quality = {"crf": "20", "preset": preset} if form == "mp4" else {"crf": "32"}
         with av.open(str(new.path), "w", format=form, options=options) as container:
-            stream: Any = container.add_stream(codec, rate=rate, options={"crf": "20" if form == "mp4" else "32"})
+            stream: Any = container.add_stream(codec, rate=rate, options=quality | {"g": str(KEY_FRAMES)})
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            for pixels in chain([begin], rest):
-                if pixels.shape != begin.shape:
-                    raise BadInput(f"{path.name}: its frames differ in size: scale them alike.")
-                even = np.ascontiguousarray(pixels[:height, :width])
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-            container.mux(stream.encode())
+            stream.codec_context.time_base = 1 / Fraction(rate)
+            stream.codec_context.flags |= Flags.frame_duration
+            stream.codec_context.thread_count = threads
+            size = 0
+            for frame in chain(_timed(path.name, begin[1], rest, 1 / Fraction(rate), last_for), [None]):
+                for packet in stream.encode(frame):
+                    size += packet.size
+                    container.mux(packet)
+                if most_bytes is not None and size > most_bytes:
+                    raise BadInput(f"{path.name} would have more than {most_bytes} bytes: take fewer frames.")
     return new.written
+
+
+def _timed(
+    shown: str, pixels: Pixels, rest: Iterable[tuple[int, Pixels]], tick: Fraction, last_for: int
+) -> Iterator[Any]:
+    """Each frame with its beginning and how long it stands; `pixels` are those of the first."""
+    start, shape = 0, pixels.shape
+    for number, following in rest:
+        if following.shape != shape:
+            raise BadInput(f"{shown}: its frames differ in size: scale them alike.")
+        yield _frame(pixels, start, number - start, tick)
+        start, pixels = number, following
+    yield _frame(pixels, start, last_for, tick)
+
+
+def _frame(pixels: Pixels, start: int, duration: int, tick: Fraction) -> Any:
+    height, width = (max(side // 2 * 2, 2) for side in pixels.shape[:2])
+    frame: Any = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
+    frame.pts, frame.duration, frame.time_base = start, duration, tick
+    return frame
 
 
 class _opened:

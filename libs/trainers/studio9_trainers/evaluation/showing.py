@@ -1,8 +1,9 @@
 """A picture with its boxes: right ones green, false alarms and wrong labels red, what was missed orange."""
 
 import io
+from functools import cache
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from studio9_task.judgement import JudgedPicture
 from studio9_trainers.data.decode import Pixels
@@ -25,25 +26,32 @@ def with_boxes(pixels: Pixels, judged: JudgedPicture) -> bytes:
     for true in judged.true:
         if not true.found:
             colour = PASSED_OVER if true.ignore else MISSED
-            _box(draw, (true.left, true.top, true.width, true.height), scale, colour, true.label)
+            draw_box(draw, (true.left, true.top, true.width, true.height), scale, colour, true.label)
     for box in reversed(judged.predicted):
         colour = (RIGHT if box.right else WRONG) if box.counts else PASSED_OVER
         text = f"{box.label} {box.confidence:.2f}"
-        _box(draw, (box.left, box.top, box.width, box.height), scale, colour, text)
+        draw_box(draw, (box.left, box.top, box.width, box.height), scale, colour, text)
     content = io.BytesIO()
     image.save(content, "PNG")
     return content.getvalue()
 
 
-def _box(
+def draw_box(
     draw: ImageDraw.ImageDraw,
     sides: tuple[float, float, float, float],
     scale: float,
     colour: tuple[int, int, int],
     text: str,
 ) -> None:
+    """A box (left, top, width, height; times `scale` they are pixels) with its text above it, on white."""
     left, top, width, height = (value * scale for value in sides)
     draw.rectangle((left, top, left + max(width, 1), top + max(height, 1)), outline=colour, width=2)
     place = (left + 2, max(0, top - LETTERS - 2))
-    draw.rectangle(draw.textbbox(place, text, font_size=LETTERS), fill="white")
-    draw.text(place, text, fill=colour, font_size=LETTERS)
+    draw.rectangle(draw.textbbox(place, text, font=_font()), fill="white")
+    draw.text(place, text, fill=colour, font=_font())
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own; to read it takes longer than to draw a box."""
+    return ImageFont.load_default(LETTERS)
