@@ -11,9 +11,9 @@ from studio9_common.contracts.job import ChildRequest, ObjectRef
 from studio9_common.contracts.messages import WorkerResult
 from studio9_common.contracts.reasons import reason
 from studio9_common.errors import Unavailable
-from studio9_common.objects.port import ObjectMissing, ObjectsUnavailable
+from studio9_common.objects.port import ObjectMissing
 from studio9_task.exits import TaskState
-from studio9_worker.children import asks, requested
+from studio9_worker import collect
 from studio9_worker.collect import attempt_prefix
 from studio9_worker.context import Context
 from studio9_worker.endings import Ending
@@ -66,11 +66,8 @@ class Staging:
             raise StagingFailed(reason("staging_error", str(error))) from error
 
 
-class Collector:
-    """Stands in for `studio9_worker.collect.Collector`: outputs, then the manifest, then the result."""
-
-    def __init__(self, context: Context, record: AttemptRecord, patience_s: float) -> None:
-        self._context, self._record, self._patience_s = context, record, patience_s
+class Collector(collect.Collector):
+    """Its outputs are hashes, put there before the manifest; what a task asks for is read as everywhere."""
 
     async def collect(self, state: TaskState, told: Told, ending: Ending, checkpoint: ObjectRef | None) -> WorkerResult:
         key, why, manifest = self._record.key, ending.reason, None
@@ -78,13 +75,13 @@ class Collector:
         prefix = attempt_prefix(self._record)
         try:
             if ending.outcome == "succeeded":
-                await self._put(f"{prefix}outputs/result.json", -1)
+                await self._leave(f"{prefix}outputs/result.json", -1)
                 if self._record.run.spec.kind == "predict":
-                    await self._put(f"{prefix}predictions/part-00000.csv.gz", -2)
+                    await self._leave(f"{prefix}predictions/part-00000.csv.gz", -2)
                 children = await self._children(told, checkpoint)
-            await self._put(f"{prefix}log.txt", -3)
+            await self._leave(f"{prefix}log.txt", -3)
             manifest = ObjectRef(key=f"{prefix}manifest.json", sha256=content(key, -4), size=1)
-            await self._put(manifest.key, -4)
+            await self._leave(manifest.key, -4)
         except Unavailable as error:
             why, manifest = why or reason("upload_error", str(error)), None
         outcome = "failed" if ending.outcome == "succeeded" and why is not None else ending.outcome
@@ -102,16 +99,7 @@ class Collector:
             summary=told.summary() if outcome == "succeeded" else {},
         )
 
-    async def _children(self, told: Told, checkpoint: ObjectRef | None) -> tuple[ChildRequest, ...]:
-        path = asks(told)
-        if path is None:
-            return ()
-        if told.checkpoint is not None and (checkpoint is None or checkpoint.sha256 != told.checkpoint.sha256):
-            raise ObjectsUnavailable("the state from which it goes on is not stored")
-        outputs: Any = self._context.folders.of(self._record.key)
-        return await requested(self._record, outputs, path, self._context.objects)
-
-    async def _put(self, name: str, part: int) -> None:
+    async def _leave(self, name: str, part: int) -> None:
         digest = content(self._record.key, part)
         await patiently(lambda: self._context.objects.put(name, b"", sha256=digest), self._patience_s)
 

@@ -30,6 +30,7 @@ import studio9_orion.supervisor
 import studio9_worker.beats
 import studio9_worker.checkpoints
 import studio9_worker.children
+import studio9_worker.collect
 import studio9_worker.context
 import studio9_worker.inbox
 import studio9_worker.life
@@ -169,6 +170,7 @@ def substitutes(
         (studio9_worker.life, "stage", Staging(random.Random(f"staging:{seed}"), on_missing)),
         (studio9_worker.life, "threads_for", lambda *_: 1),
         (studio9_worker.checkpoints, "patiently", patiently),
+        (studio9_worker.collect, "patiently", patiently),
         (studio9_worker.checkpoints, "put_output", put_output),
         (studio9_worker.children, "_read", read_asked),
         (studio9_worker.beats, "usage", dict),
