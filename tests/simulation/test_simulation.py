@@ -62,6 +62,7 @@ def test_tasks_ask_for_children_that_do_well_and_that_fail() -> None:
         "retried_from_nothing",
         "asked_for_twice",
         "first_child_is_enough",
+        "children_left_behind",
     ],
 )
 def test_planted_bugs_are_found(name: str) -> None:

@@ -4,11 +4,12 @@ The Orion that ends a job cleans up after it, and the order never leaves the out
 sweep publishes the order, as any that was forgotten, and whoever gets it does it.
 
 Workers remove their own containers and folders when a lease says `confirmed` or `stop`; what lies in the object
-storage and in the store is removed here.
+storage and in the store is removed here. What children have left for which a job's task has asked goes with the job: by
+the order to clean up after it, and where a child ends later, by the order to clean up after that.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,8 +22,9 @@ from studio9_common.contracts.messages import JobClean
 from studio9_common.errors import BadInput
 from studio9_common.objects.port import Objects
 from studio9_orion.beats import Beats
-from studio9_orion.core.events import Cleaned
-from studio9_orion.core.keeping import attempt_prefix, fence_of, kept_fences, scratch_prefix
+from studio9_orion.core.asking import asked_for
+from studio9_orion.core.events import Cleaned, Emptied
+from studio9_orion.core.keeping import attempt_prefix, emptied, fence_of, job_prefix, kept_fences, scratch_prefix
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.providers.port import Order
 from studio9_orion.shell import Ended, Shell
@@ -40,6 +42,8 @@ OWN_WITHIN_S = 60.0
 """An order that was not carried out here within this time is published, as one that was forgotten."""
 AT_ONCE = 16
 """Jobs whose objects are removed at the same time."""
+CHILDREN_AT_ONCE = 200
+"""Children that are read, emptied and marked together; what was marked need not be done again."""
 UNHEARD = frozenset({"requested", "queued", "assigned", "completed"})
 """The life of a job whose only attempt's result came before a beat moved it on."""
 FEW_FENCES = 8
@@ -92,16 +96,11 @@ class Cleaner:
         if not over:
             return
         await self._shell.tell_related([Ended.of(job) for job in over])
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def remove(job: Job) -> None:
-            async with room:
-                await self.remove_objects(job)
-
-        await asyncio.gather(*(remove(job) for job in over))
+        await self._remove(over)
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
         results = [(job.id, _result(job)) for job in over if job.result is not None]
         await put_many(self._shell.jobs.store, RESULTS.name, results)
+        await self.empty_children(over)
         await self._shell.apply([(job.id, Cleaned(parent=job.parent, n=_ordered(job))) for job in over])
 
     async def _over(self, ids: Sequence[str]) -> list[Job]:
@@ -111,20 +110,71 @@ class Cleaner:
         read = await self._shell.jobs.load_many(id for id in ids if id not in known)
         return [*known.values(), *(item.job for item in read.values() if item.job.state in TERMINAL)]
 
+    async def empty_children(self, over: Sequence[Job]) -> dict[str, int]:
+        """Removes all objects of the children for which tasks of these ended jobs have asked, and of those of them that
+        are such children themselves and whose parents have ended; returns how many, by prefix.
+
+        A child that has not ended yet is left alone: the order to clean up after it comes later, and finds its parent
+        ended. So either is read after the other is known to have ended."""
+        jobs = self._shell.jobs
+        parents = {job.id: job for job in over if job.children_made}
+        found = dict.fromkeys(child.job for parent in parents.values() for child in parent.children)
+        if parents:
+            found |= {job.id: None async for job in jobs.children_of(list(parents)) if not emptied(job)}
+        children = [job for job in over if asked_for(job) and not emptied(job)]
+        found |= {job.id: None for job in children}
+        parents |= {id: one.job for id, one in (await jobs.load_many(job.parent or "" for job in children)).items()}
+        ids, removed = list(found), dict[str, int]()
+        for start in range(0, len(ids), CHILDREN_AT_ONCE):
+            loaded = await jobs.load_many(ids[start : start + CHILDREN_AT_ONCE])
+            needless = [one.job for one in loaded.values() if _needless(one.job, parents)]
+            removed |= await self._remove(needless, all_of=True)
+            await self._shell.apply(
+                [(job.id, Emptied(parent_state=parents[job.parent or ""].state)) for job in needless]
+            )
+        return removed
+
+    async def _remove(self, jobs: Iterable[Job], *, all_of: bool = False) -> dict[str, int]:
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def remove(job: Job) -> dict[str, int]:
+            async with room:
+                if all_of:
+                    return await self._delete((job_prefix(job), scratch_prefix(job)))
+                return await self.remove_objects(job)
+
+        several = await asyncio.gather(*(remove(job) for job in jobs))
+        return {prefix: count for removed in several for prefix, count in removed.items()}
+
     async def remove_objects(self, job: Job, *, with_checkpoint: bool = True) -> dict[str, int]:
         """Removes a terminal job's scratch objects and superseded attempts; returns how many, by prefix."""
         kept = kept_fences(job, with_checkpoint=with_checkpoint)
         prefixes = [scratch_prefix(job)]
         prefixes += [attempt_prefix(job, fence) for fence in await self._fences(job) if fence not in kept]
+        return await self._delete(prefixes)
+
+    async def _delete(self, prefixes: Sequence[str]) -> dict[str, int]:
         removed = {prefix: await self._objects.delete_prefix(prefix) for prefix in prefixes}
         return {prefix: count for prefix, count in removed.items() if count}
 
     async def _fences(self, job: Job) -> Sequence[int]:
         if job.fence <= FEW_FENCES:
             return range(1, job.fence + 1)
-        root = f"{job.organisation}/jobs/{job.id}/"
-        fences = {fence_of(job, info.key) async for info in self._objects.list(root)}
+        fences = {fence_of(job, info.key) async for info in self._objects.list(job_prefix(job))}
         return sorted(fence for fence in fences if fence is not None)
+
+
+def _needless(job: Job, parents: Mapping[str, Job]) -> bool:
+    """Whether nobody needs what this job has left: it was asked for by a task, and that task's job has ended."""
+    parent = parents.get(job.parent or "")
+    return (
+        job.state in TERMINAL
+        and parent is not None
+        and parent.state in TERMINAL
+        and parent.organisation == job.organisation
+        and asked_for(job)
+        and not emptied(job)
+    )
 
 
 def _ordered(job: Job) -> int:

@@ -136,6 +136,10 @@ class Jobs:
                 found[job.id] = job
         return list(found.values())
 
+    def children_of(self, parents: Sequence[str]) -> AsyncIterator[Job]:
+        """All children of these jobs, whoever has requested them, ended or not."""
+        return self._find(Where(equals={"parent": tuple(parents)}), most=10_000 * len(parents))
+
     async def _find(
         self, where: Where, *, sort: Sequence[str] = (), most: int, fresh: bool = False
     ) -> AsyncIterator[Job]:

@@ -50,9 +50,11 @@ class OrphanSweeper:
         removed = Removed()
         since = _before(now, LOOK_BACK_S)
         recent = [job.id async for job in self._shell.jobs.ended_and_changed(since, format_time(now))]
-        for job in await self._over(recent):
-            if job.phase is Phase.clean and _may_have_left(job):
+        clean = [job for job in await self._over(recent) if job.phase is Phase.clean]
+        for job in clean:
+            if _may_have_left(job):
                 removed.add(await self._cleaner.remove_objects(job), "left behind by a job that has ended")
+        removed.add(await self._cleaner.empty_children(clean), "made for the task of a job that has ended")
         cursor = await self._release_checkpoints(now, removed)
         await forget_removed(self._shell.jobs.store, since)
         await self._record(now, cursor, removed)

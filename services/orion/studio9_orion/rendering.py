@@ -1,6 +1,6 @@
 """From a command in a job's outbox to the message on the bus. The job's document holds what the command leaves out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studio9_common.bus.port import Outgoing
@@ -22,6 +22,7 @@ from studio9_common.contracts.messages import (
 from studio9_common.times import parse_time
 from studio9_common.tracing import Trace
 from studio9_orion.core import Policy
+from studio9_orion.core.asking import ASKED
 from studio9_orion.traces import attempt_trace, job_trace, traceparent_of
 
 MANDATORY = frozenset({WorkerRun.type, WorkerCancel.type, JobClean.type, JobRequested.type})
@@ -41,7 +42,7 @@ def message_of(job: Job, command: Command, policy: Policy) -> Message:
     elif kind is JobQueued:
         data["reason"] = job.reason
     elif kind is JobRequested:
-        data |= _requested(job, str(command.data["job"]))
+        data |= _requested(job, command.data)
     elif kind is WorkerRun:
         data |= {"spec": job.spec, "resume": job.checkpoint, "lease_s": policy.lease_s, "children": job.children}
         data |= {"attempt": job.attempts[-1].number, "version": job.events[-1].n, "n": command.n}
@@ -80,10 +81,12 @@ def _trace(job: Job, command: Command) -> Trace | None:
     return job_trace(job)
 
 
-def _requested(job: Job, child: str) -> dict[str, Any]:
-    """A child's request: it belongs to whom its parent belongs to."""
+def _requested(job: Job, command: Mapping[str, Any]) -> dict[str, Any]:
+    """A child's request: it belongs to whom its parent belongs to. The same command makes the same request: one that an
+    Orion of an earlier version has left does not say that the child was asked for."""
     return {
-        "spec": next(one.spec for one in job.children if one.job == child),
+        "spec": next(one.spec for one in job.children if one.job == command["job"]),
+        "context": {ASKED: command[ASKED]} if ASKED in command else {},
         "owner": job.owner,
         "project": job.project,
         "priority": job.priority,

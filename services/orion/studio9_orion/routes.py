@@ -18,6 +18,7 @@ from studio9_common.tokens import Caller
 from studio9_common.tracing import current_traceparent
 from studio9_orion.access import Operator
 from studio9_orion.beats import beat_id
+from studio9_orion.core.keeping import emptied
 from studio9_orion.dispatcher import Dispatcher
 from studio9_orion.logs import last_lines
 from studio9_orion.shell import Shell
@@ -32,6 +33,12 @@ class NotEnded(Conflict):
     """Only a job that has ended can be retried; cancel it first, or wait for its end."""
 
     code = "not_ended"
+
+
+class RemovedWithParent(Conflict):
+    """What this job needed and made was removed when its parent, whose task had asked for it, ended. Retry that one."""
+
+    code = "removed_with_parent"
 
 
 class Cancel(BaseModel):
@@ -108,6 +115,8 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         old = await job_for(caller, id)
         if old.state not in TERMINAL:
             raise NotEnded(field="id", value=id)
+        if emptied(old):
+            raise RemovedWithParent(field="id", value=id)
         request = JobRequested(
             job=new_id(),
             owner=old.owner,

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from studio9_common.contracts.job import ChildRequest, ObjectRef, Phase, Requirements, Spec, State, dump, load
+from studio9_common.contracts.job import ChildRequest, Command, ObjectRef, Phase, Requirements, Spec, State, dump, load
 from studio9_common.contracts.messages import JobRequested, WorkerRun
 from studio9_common.contracts.reasons import reason
 from studio9_common.contracts.waiting import why_waiting
-from studio9_common.ids import created_at, is_id
+from studio9_common.ids import created_at, is_id, new_id
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core import Policy, fold
+from studio9_orion.core.asking import asked_for
 from studio9_orion.core.decision import Answer
-from studio9_orion.core.events import ChildEnded, RelatedSeen, ResultReceived
+from studio9_orion.core.events import ChildEnded, Cleaned, Emptied, RelatedSeen, Requested, ResultReceived
+from studio9_orion.core.keeping import emptied, kept_fences
 from studio9_orion.rendering import message_of
 
 P = Phase
@@ -116,7 +118,7 @@ def test_a_request_that_got_lost_is_made_again(life: Any) -> None:
     assert life.last.effects and "related" in life.job.deadlines
     life.stored = load(dump(life.job) | {"outbox": []})
     life.tell(RelatedSeen(states={a: State.running, b: None}))
-    assert [(one.type, one.data) for one in life.last.commands] == [(JobRequested.type, {"job": b})]
+    assert [(one.type, one.data) for one in life.last.commands] == [(JobRequested.type, {"job": b, "asked": "1:b"})]
     life.tell(RelatedSeen(states={a: State.running, b: None}))
     assert not life.last.commands, "it still waits to be sent"
 
@@ -184,3 +186,62 @@ def test_results_of_earlier_tasks_change_nothing(life: Any) -> None:
     late = ResultReceived(worker="w1", organisation="acme", fence=1, outcome="succeeded", children=wanted("z"))
     life.tell(late)
     assert life.last.answer is Answer.superseded and life.job.phase is P.assigned
+
+
+def first_child(life: Any, new_life: Any, **changes: Any) -> Any:
+    """The first of the children for which a parent's task has asked, from its request on."""
+    message = message_of(life.job, next(one for one in life.job.outbox if one.type == JobRequested.type), life.policy)
+    assert isinstance(message, JobRequested)
+    child = new_life()
+    given = {"job": message.job, "organisation": "acme", "owner": message.owner, "spec": message.spec}
+    given |= {"request_hash": "h", "parent": message.parent, "context": message.context} | changes
+    child.id = given["job"]
+    return child.tell(Requested(**given)).tell(RelatedSeen(states={life.id: State.queued}))
+
+
+def test_a_child_shows_that_a_task_has_asked_for_it(life: Any, new_life: Any) -> None:
+    asking(life, "a")
+    assert asked_for(load(dump(first_child(life, new_life).job)))
+    for others in (
+        {"job": new_id()},
+        {"parent": new_id()},
+        {"parent": None},
+        {"context": {}},
+        {"context": {"asked": "1:b"}},
+        {"context": {"asked": 1}},
+    ):
+        assert not asked_for(first_child(life, new_life, **others).job), others
+    assert not asked_for(life.job)
+
+
+def test_a_request_that_an_earlier_version_has_left_stays_the_same_request(life: Any) -> None:
+    asking(life, "a")
+    left = Command(
+        n=9, type=JobRequested.type, data={"job": life.job.children[0].job}, created_at=format_time(life.now)
+    )
+    message = message_of(life.job, left, life.policy)
+    assert isinstance(message, JobRequested) and message.parent == life.id and message.context == {}
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+def test_nothing_of_a_child_is_kept_once_its_parent_has_ended(life: Any, new_life: Any, outcome: str) -> None:
+    child = first_child(asking(life, "a"), new_life)
+    child.assign().beat()
+    assert child.tell(Emptied(parent_state=State.cancelled)).last.answer is Answer.unchanged, "it has not ended"
+    last = ObjectRef(key=f"acme/jobs/{child.id}/1/checkpoints/000001-00000000-a.pt", sha256="a" * 64, size=9)
+    child.result(outcome, None if outcome == "succeeded" else reason("user_error"), checkpoint=last)
+    state, why, log = child.job.state, child.job.reason, child.attempt.exit
+    assert kept_fences(child.job) == {1}
+    child.tell(Emptied(parent_state=State.completed)).tell(Cleaned(parent=life.id))
+    assert child.types[-2:] == ["outputs_removed", "cleaned"] and child.job.events[-2].detail == "its parent completed"
+    assert child.at() == (P.clean, state) and (child.job.reason, child.attempt.exit) == (why, log), "it still tells why"
+    assert emptied(child.job) and kept_fences(child.job) == frozenset() and child.job.checkpoint is None
+    assert fold(child.job.events).phase is P.clean and load(dump(child.job)) == child.job
+    before = child.job
+    assert child.tell(Emptied(parent_state=State.completed)).job is before, "told twice, noted once"
+
+
+def test_a_child_that_somebody_has_requested_keeps_what_it_made(life: Any, new_life: Any) -> None:
+    child = first_child(asking(life, "a"), new_life, job=new_id()).assign().beat().result(manifest=MADE)
+    child.tell(Emptied(parent_state=State.completed))
+    assert child.last.answer is Answer.unchanged and kept_fences(child.job) == {1}

@@ -15,6 +15,7 @@ from studio9_orion.core.events import (
     ChildEnded,
     Cleaned,
     DeadLettered,
+    Emptied,
     OutputReported,
     PriorityChanged,
     RelatedSeen,
@@ -57,6 +58,7 @@ def messages(life: Any, *, behind: int = 0) -> dict[str, Any]:
         "output": OutputReported(organisation="acme", output="predictions", state="loaded", rows=1),
         "tick": Tick(fence=job.fence),
         "cleaned": Cleaned(),
+        "emptied": Emptied(parent_state=State.completed),
         "dead_letter": DeadLettered(type="t", why="w"),
     }
 

@@ -47,7 +47,8 @@ def leaks(world: "World") -> list["tuple[Sort, str, str]"]:
         _, kind, id, *rest = key.split("/")
         if id not in kept:
             job = world.job(id)
-            kept[id] = kept_fences(job) if job is not None and job.state in TERMINAL else frozenset()
+            keeps = job is not None and job.state in TERMINAL and not world.oracle.rounds.over(id)
+            kept[id] = kept_fences(job) if job is not None and keeps else frozenset()
         if kind == "scratch" or int(rest[0]) not in kept[id]:
             found.append(("leaked", f"objects below {kind}/{rest[0]}", id))
     found += [("leaked", "a beat's document", id.partition(":")[0]) for id in world.database.table("beats").documents]
@@ -94,7 +95,8 @@ def _completed(world: "World", wish: Wish, job: Job) -> Iterator["tuple[Sort, st
     if job.spec.kind == SEARCH and world.oracle.rounds.incomplete(job):
         yield "lost", "completed, but not all of its children have been asked for and have ended", job.id
     manifest = job.result.manifest if job.result else None
-    if manifest is None or manifest.key not in world.bucket.content:
+    there = manifest is not None and (manifest.key in world.bucket.content or world.oracle.rounds.over(job.id))
+    if not there:
         yield "lost", "completed, but its result is not there", job.id
     loads = world.warehouse.loaded.get(job.id, set())
     if len(loads) > 1:

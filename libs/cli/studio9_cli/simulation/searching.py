@@ -131,6 +131,12 @@ class Rounds:
         wanted = self._world.wish(search.id).spec.parameters["rounds"]
         return len(self._asked.get(search.id, ())) != len(wanted) or bool(self.open(search.id))
 
+    def over(self, child: str) -> bool:
+        """Whether this job is a search's child, and its search has ended: nobody needs what it has made."""
+        wish = self.wishes.get(child)
+        parent = self._world.job(wish.parent or "") if wish is not None else None
+        return parent is not None and parent.state in TERMINAL
+
     def needless(self, child: Wish) -> bool:
         """Whether a child that is not there need not be: its parent ended before its request was taken."""
         parent = self._world.job(child.parent or "")

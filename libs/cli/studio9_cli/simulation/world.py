@@ -24,7 +24,7 @@ from studio9_cli.simulation.store import Database
 from studio9_cli.simulation.substitutes import Substitute, replaced, substitutes
 from studio9_cli.simulation.troubles import Troubles
 from studio9_cli.simulation.weather import Weather
-from studio9_common.contracts.job import Job
+from studio9_common.contracts.job import TERMINAL, Job
 from studio9_common.errors import Studio9Error
 from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.events import CoreEvent
@@ -187,6 +187,9 @@ class World:
             self.oracle.problem("broken", f"{where}: {error!r}")
 
     def _missing(self, job: str, key: str) -> None:
+        found = self.job(job)
+        if found is not None and found.state in TERMINAL:
+            return  # an order that comes too late: what it goes on from may be gone with the end
         self.oracle.problem("lost", f"what it goes on from is not there: {key}", job)
 
     def _on_write(self, collection: str, id: str, before: Any, after: Any) -> None:

@@ -3,12 +3,12 @@ attempt gets what came of them, and goes on from its own last checkpoint.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from studio9_common.contracts.job import TERMINAL, Child, ChildRequest, Phase, Spec
+from studio9_common.contracts.job import TERMINAL, Child, ChildRequest, Job, Phase, Spec
 from studio9_common.contracts.messages import JobQueued, JobRequested
 from studio9_common.contracts.reasons import Reason, reason
 from studio9_common.ids import new_id
@@ -18,6 +18,10 @@ from studio9_orion.core.events import ChildEnded
 
 MESSAGE = 300
 """Characters that are kept of why a child has ended; all of it is in the child's own document."""
+ASKED = "asked"
+"""In a child's context: by which of its parent's fences it was asked for, and under which name."""
+_TIME = len("01234567-89ab")
+"""Of an id's text: the time of its making; what follows is the rest."""
 _REQUESTS: TypeAdapter[Sequence[ChildRequest]] = TypeAdapter(Sequence[ChildRequest])
 
 
@@ -34,7 +38,7 @@ def ask(draft: Draft, requests: Sequence[ChildRequest]) -> None:
     draft.set(children=made, children_made=draft.job.children_made + len(made))
     draft.set(not_before=None, queued_at=None)
     for child in made:
-        draft.command(JobRequested, {"job": child.job})
+        draft.command(JobRequested, _request(draft, child))
     draft.command(JobQueued, {"attempt": draft.job.attempts[-1].number})
     draft.wait(related=draft.policy.related_s)
 
@@ -91,7 +95,16 @@ def request_again(draft: Draft, unknown: Sequence[str]) -> None:
     pending = {command.data.get("job") for command in draft.job.outbox if command.type == JobRequested.type}
     for child in draft.job.children:
         if child.state is None and child.job in unknown and child.job not in pending:
-            draft.command(JobRequested, {"job": child.job})
+            draft.command(JobRequested, _request(draft, child))
+
+
+def asked_for(job: Job) -> bool:
+    """Whether a task of its parent has asked for this job, and nobody else: its id follows from that, so that a context
+    that was copied, or made up, proves nothing."""
+    asked = job.context.get(ASKED)
+    if job.parent is None or not isinstance(asked, str):
+        return False
+    return job.id[_TIME:] == new_id(now_ms=0, entropy=_entropy(job.parent, asked))[_TIME:]
 
 
 def forget(draft: Draft) -> None:
@@ -117,7 +130,20 @@ def _spec(draft: Draft, request: ChildRequest) -> Spec:
     )
 
 
+def _request(draft: Draft, child: Child) -> Mapping[str, str]:
+    """While its children are awaited a job's fence is that of the attempt that has asked for them."""
+    return {"job": child.job, ASKED: _asked(draft, child.name)}
+
+
 def _id(draft: Draft, name: str) -> str:
     """Follows from what is decided, for the core knows no randomness; the job's document says what it came to be."""
-    entropy = hashlib.sha256(f"{draft.job.id}:{draft.job.fence}:{name}".encode()).digest()[:10]
+    entropy = _entropy(draft.job.id, _asked(draft, name))
     return new_id(now_ms=int(draft.now.timestamp() * 1000), entropy=entropy)
+
+
+def _asked(draft: Draft, name: str) -> str:
+    return f"{draft.job.fence}:{name}"
+
+
+def _entropy(parent: str, asked: str) -> bytes:
+    return hashlib.sha256(f"{parent}:{asked}".encode()).digest()[:10]

@@ -16,6 +16,7 @@ from studio9_orion.core.events import (
     Cleaned,
     CoreEvent,
     DeadLettered,
+    Emptied,
     OutputReported,
     PriorityChanged,
     RelatedSeen,
@@ -57,6 +58,8 @@ def decide(job: Job | None, event: CoreEvent, now: datetime, policy: Policy) -> 
             return ticking.tick(draft, event)
         case Cleaned():
             return outputs.cleaned(draft, event)
+        case Emptied():
+            return outputs.child_emptied(draft, event)
         case DeadLettered():
             draft.record("dead_letter", detail=f"{event.type}: {event.why}")
             return draft.decision()

@@ -157,6 +157,14 @@ class Cleaned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emptied:
+    """Nothing that this child has left is there any more; `parent_state` is how its parent has ended."""
+
+    name: ClassVar[str] = "emptied"
+    parent_state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLettered:
     """A message about the job was given up."""
 
@@ -167,5 +175,5 @@ class DeadLettered:
 
 CoreEvent = (
     Requested | CancelRequested | PriorityChanged | RelatedSeen | ChildEnded | Assigned | Unroutable | Beat
-    | ResultReceived | OutputReported | Tick | Cleaned | DeadLettered
+    | ResultReceived | OutputReported | Tick | Cleaned | Emptied | DeadLettered
 )  # fmt: skip

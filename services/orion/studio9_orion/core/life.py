@@ -77,5 +77,6 @@ STEPS: dict[str, Step] = {
     "output_loading": _stays("the warehouse loads an output", OVER),
     "output_loaded": _stays("the warehouse holds an output", OVER),
     "output_failed": _stays("the warehouse could not load an output", OVER),
+    "outputs_removed": _stays("its parent, whose task had asked for it, has ended: what it left is gone", OVER),
     "cleaned": Step(frozenset({P.cleaning}), (P.clean,), "what it used is gone"),
 }  # fmt: skip

@@ -1,10 +1,13 @@
-"""What the warehouse says of a job's outputs, and the end of cleaning."""
+"""What the warehouse says of a job's outputs, and the end of cleaning, and of what a child has left."""
 
 from studio9_common.contracts.job import OUTPUT_ORDER, Output, Phase, State
 from studio9_orion.core import ending
+from studio9_orion.core.asking import asked_for
 from studio9_orion.core.decision import Answer, Decision
 from studio9_orion.core.draft import Draft
-from studio9_orion.core.events import Cleaned, OutputReported
+from studio9_orion.core.events import Cleaned, Emptied, OutputReported
+from studio9_orion.core.keeping import EMPTIED, emptied
+from studio9_orion.core.life import OVER
 
 
 def output_reported(draft: Draft, event: OutputReported) -> Decision:
@@ -44,4 +47,14 @@ def cleaned(draft: Draft, event: Cleaned) -> Decision:
     if draft.job.parent not in (None, event.parent):  # its request came after its cancel, and after the cleaner looked
         return draft.decision()
     draft.record("cleaned")
+    return draft.decision()
+
+
+def child_emptied(draft: Draft, event: Emptied) -> Decision:
+    """Noted once, where the job is one that its parent's task has asked for; nothing can go on from it any more."""
+    job = draft.job
+    if job.phase not in OVER or not asked_for(job) or emptied(job):
+        return draft.decision(Answer.unchanged)
+    draft.set(checkpoint=None)
+    draft.record(EMPTIED, detail=f"its parent {event.parent_state}")
     return draft.decision()

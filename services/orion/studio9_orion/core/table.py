@@ -23,6 +23,7 @@ EVENTS: dict[str, str] = {
     "output": "the warehouse reports",
     "tick": "a deadline has passed",
     "cleaned": "the cleaner has finished",
+    "emptied": "what it left was removed: its parent, whose task had asked for it, has ended",
     "dead_letter": "a message about the job was given up",
 }
 """The columns: what the core can be told. Messages of a superseded fence are recorded and stay without effect."""

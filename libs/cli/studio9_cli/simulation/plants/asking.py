@@ -3,14 +3,17 @@
 from typing import Any
 
 from studio9_cli.simulation.substitutes import Substitute
-from studio9_common.contracts.job import Job, Phase
+from studio9_common.contracts.job import TERMINAL, Job, Phase
 from studio9_common.contracts.messages import JobRequested, Message, WorkerRun
-from studio9_orion import rendering
+from studio9_orion import cleaner, rendering
+from studio9_orion.cleaner import Cleaner
 from studio9_orion.core import asking, resulting
 from studio9_orion.core.decision import Decision
 from studio9_orion.core.draft import Draft
 from studio9_orion.core.events import ResultReceived
+from studio9_orion.core.keeping import emptied
 from studio9_orion.core.life import WAITING
+from studio9_orion.orphans import OrphanSweeper, Removed
 from studio9_orion.sender import Sender
 
 
@@ -65,4 +68,43 @@ def children_brought_once() -> list[Substitute]:
     return [(rendering, "message_of", message_of)]
 
 
-PLANTS = (child_request_lost, asked_for_twice, first_child_is_enough, children_brought_once)
+def children_left_behind() -> list[Substitute]:
+    """A search ends, and what its children have made stays."""
+
+    async def empty_children(self: Cleaner, over: Any) -> dict[str, int]:
+        return {}
+
+    return [(Cleaner, "empty_children", empty_children)]
+
+
+def late_children_left_behind() -> list[Substitute]:
+    """What children have made goes with their search, but a child that ends after its search is forgotten."""
+    known = Cleaner.empty_children
+
+    async def empty_children(self: Cleaner, over: Any) -> dict[str, int]:
+        return await known(self, [job for job in over if not job.parent])
+
+    async def sweep(self: OrphanSweeper) -> Removed:
+        return Removed()
+
+    return [(Cleaner, "empty_children", empty_children), (OrphanSweeper, "sweep", sweep)]
+
+
+def children_emptied_early() -> list[Substitute]:
+    """What a child has made is removed as soon as it has ended, before its search has had it."""
+
+    def needless(job: Job, parents: Any) -> bool:
+        return job.state in TERMINAL and asking.asked_for(job) and not emptied(job)
+
+    return [(cleaner, "_needless", needless)]
+
+
+PLANTS = (
+    child_request_lost,
+    asked_for_twice,
+    first_child_is_enough,
+    children_brought_once,
+    children_left_behind,
+    late_children_left_behind,
+    children_emptied_early,
+)
