@@ -91,7 +91,7 @@ class BaileSettings(WithObjects):
     max_labels_csv: int = Field(256 << 20, description="bytes of one labels CSV")
     max_video: int = Field(2 << 30, description="bytes of one video")
     max_frames: int = Field(5_000, ge=1, le=9_000, description="pictures that one video may give")
-    video_limit_s: float = Field(3_600.0, gt=0, description="how long taking a video apart may take")
+    video_limit_s: float = Field(3_600.0, gt=0, description="how long taking a video apart, or making one, may take")
     max_files: int = Field(1 << 30, description="bytes of one upload of files to a dataset, all together")
     max_code: int = Field(16 << 20, ge=1, description="bytes of one package of a user's own code")
     max_model: int = Field(4 << 30, description="bytes of one model file")

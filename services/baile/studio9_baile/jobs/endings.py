@@ -22,9 +22,19 @@ from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.notifying import notify_ended
 from studio9_baile.usecases.pipeline import STEPS
+from studio9_baile.usecases.result_videos import RESULT_VIDEO, begin_video
 from studio9_baile.usecases.steps import TRAINING, begin
 from studio9_common.contracts.job import ObjectRef, State
-from studio9_task.results import AugmentResult, EvaluateResult, PredictResult, TrainResult, TuneResult
+from studio9_task.results import (
+    AugmentResult,
+    EvaluateResult,
+    FramesResult,
+    PredictResult,
+    TrainResult,
+    TuneResult,
+)
+from studio9_task.videos import KIND as VIDEO
+from studio9_task.videos import MOST_RATE
 
 STATUSES = {
     State.completed: ProcessStatus.COMPLETED,
@@ -140,8 +150,15 @@ def _tables(context: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-async def predicted(work: Work, process: Process, ended: Ended, result: PredictResult | EvaluateResult) -> None:
-    """A prediction or evaluation has succeeded."""
+async def predicted(
+    core: Core,
+    work: Work,
+    process: Process,
+    ended: Ended,
+    result: PredictResult | EvaluateResult,
+    predictions: ObjectRef,
+) -> None:
+    """A prediction or evaluation has succeeded; where its album shall have a video, a job that makes it begins."""
     prediction = await work.predictions.find(process.target_id, lock=True)
     if prediction is not None:
         prediction.status = PredictionStatus.DONE
@@ -151,7 +168,17 @@ async def predicted(work: Work, process: Process, ended: Ended, result: PredictR
             times["evaluationTimeSpentSummary"] = evaluation_times(result.timings, ended)
         prediction.times = times
         changed(work, Kind.CV_PREDICTION, prediction.id, "updated", status=prediction.status)
+        if RESULT_VIDEO in process.context and process.cancel_requested_at is None:
+            await begin_video(core, work, process, prediction, predictions)
     await albums_are(work, process, AlbumStatus.ACTIVE)
+
+
+async def filmed(work: Work, process: Process, video: dict[str, Any]) -> None:
+    """The video of a prediction is there: its album shows it, unless it is gone."""
+    album = await work.albums.find(process.context["album"], lock=True)
+    if album is not None:
+        album.video = video
+        changed(work, Kind.ALBUM, album.id, "updated", status=album.status)
 
 
 async def augmented(work: Work, process: Process, ended: Ended, result: AugmentResult) -> None:
@@ -179,11 +206,13 @@ async def albums_are(work: Work, process: Process, status: AlbumStatus) -> None:
             changed(work, Kind.ALBUM, album.id, "updated", status=status)
 
 
-async def framed(work: Work, process: Process) -> None:
+async def framed(work: Work, process: Process, result: FramesResult) -> None:
     """The frames of a video are in their album, which keeps the video."""
     album = await work.albums.find(process.target_id, lock=True)
-    if album is not None:
-        album.video = process.context.get("video")
+    video = process.context.get("video")
+    if album is not None and video is not None:
+        rate = {"rate": result.rate} if 0 < result.rate <= MOST_RATE else {}
+        album.video = {**video, **rate, "every": process.context["every"]}
     await released(work, process)
 
 
@@ -196,7 +225,9 @@ async def released(work: Work, process: Process) -> None:
 
 
 async def failed(work: Work, process: Process, *, cancelled: bool) -> None:
-    """Nothing came of the job: its assets say so."""
+    """Nothing came of the job: its assets say so. A prediction is none the worse for want of its video."""
+    if process.kind == VIDEO:
+        return
     if process.target in (Kind.EXPERIMENT, Kind.CV_MODEL):
         version = await work.versions.find(process.context.get("model_version", ""))
         if version is not None:

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.augmented import augmented_list
-from studio9_baile.jobs.endings import STATUSES, augmented, close, failed, framed, predicted, streamed, trained, tuned
+from studio9_baile.jobs.endings import (
+    STATUSES,
+    augmented,
+    close,
+    failed,
+    filmed,
+    framed,
+    predicted,
+    streamed,
+    trained,
+    tuned,
+)
 from studio9_baile.jobs.filling import Superseded, Target, fill
 from studio9_baile.jobs.framed import FRAMES
 from studio9_baile.jobs.listed import fill_listed
@@ -19,11 +30,13 @@ from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.augmenting import PICTURES
 from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.result_videos import album_video, keep_video
 from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
-from studio9_task.results import AugmentResult, FramesResult, TrainResult, TuneResult
+from studio9_task.results import AugmentResult, FramesResult, TrainResult, TuneResult, VideoResult
+from studio9_task.videos import ARTIFACT as VIDEO
 
 LEASE_S = 30.0
 """How long a result belongs to the instance that works on it; each chunk renews it."""
@@ -70,6 +83,8 @@ class Finisher:
             await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("manifest"), album)
         elif isinstance(result, FramesResult):
             await fill_listed(self._core, scope, manifest, LEASE_S, FRAMES, process.target_id)
+        elif isinstance(result, VideoResult):
+            await keep_video(self._core, scope.organisation, output(manifest, VIDEO))
         elif not isinstance(result, TuneResult):
             await self._fill(scope, process, manifest)
             if sample := process.context.get("sample"):
@@ -80,7 +95,7 @@ class Finisher:
             process = await work.processes.get(scope.id, lock=True)
             if process.result_state is not ResultState.pending:
                 return
-            await self._apply(work, process, ended, result, artifact)
+            await self._apply(work, process, ended, result, artifact, manifest)
             close(work, process, ProcessStatus.COMPLETED)
         await self._clean(scope.id)
 
@@ -91,6 +106,7 @@ class Finisher:
         ended: Ended,
         result: Result,
         artifact: ObjectRef | None,
+        manifest: AttemptManifest,
     ) -> None:
         if process.target == Kind.ONLINE_JOB:
             await streamed(work, process)
@@ -99,16 +115,20 @@ class Finisher:
         elif isinstance(result, AugmentResult):
             await augmented(work, process, ended, result)
         elif isinstance(result, FramesResult):
-            await framed(work, process)
+            await framed(work, process, result)
         elif isinstance(result, TuneResult):
             assert artifact is not None
             await tuned(self._core, work, process, result, artifact)
+        elif isinstance(result, VideoResult):
+            await filmed(work, process, album_video(self._core, process, output(manifest, VIDEO)))
         elif isinstance(result, TrainResult):
             if artifact is None:
                 raise BadResult("the training left no model")
             await trained(self._core, work, process, ended, result, artifact)
         else:
-            await predicted(work, process, ended, result)
+            file = output(manifest, "predictions")
+            found = ObjectRef(key=file.key, sha256=file.sha256, size=file.size)
+            await predicted(self._core, work, process, ended, result, found)
 
     async def _fill(self, scope: Scope, process: Process, manifest: AttemptManifest) -> None:
         """Fills each output album with the pictures of its input."""

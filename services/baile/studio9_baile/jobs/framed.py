@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.listed import Files, List, file_of
-from studio9_baile.models.pictures import Album
+from studio9_baile.models.pictures import FRAME, Album
 from studio9_baile.repositories.work import Work
 from studio9_task.frames import FrameRecord
 
@@ -30,7 +30,7 @@ async def _write(core: Core, work: Work, album: Album, job: str, records: Sequen
 
 
 def _source(record: FrameRecord) -> str:
-    return f"frame:{record.frame}"
+    return f"{FRAME}{record.frame}"
 
 
 FRAMES: List[FrameRecord] = List(artifact="manifest", record=FrameRecord, is_new=lambda _: True, write=_write)

@@ -28,9 +28,10 @@ from studio9_task.results import (
     PredictResult,
     TrainResult,
     TuneResult,
+    VideoResult,
 )
 
-Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult | TuneResult
+Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult | TuneResult | VideoResult
 MOST_RESULT = 64 << 20
 
 

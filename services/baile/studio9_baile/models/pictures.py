@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from studio9_baile.models.base import Asset, JsonText, Scoped, digest, in_library, json_type, reference
 
+FRAME = "frame:"
+"""What the source of a frame of a video begins with; its number follows."""
+
 
 class AlbumStatus(StrEnum):
     """SAVING and UPLOADING albums are being filled."""
@@ -46,7 +49,8 @@ class Album(Asset):
     in_library: Mapped[bool]
     job: Mapped[str | None]
     video: Mapped[dict[str, Any] | None]
-    """The video that its pictures are frames of: key, profile, filename, size."""
+    """The video that its pictures are frames of: key, profile, filename, size, and of one that was brought in `rate`,
+    its frames a second, and `every`: each so-many-th of them is a picture. Of results: what was predicted on it."""
     times: Mapped[dict[str, Any] | None]
     """Where the time of the job went that made it, if it is an augmentation."""
 
@@ -82,6 +86,12 @@ class Picture(Scoped):
     label_revision: Mapped[str | None]
     confidence: Mapped[float | None]
     """The highest confidence among its predicted shapes."""
+
+    @property
+    def frame(self) -> int | None:
+        """Its number in the album's video, from 0, if it was taken from one."""
+        number = (self.source or "").removeprefix(FRAME)
+        return int(number) if number != self.source and number.isdecimal() else None
 
     @property
     def tag(self) -> str:

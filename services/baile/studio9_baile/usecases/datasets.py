@@ -93,6 +93,7 @@ def _lines(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], sp
             height=picture.height,
             split=split,
             group=picture.original,
+            frame=picture.frame,
             label_revision=picture.label_revision,
             annotations=tuple(marks[picture.id]),
         )

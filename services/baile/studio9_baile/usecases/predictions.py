@@ -18,6 +18,7 @@ from studio9_baile.usecases.changes import Kind, changed, forget_place, made_fro
 from studio9_baile.usecases.code_packages import code_of
 from studio9_baile.usecases.datasets import NewVersion, add_version, write_version
 from studio9_baile.usecases.pipeline import LabelOfInterest, thresholds
+from studio9_baile.usecases.result_videos import plan_video
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
 from studio9_common.errors import BadInput
 from studio9_task.layout import MODEL
@@ -90,6 +91,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
     if new.labels or new.threshold is not None or new.iou is not None:
         limits = thresholds(new.threshold, new.iou, new.labels, "options.", known)
     kind = "evaluate" if new.evaluate else "predict"
+    video = await plan_video(core, album, version)
     written = await write_version(core, caller, kind, {"test" if new.evaluate else "predict": album})
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.CV_PREDICTION, caller.user, name)
@@ -114,7 +116,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
         made_from(work, Kind.ALBUM, output.id, Kind.MODEL_VERSION, version.id, "predicted_by", job)
         ask(
             work,
-            _wanted(core, prediction, version, written, limits, kind, job, await code_of(work, version)),
+            _wanted(core, prediction, version, written, limits, kind, job, await code_of(work, version), video),
             core.limits,
         )
         changed(work, Kind.CV_PREDICTION, prediction.id, "created", by=caller, status=prediction.status)
@@ -183,6 +185,7 @@ def _wanted(
     kind: str,
     job: str,
     code: tuple[Input, ...],
+    video: dict[str, Any],
 ) -> Wanted:
     parameters = EvaluateParameters(thresholds=limits) if prediction.evaluate else PredictParameters(thresholds=limits)
     spec = Spec(
@@ -203,7 +206,7 @@ def _wanted(
         job_type="CV_MODEL_EVALUATE" if prediction.evaluate else "CV_MODEL_PREDICT",
         target=Kind.CV_PREDICTION,
         target_id=prediction.id,
-        data={**data, "dataset_version": written.id},
+        data={**data, "dataset_version": written.id, **video},
     )
 
 
