@@ -28,12 +28,13 @@ Split = Literal["train", "val", "test", "none"]
 
 
 class EventWriter:
-    """Tells the platform what a task does. Paths of files are given relative to `outputs`."""
+    """Tells the platform what a task does. Paths of files are given relative to `outputs`. `before`: events that the
+    file has already, when somebody goes on with it."""
 
-    def __init__(self, path: Path, outputs: Path) -> None:
+    def __init__(self, path: Path, outputs: Path, before: int = 0) -> None:
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._outputs = outputs
-        self._sequence = 0
+        self._sequence = before
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:

@@ -76,5 +76,12 @@ class DriftedApart(TaskError):
     happens again, with one process."""
 
 
+class LostTouch(TaskError):
+    """The processes of the training lost touch with each other: see each one's log, and go on from the last
+    checkpoint."""
+
+    code = "lost_touch"
+
+
 class Stopped(Exception):
     """The task was told to stop; the last checkpoint is where a later attempt goes on."""

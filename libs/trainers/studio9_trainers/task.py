@@ -19,7 +19,8 @@ from studio9_task.outputs import write_bytes
 from studio9_task.report import EventWriter
 from studio9_task.request import TaskRequest, read_request
 from studio9_task.results import AnyResult, summary
-from studio9_trainers.errors import Stopped, TaskError, Unsupported, UserError
+from studio9_trainers.distributed.failures import PATIENCE_S, first_failure, was_stopped
+from studio9_trainers.errors import LostTouch, Stopped, TaskError, Unsupported, UserError
 from studio9_trainers.frameworks import catalogue, frameworks, kinds
 from studio9_trainers.run import Run
 
@@ -52,9 +53,8 @@ def run_task(folder: TaskFolder, rank: int = 0, world: int = 1, *, own_machine: 
         run.stop.listen()
         try:
             _do(run)
-        except Stopped:
-            events.log("Told to stop; the last checkpoint is where a later attempt goes on.")
-            return EXIT_STOPPED
+        except (Stopped, LostTouch) as error:
+            return _broken_off(run, error)
         except (UserError, TaskContractError) as error:
             events.failed("user", getattr(error, "code", "bad_request"), str(error))
             return EXIT_USER
@@ -66,9 +66,35 @@ def run_task(folder: TaskFolder, rank: int = 0, world: int = 1, *, own_machine: 
             return EXIT_SYSTEM
         except Exception as error:
             traceback.print_exc()
+            if (code := _failed_beside(run, PATIENCE_S)) is not None:  # a library's own talk with the others broke off
+                return code
             events.failed("system", "system_error", f"{type(error).__name__}: {error}")
             return EXIT_SYSTEM
     return EXIT_OK
+
+
+def _broken_off(run: Run, error: Stopped | LostTouch) -> int:
+    """The exit code of a process that ends through no fault of its own."""
+    stopped = isinstance(error, Stopped)
+    # Where one fails, torchrun tells the others to stop: this may be no more than that.
+    if (code := _failed_beside(run, 0 if stopped else PATIENCE_S)) is not None:
+        return code
+    if stopped or was_stopped(run.folder, run.world):
+        run.events.log("Told to stop; the last checkpoint is where a later attempt goes on.")
+        return EXIT_STOPPED
+    run.events.failed("system", LostTouch.code, str(error))
+    return EXIT_SYSTEM
+
+
+def _failed_beside(run: Run, patience_s: float) -> int | None:
+    """The exit code for what the first of the other processes failed of, told by the leading one."""
+    if not run.leads or run.world == 1:
+        return None
+    first = first_failure(run.folder, run.world, patience_s)
+    if first is None:
+        return None
+    run.events.failed(first.class_, first.code, first.message)
+    return first.exit_code
 
 
 def _do(run: Run) -> None:

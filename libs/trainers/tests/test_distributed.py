@@ -3,6 +3,7 @@
 Those of a task are forked, as the group's processes are under torchrun, so that libraries are loaded already.
 """
 
+import copy
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,34 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from timm.layers import BatchNormAct2d
 
-from studio9_task.exits import EXIT_OK, EXIT_STOPPED
+from studio9_task.exits import EXIT_OK, EXIT_STOPPED, EXIT_SYSTEM, EXIT_USER
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import write_manifest
+from studio9_task.report import EventWriter
 from studio9_task.request import TaskRequest
 from studio9_trainers import trainer
+from studio9_trainers.capabilities import Task
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
-from studio9_trainers.distributed import process
+from studio9_trainers.distributed import launch, process
 from studio9_trainers.distributed.group import average_buffers, checksum, joined, sum_gradients
 from studio9_trainers.distributed.launch import command, run_distributed
+from studio9_trainers.distributed.norms import share_norms
 from studio9_trainers.distributed.settings import Rank
 from studio9_trainers.distributed.together import Together
-from studio9_trainers.errors import DriftedApart
+from studio9_trainers.errors import BadInput, DriftedApart
 from studio9_trainers.events import BatchDone, Listener, TrainingEvent
 from studio9_trainers.loops import loop
+from studio9_trainers.loops.loop import Loop
 from studio9_trainers.run import Run, open_run
 from studio9_trainers.task import run_task
+from studio9_trainers.trainer import get_trainer
 
 PROGRAM = Path(__file__).with_name("distributed_program.py")
 WORLD = 2
+NORMED = ("STACKED_AUTOENCODER", "FCN_1LAYER", {"optimizer": "SGD", "dropout": 0.0})
 HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "rtdetr": ("RTDETR_S", "RT_DETR", {"queries": 10}),
     "yolo": ("YOLO11N", "YOLO_HEAD", {"mosaic": 0.5}),
@@ -99,6 +108,104 @@ def test_what_passes_between_them(tmp_path: Path) -> None:
             together.compare(2, model)
             assert together.anyone(rank.rank == 1) and not together.anyone(False)
             assert together.leaders(2.0**52 + rank.rank) == 2.0**52
+        return 0
+
+    assert forked(one) == [0, 0]
+
+
+def loop_of(framework: str, pictures: PictureSet, root: Path, rank: Rank) -> Loop:
+    """A training with four pictures a step in all."""
+    run = open_run(root / f"{rank.rank} of {rank.world}", seed=5)
+    run.rank, run.world = rank.rank, rank.world
+    architecture, head, given = HEADS.get(framework, NORMED)
+    task: Task = "detect" if framework == "rtdetr" else "classify"
+    parameters = {
+        "architecture": architecture,
+        "head": head,
+        "head_parameters": {"epochs": 2, "batch_size": 4 // rank.world, "validation_fraction": 0.25} | given,
+        "architecture_parameters": {"width": 8, "latent": 16} if framework == "transfer" else {},
+        "input_size": {"width": 64, "height": 64},
+    }
+    made = get_trainer(framework, task, config=parameters, train=pictures, run=run)
+    assert isinstance(made, Loop)
+    return made
+
+
+def test_a_training_with_batch_norms_is_that_of_one(scans: Callable[[range], PictureSet], tmp_path: Path) -> None:
+    pictures = scans(range(16))
+
+    def one(rank: Rank, meeting: str) -> int:
+        training = loop_of("transfer", pictures, tmp_path, rank)
+        with joined(rank, meeting):
+            training.train()
+        norms = [part for part in training.model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+        assert norms and all(type(part).__name__.startswith("Shared") is (rank.world > 1) for part in norms)
+        return 0
+
+    assert one(Rank(), "") == 0
+    assert forked(one) == [0, 0]
+    left = [tmp_path / name / "outputs" / "checkpoints" / "epoch-0002.pt" for name in ("0 of 1", "0 of 2")]
+    alone, together = (torch.load(path, weights_only=True) for path in left)
+    for part in ("model", "average"):
+        for name, value in alone[part].items():
+            assert torch.allclose(value, together[part][name], rtol=1e-5, atol=1e-5), (part, name)
+
+
+def test_a_step_of_rtdetr_is_that_of_one_though_one_sees_more_boxes(
+    pages_of_digits: Callable[[int], PictureSet], tmp_path: Path
+) -> None:
+    """But for the noise with which it trains besides, which each draws for itself."""
+    pages = pages_of_digits(8)
+    fewer = tuple(replace(one, boxes=one.boxes[: number % 4]) for number, one in enumerate(pages.pictures))
+
+    def one(rank: Rank, meeting: str) -> int:
+        training = loop_of("rtdetr", PictureSet("train", fewer), tmp_path, rank)
+        training.prepare_dataset()
+        torch.manual_seed(0)
+        model = training.create_model()
+        for part in model.modules():
+            if hasattr(part, "config"):
+                part.config.num_denoising = 0
+        with joined(rank, meeting):
+            training.together.share_norms(model.train())
+            parts = training.losses(model, next(training.train_batches.epoch(0)))
+            torch.stack(list(parts.values())).sum().backward()
+            training.together.before_step(model, mean=True)
+        found = {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+        torch.save(found | dict(model.named_buffers()), tmp_path / f"{rank.rank} of {rank.world}.pt")
+        return 0
+
+    assert one(Rank(), "") == 0
+    assert forked(one) == [0, 0]
+    alone, together = (torch.load(tmp_path / f"0 of {world}.pt", weights_only=True) for world in (1, WORLD))
+    assert alone.keys() == together.keys()
+    for name, value in alone.items():
+        away = (value.double() - together[name]).norm() / value.double().norm().clamp_min(1e-2)
+        assert away < 1e-3, (name, float(away))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_norms_see_the_pictures_of_all(kind: torch.dtype) -> None:
+    def one(rank: Rank, meeting: str) -> int:
+        torch.manual_seed(0)
+        own = slice(rank.rank, None, WORLD)
+        with joined(rank, meeting):
+            for norm, shape in (
+                (torch.nn.BatchNorm1d(3, momentum=None), (8, 3)),
+                (torch.nn.BatchNorm2d(3, affine=False), (4, 3, 2, 2)),
+                (BatchNormAct2d(3), (4, 3, 2, 2)),
+            ):
+                plain, whole = copy.deepcopy(norm), (5 + torch.randn(shape)).to(kind)
+                share_norms(norm)
+                near = {"rtol": 1e-5, "atol": 1e-5} if kind == torch.float32 else {"rtol": 0.02, "atol": 0.02}
+                for _ in range(2):
+                    made = norm(whole[own])
+                    assert made.dtype == kind
+                    assert torch.allclose(made.float(), plain(whole)[own].float(), **near)
+                assert norm.num_batches_tracked == 2
+                assert torch.allclose(norm.running_mean, plain.running_mean, **near)
+                assert torch.allclose(norm.running_var, plain.running_var, **near)
+                assert torch.allclose(norm.eval()(whole).float(), plain.eval()(whole).float(), **near)
         return 0
 
     assert forked(one) == [0, 0]
@@ -181,21 +288,83 @@ def test_weights_are_the_same_after_each_epoch_also_after_going_on(
             assert torch.equal(tensor, last[1][part][name]), (part, name)
 
 
+@pytest.mark.parametrize(
+    ("which", "how", "exits", "told"),
+    [
+        (1, "fails", [EXIT_USER, EXIT_USER], ("user", "bad_input", "Process 2 of 2: page 7 is torn")),
+        (1, "dies", [EXIT_SYSTEM, -signal.SIGKILL], ("system", "process_lost", "Process 2 of 2 died without a word")),
+        (0, "fails", [EXIT_USER, EXIT_SYSTEM], ("user", "bad_input", "page 7 is torn")),
+    ],
+)
+def test_what_one_fails_of_is_told_and_the_other_ends(
+    which: int,
+    how: str,
+    exits: list[int],
+    told: tuple[str, str, str],
+    staged: Staged,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(run: Run, config: TrainingConfig) -> list[Listener]:
+        def hear(event: TrainingEvent) -> None:
+            if isinstance(event, BatchDone) and (run.rank, event.batch) == (which, 2):
+                if how == "dies":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise BadInput("page 7 is torn")
+
+        return [hear]
+
+    monkeypatch.setattr(trainer, "callbacks", failing)
+    folder = staged("rtdetr", tmp_path / "failing")
+    assert learned(folder, limit_s=100) == exits, folder.events.read_text()[-2000:]
+    last = json.loads(folder.events.read_text().splitlines()[-1])
+    assert (last["type"], last["class"], last["code"]) == ("error", *told[:2])
+    assert last["message"].startswith(told[2])
+
+
+@pytest.mark.parametrize(("exit_code", "ended"), [(EXIT_STOPPED, EXIT_STOPPED), (None, EXIT_SYSTEM)])
+def test_a_leading_process_that_dies_is_told_of(
+    exit_code: int | None, ended: int, staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that ended by itself has said why."""
+    program = (
+        "import os, sys; from pathlib import Path; from studio9_task.layout import TaskFolder;"
+        "from studio9_trainers.distributed.failures import beside, begin, write_exit;"
+        "task = TaskFolder(Path(sys.argv[2])); begin(beside(task, 1)); write_exit(beside(task, 1), 70);"
+        f"begin(beside(task, 0)); write_exit(beside(task, 0), {exit_code}) if {exit_code} else os.kill(os.getpid(), 9);"
+        "sys.exit(1)"
+    )
+    monkeypatch.setattr(launch, "command", lambda given, _: [sys.executable, "-c", program, *given[1:]])
+    folder = staged("rtdetr", tmp_path / "leaderless")
+    with EventWriter(folder.events, folder.outputs) as events:
+        events.log("Begun.")
+    assert run_distributed(folder.root, WORLD) == ended
+    told = [json.loads(line) for line in folder.events.read_text().splitlines()]
+    assert [one["type"] for one in told] == (["log"] if exit_code else ["log", "error"])
+    if not exit_code:
+        assert (told[1]["sequence"], told[1]["code"]) == (2, "process_lost")
+        assert told[1]["message"].startswith("Process 1 of 2 died")
+
+
 @pytest.mark.slow
-def test_two_learn_as_well_as_one(job: Callable[..., TaskFolder]) -> None:
+@pytest.mark.parametrize(
+    ("framework", "more"), [("yolo", {"recipe_learning_rate": 0.004}), ("rtdetr", {"queries": 10})]
+)
+def test_two_learn_as_well_as_one(framework: str, more: dict[str, Any], job: Callable[..., TaskFolder]) -> None:
     """Squares and discs, with the same global batch: as much as three seeds find, give or take what the few pages that
     they are judged on may make."""
 
     def found(seed: int, processes: int) -> float:
         folder = job("train", train=range(24), val=range(900, 904), test=range(1000, 1024))
-        options = {"epochs": 28, "batch_size": 4 // processes, "recipe_learning_rate": 0.004}
+        architecture, head, _ = HEADS[framework]
         given = {
-            "architecture": "YOLO11N",
-            "head": "YOLO_HEAD",
-            "head_parameters": options,
+            "architecture": architecture,
+            "head": head,
+            "head_parameters": {"epochs": 28, "batch_size": 4 // processes} | more,
             "input_size": {"width": 64, "height": 64},
         }
-        request = json.loads(folder.request.read_text()) | {"seed": seed, "parameters": given}
+        changed = {"seed": seed, "framework": framework, "parameters": given}
+        request = json.loads(folder.request.read_text()) | changed
         folder.request.write_text(json.dumps(request))
         if processes == 1:
             assert run_task(folder) == EXIT_OK

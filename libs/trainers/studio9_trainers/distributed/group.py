@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 from studio9_trainers.distributed.settings import Rank
+from studio9_trainers.errors import LostTouch
 
 PATIENCE_S = 600
 """How long one waits for the others: the last picture of the slowest may take its time."""
@@ -33,6 +34,15 @@ def joined(rank: Rank, meeting: str = "env://") -> Iterator[None]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def heard() -> Iterator[None]:
+    """Raise LostTouch where what passes between processes within the block does not arrive."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostTouch from error
+
+
 def average_gradients(model: torch.nn.Module) -> None:
     """Let every process have the mean of all gradients: with equal shares of a batch and a mean loss that is the whole
     batch's gradient."""
@@ -48,7 +58,8 @@ def sum_gradients(model: torch.nn.Module, parts: int = 1) -> None:
     flags = torch.tensor([float(one.grad is not None) for one in own], device=own[0].device)
     rows = [(torch.zeros_like(one) if one.grad is None else one.grad).reshape(-1).float() for one in own]
     flat = torch.cat([*rows, flags])
-    dist.all_reduce(flat)
+    with heard():
+        dist.all_reduce(flat)
     *summed, known = flat.split([*(one.numel() for one in own), len(own)])
     for one, row, seen in zip(own, summed, known.tolist(), strict=True):
         if seen:
@@ -61,7 +72,8 @@ def average_buffers(model: torch.nn.Module) -> None:
     if not own:
         return
     flat = torch.cat([one.detach().reshape(-1).float() for one in own])
-    dist.all_reduce(flat)
+    with heard():
+        dist.all_reduce(flat)
     flat /= dist.get_world_size()
     with torch.no_grad():
         for one, part in zip(own, flat.split([one.numel() for one in own]), strict=True):

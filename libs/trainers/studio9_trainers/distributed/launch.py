@@ -1,9 +1,15 @@
 """Starts a task on several processes through torchrun."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from studio9_task.exits import EXIT_OK
+from studio9_task.layout import TaskFolder
+from studio9_task.report import EventWriter
+from studio9_trainers.distributed.failures import beside, died, first_failure, read_exit
 
 
 def command(program: Sequence[str], processes: int) -> list[str]:
@@ -15,7 +21,18 @@ def command(program: Sequence[str], processes: int) -> list[str]:
 
 
 def run_distributed(folder: Path, processes: int) -> int:
-    """Run a task's folder on so many processes, each with one thread; 0, or 1 where one of them failed."""
-    return subprocess.run(
-        command(["-m", "studio9_trainers.distributed.process", str(folder)], processes), check=False
-    ).returncode
+    """Run a task's folder on so many processes, each with one thread; its exit code (see task). What the leading
+    process can't tell any more, because it was killed, is told for it."""
+    task = TaskFolder(folder.resolve())
+    for rank in range(processes):
+        shutil.rmtree(beside(task, rank).root, ignore_errors=True)
+    program = ["-m", "studio9_trainers.distributed.process", str(task.root)]
+    if subprocess.run(command(program, processes), check=False).returncode == 0:
+        return EXIT_OK
+    if (code := read_exit(beside(task, 0))) is not None:
+        return code
+    failure = first_failure(task, processes, patience_s=0) or died(0, processes)
+    before = task.events.read_bytes().count(b"\n") if task.events.exists() else 0
+    with EventWriter(task.events, task.outputs, before) as events:
+        events.failed(failure.class_, failure.code, failure.message)
+    return failure.exit_code

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from studio9_task.layout import TaskFolder
+from studio9_trainers.distributed.failures import begin, beside, write_exit
 from studio9_trainers.distributed.group import joined
 from studio9_trainers.distributed.settings import Rank
 from studio9_trainers.task import run_task
@@ -19,14 +20,17 @@ CHECKPOINT = "checkpoint.pt"
 def main(folder: Path, rank: Rank, meeting: str = "env://") -> int:
     """Run the task; its exit code. `meeting`: see joined."""
     task = TaskFolder(folder.resolve())
+    own = beside(task, rank.rank)
+    begin(own)
+    if rank.rank != 0:
+        _stage(task, own)
     with joined(rank, meeting):
-        return run_task(task if rank.rank == 0 else _beside(task, rank.rank), rank.rank, rank.world)
+        code = run_task(own if rank.rank != 0 else task, rank.rank, rank.world)
+        write_exit(own, code)  # before the others lose touch
+    return code
 
 
-def _beside(task: TaskFolder, rank: int) -> TaskFolder:
-    own = TaskFolder(task.scratch / f"process-{rank}")
-    shutil.rmtree(own.root, ignore_errors=True)
-    own.root.mkdir(parents=True)
+def _stage(task: TaskFolder, own: TaskFolder) -> None:
     own.inputs.symlink_to(task.inputs)
     request = json.loads(task.request.read_bytes())
     if (resume := request.get("resume")) is not None:
@@ -34,7 +38,6 @@ def _beside(task: TaskFolder, rank: int) -> TaskFolder:
         shutil.copyfile(task.root / resume["checkpoint"], own.root / CHECKPOINT)
         resume["checkpoint"] = CHECKPOINT
     own.request.write_text(json.dumps(request))
-    return own
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A framework fills in what is its own: `create_model`, `losses`, `validate`, `exp
 the same (studio9_trainers.custom).
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -120,6 +121,7 @@ class Loop(ABC):
         self.optimizer = make_optimizer(config.optimizer, parameter_groups(self.model, config, self.is_backbone))
         self.precision = Precision(config.loop.precision, self.run.device)
         self.average = Average(self.model, config.loop.average_decay if config.loop.average else 0.0)
+        self.together.share_norms(self.model)
         self.checkpoints = Checkpoints(self.run)
         self.place = Place(0)
         self.best: State = {}
@@ -199,14 +201,15 @@ class Loop(ABC):
         with self.precision.cast() if self.precision.mixed else nullcontext():
             parts = self.losses(self.model, on_device)
             total = torch.stack([value.float() for value in parts.values()]).sum()
-        if self.together.anyone(not torch.isfinite(total)):
+        told = self.together.mean(torch.stack([value.detach().float().sum() for value in parts.values()]))
+        if not math.isfinite(sum(told)):
             raise Diverged
         self.precision.backward(total / config.loop.accumulate)
         if ends:
             self.together.before_step(self.model, mean=True)
             self.precision.step(self.optimizer, self.model, config.loop.clip_norm)
             self.average.update(self.model)
-        return {key: float(value.detach()) for key, value in parts.items()}
+        return dict(zip(parts, told, strict=True))
 
     def _after_epoch(self, epoch: int, losses: dict[str, float]) -> None:
         self.run.tell(EpochEnded(epoch + 1, losses, self._rate))

@@ -80,4 +80,6 @@ class RtDetrTrainer(DetectionLoop):
         output = model(pixel_values=batch.pixels.float() / 255, labels=wanted)
         parts = {name: output.loss_dict[name] for name in TOLD if name in output.loss_dict}
         rest = output.loss - torch.stack(list(parts.values())).sum() if parts else output.loss
-        return {**parts, "loss_deeper": rest}
+        # The package divides by the boxes of its own pictures, whatever the other processes see.
+        share = self.together.part(sum(len(one["class_labels"]) for one in wanted))
+        return {name: value * share for name, value in {**parts, "loss_deeper": rest}.items()}
