@@ -1,9 +1,10 @@
 """What forms are offered: from the workers' announcements, in Salsa's shape; and the fixed lists."""
 
+import json
 from typing import Any
 
 from studio9_baile.v2.wire.config import ParameterAnswer
-from studio9_task.catalogue import FloatParameter, StringParameter
+from studio9_task.catalogue import Catalogue, FloatParameter, StringParameter
 
 
 async def test_primitives_have_the_contracts_shape(ana: Any) -> None:
@@ -45,13 +46,18 @@ async def test_where_no_decoder_runs_one_entry_says_so(ana: Any, installation: A
     assert (entry["id"], entry["name"]) == ("NONE_OFFERED", "(none is offered here)")
     assert entry["isNeural"] is False, "the form offers only what is"
     heads = installation.stand_ins.documents["workers"]["w1"]["catalogue"]["heads"]
-    brought = {**heads[0], "id": "STACKED", "consumer": "decoder"}
+    (detector,) = (one for one in heads if one["consumer"] == "detector")
+    brought = {**detector, "id": "STACKED", "consumer": "decoder"}
     catalogue = {**installation.stand_ins.documents["workers"]["w1"]["catalogue"], "heads": [*heads, brought]}
+    announced = json.loads(Catalogue.model_validate(catalogue).printed())
+    assert 0 in announced["heads"][-1]["parameters"], "what both heads have is said once"
     await installation.stop()
-    installation.stand_ins.documents["workers"]["w1"] |= {"catalogue": catalogue}
+    installation.stand_ins.documents["workers"]["w1"] |= {"catalogue": announced}
     await installation.start()
     again = await installation.sign_in("ana")
-    assert [one["id"] for one in await again.ok("GET", "/config/cv-decoders")] == ["STACKED"]
+    (entry,) = await again.ok("GET", "/config/cv-decoders")
+    (same,) = await again.ok("GET", "/config/cv-detectors")
+    assert (entry["id"], entry["params"]) == ("STACKED", same["params"])
 
 
 async def test_the_last_catalogue_is_known_without_workers_and_without_aries(installation: Any, ana: Any) -> None:
