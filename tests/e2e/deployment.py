@@ -26,6 +26,12 @@ SPEAKING = tuple(service for service in SERVICES if service != "aries")
 REGION = "us-east-1"
 
 
+def endpoint_of(address: str) -> str:
+    """A server's address without user and password."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Servers:
     """Addresses of the real servers, administrators' credentials inside."""
@@ -185,5 +191,8 @@ class Deployment:
                 "STUDIO9_PEGASUS_WAREHOUSE_ACCESS_KEY": urlsplit(self.servers.s3).username or "",
                 "STUDIO9_PEGASUS_WAREHOUSE_SECRET_KEY": urlsplit(self.servers.s3).password or "",
             },
-            "worker": {"STUDIO9_WORKER_TRAINERS_PYTHON": str(self.trainers_python)},
+            "worker": {
+                "STUDIO9_WORKER_TRAINERS_PYTHON": str(self.trainers_python),
+                "STUDIO9_WORKER_BUCKETS_ENDPOINT": endpoint_of(self.servers.s3),
+            },
         }.get(service, {})

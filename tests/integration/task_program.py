@@ -1,5 +1,6 @@
 """The task that these tests run for real, in place of a training: it does what the parameter `do` names."""
 
+import os
 import signal
 import sys
 import time
@@ -69,6 +70,13 @@ class Task:
         written, _ = write_lines(self.folder.outputs / "predictions.jsonl", lines)
         self.events.artifact("predictions", written, "application/jsonl")
         self.events.result({"kind": "predict"})
+        return 0
+
+    def files(self) -> int:
+        """Tells what was staged, and what its environment holds."""
+        inputs = self.folder.inputs
+        found = {one.relative_to(inputs).as_posix(): one.read_text() for one in inputs.rglob("*") if one.is_file()}
+        self.events.result({"files": found, "names": self.request.inputs, "environment": dict(os.environ)})
         return 0
 
     def user_error(self) -> int:

@@ -31,7 +31,8 @@ class EndedChild(Contract):
 
 
 class TaskRequest(Versioned):
-    """One piece of work. `inputs` names the folders under `inputs/` that were staged."""
+    """One piece of work. `inputs` names the folders under `inputs/` that were staged from the platform's storage; files
+    from users' own buckets lie beside them, for code of their own."""
 
     job: str = Field(min_length=1, max_length=64)
     kind: Kind

@@ -86,7 +86,7 @@ class StandIns:
         async def add_secret(request: Request) -> JSONResponse:
             body = await request.json()
             organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
-            reference = f"secret-{len(self.secrets)}"
+            reference = f"secret-{len(self.secrets):08}"
             self.secrets[reference] = body["value"]
             return JSONResponse({
                 "id": reference, "organisation": organisation, "project": None, "name": body["name"], "version": 1,

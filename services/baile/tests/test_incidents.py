@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from studio9_baile.security.outbound import ForbiddenAddress, resolve
 from studio9_baile.security.permissions import needed
 from studio9_baile.ui import BuiltUi
 from studio9_common.errors import BadInput
+from studio9_common.http.outbound import ForbiddenAddress, resolve
 from studio9_common.objects.keys import check_key
 from studio9_common.objects.port import BadKey
 from studio9_common.tokens import TokenKeys

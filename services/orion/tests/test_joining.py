@@ -1,6 +1,7 @@
 """Joining without a broker: what a token is worth, what a platform in one process says, what a worker's role may do."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from studio9_common.bus.rabbitmq.users import password_hash
 from studio9_common.contracts.collections import WORKERS
+from studio9_common.contracts.job import ChildRequest, Input, ObjectRef, Source, Spec, State
 from studio9_common.contracts.joining import JoinRequest
 from studio9_common.contracts.messages import SchedulerCall, WorkerBeat
 from studio9_common.errors import Conflict, Studio9Error, Unavailable
@@ -29,6 +31,8 @@ from studio9_orion.joining.members import Members
 from studio9_orion.joining.storage import policy
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+REF = ObjectRef(key="acme/pictures/a", sha256="0" * 64, size=1)
+PLACE: Any = {"bucket": "abc", "region": "r", "credential": "c"}
 PROOF, OTHER = "p" * 43, "q" * 43
 
 
@@ -232,3 +236,53 @@ async def test_whoever_schedules_is_told_of_a_machine_that_is_removed(world: Any
         for _ in range(2):
             assert (await http.delete("/v1/workers/gpu-5", headers=headers)).status_code == 200
     assert await world.take(calls) == [SchedulerCall(orion="one", removed="gpu-5")], "once: again is harmless"
+
+
+async def test_the_token_of_an_attempt_opens_the_secrets_that_its_job_names(world: Any, life: Any) -> None:
+    source = Source(bucket="harbour", region="us-east-1", credential="mine", prefix="")
+    inputs = (Input(name="extra", kind="folder", source=source), Input(name="more", kind="folder", source=source))
+    given = life.request(spec=Spec(kind="train", image_secret="registry", inputs=inputs)).assign("gpu-6").beat()
+    await world.store.create_job(given.job)
+    orion = world.orion()
+    members = Members(world.store, world.clock, Broker())  # type: ignore[arg-type]
+    headers = {}
+    for worker in ("gpu-6", "gpu-7"):
+        _, token = await members.invite(worker, labels=(), valid_s=3600, by="ana")
+        await members.redeem(asking(token))
+        headers[worker] = {"Authorization": f"Bearer {worker}.{PROOF}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
+        for worker, fence, status in (("gpu-6", 1, 200), ("gpu-6", 2, 403), ("gpu-7", 1, 403)):
+            body = {"audience": "argo", "job": given.id, "fence": fence}
+            answer = await http.post("/v1/members/token", json=body, headers=headers[worker])
+            assert answer.status_code == status, answer.text
+            if status == 200:
+                caller = world.keys.check(answer.json()["token"], "argo")
+    assert (caller.organisation, caller.job, caller.fence) == ("acme", given.id, 1)
+    assert caller.scopes == ("config:read", "secret:registry", "secret:mine")
+
+
+@pytest.mark.parametrize(
+    ("one", "field"),
+    [
+        (Input(name="x", kind="file"), "inputs.0: "),
+        (Input(name="x", kind="folder", ref=REF), "inputs.0: "),
+        (
+            Input(name="model", kind="folder", source=Source(bucket="abc", region="r", credential="c", prefix="")),
+            "name",
+        ),
+        (Input(name="x", kind="file", source=Source(**PLACE, prefix="a/")), "inputs.0.kind"),
+    ],
+)
+def test_an_input_that_cannot_be_ends_its_job_at_once(life: Any, one: Input, field: str) -> None:
+    job = life.request(spec=Spec(kind="train", inputs=(one,))).job
+    assert (job.state, job.reason.code) == (State.failed, "bad_input") and field in job.reason.message
+
+
+def test_a_child_reads_no_bucket_that_its_parent_does_not(life: Any) -> None:
+    source = Source(bucket="harbour", region="us-east-1", credential="mine", key="a.bin")
+    own = Input(name="extra", kind="file", source=source)
+    other = Input(name="extra", kind="file", source=replace(source, credential="somebodys"))
+    for given, state in ((own, State.queued), (other, State.failed)):
+        parent = type(life)().request(spec=Spec(kind="tune", inputs=(own,))).assign().beat()
+        parent.result(children=(ChildRequest(name="t0", spec=Spec(kind="train", inputs=(given,))),))
+        assert parent.job.state is state, parent.job.reason

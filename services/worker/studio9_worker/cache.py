@@ -4,6 +4,9 @@ A file is downloaded once, checked, made read-only and hard-linked into each tas
 keeps the bytes when the cache lets go of them. Organisations share nothing: that one has a picture tells the other
 nothing.
 
+What was in a user's own bucket lies under what identifies it there, and serves only those who come with the same stored
+credential: that one may read it opens it to no other.
+
 Small files are not synced one by one: that costs more than to fetch them. After the machine was started anew, whatever
 it had is checked once more before it is used.
 """
@@ -15,6 +18,7 @@ import os
 import secrets
 import shutil
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,6 +32,8 @@ SMALL = 4 << 20
 """Bytes that are fetched in one request and pass through memory."""
 MOST_LOST = 3
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+SOURCES = "sources"
+"""Folder of an organisation's cache for what was in users' buckets."""
 MARK = "cache.boot"
 """Beside the cache: which start of the machine its files were written under."""
 
@@ -83,18 +89,45 @@ class InputCache:
         Raises what `Objects.download` raises, ObjectsUnavailable after `patience_s`, and OSError.
         """
         path = self._root / organisation / ref.sha256[:2] / ref.sha256
+
+        async def fetch() -> bool:
+            await self._download(objects, ref, path, patience_s, target)
+            return ref.size <= SMALL  # linked as it was written
+
+        await self._bring(path, target, fetch)
+
+    async def link_source(
+        self, organisation: str, identity: str, target: Path, fetch: Callable[[Path], Awaitable[None]]
+    ) -> None:
+        """Puts what lies in a user's bucket at `target`. `identity` (64 hex digits) says what it is, for nobody knows
+        its content's hash before it is here: place, version, and who was let in. `fetch` writes a whole, checked file
+        to a path.
+
+        Raises what `fetch` raises, and OSError.
+        """
+        path = self._root / organisation / SOURCES / identity
+
+        async def fetched() -> bool:
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await fetch(path)
+            self._keep_size(path, await asyncio.to_thread(_read_only, path))
+            return False
+
+        await self._bring(path, target, fetched)
+
+    async def _bring(self, path: Path, target: Path, fetch: Callable[[], Awaitable[bool]]) -> None:
+        """Links a cached file to `target`; `fetch` puts it there first where it is missing, and says whether it has
+        linked it, too."""
         lost = 0
         while lost < MOST_LOST:
             if path in self._doubted:
-                await self._check(path, ref.sha256)
+                await self._check(path)
             if (coming := self._coming.get(path)) is not None:
                 await coming.wait()  # whoever fetches it may fail for itself: then this one fetches
                 continue
-            if path not in self._sizes:
-                await self._fetch(objects, ref, path, patience_s, target)
-                if ref.size <= SMALL:  # linked as it was written
-                    await self._shrink()
-                    return
+            if path not in self._sizes and await self._fetch(path, fetch):
+                await self._shrink()
+                return
             if await self._hop.do(partial(_link, path, target)):
                 with suppress(KeyError):
                     self._sizes.move_to_end(path)
@@ -105,11 +138,11 @@ class InputCache:
             lost += 1
         raise OSError(errno.ENOENT, "the cache's folder loses files", str(path))
 
-    async def _fetch(self, objects: Objects, ref: ObjectRef, path: Path, patience_s: float, target: Path) -> None:
-        """Downloads, while others that want the same wait; a small file goes to the target, too."""
+    async def _fetch(self, path: Path, fetch: Callable[[], Awaitable[bool]]) -> bool:
+        """Fetches, while others that want the same wait."""
         self._coming[path] = asyncio.Event()
         try:
-            await self._download(objects, ref, path, patience_s, target)
+            return await fetch()
         finally:
             self._coming.pop(path).set()
 
@@ -121,12 +154,15 @@ class InputCache:
             await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
             await patiently(lambda: objects.download(ref.key, path, sha256=ref.sha256), patience_s)
             size = await asyncio.to_thread(_read_only, path)
+        self._keep_size(path, size)
+
+    def _keep_size(self, path: Path, size: int) -> None:
         self._sizes[path] = size
         self._total += size
 
-    async def _check(self, path: Path, sha256: str) -> None:
-        """Lets go of a file that a crash of the machine has damaged."""
-        if not await asyncio.to_thread(_is_whole, path, sha256):
+    async def _check(self, path: Path) -> None:
+        """Lets go of a file that a crash of the machine has damaged, or whose name does not tell whether it has."""
+        if not await asyncio.to_thread(_is_whole, path, path.name):
             await asyncio.to_thread(path.unlink, missing_ok=True)
             self._total -= self._sizes.pop(path, 0)
         self._doubted.discard(path)

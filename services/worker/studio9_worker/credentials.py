@@ -20,19 +20,24 @@ async def registry_login(context: Context, record: AttemptRecord) -> Login | Non
     reference = record.run.spec.image_secret
     if reference is None:
         return None
+    return _login(await secret_of(context, record, reference, "bad_input", "image_secret"))
+
+
+async def secret_of(context: Context, record: AttemptRecord, reference: str, code: str, what: str) -> Any:
+    """The value of a secret that the job names as `what`; `code` is the reason where workers may not read it, or it is
+    gone. Raises StagingFailed."""
     if context.argo is None:
         raise StagingFailed(reason("staging_error", "This worker has no way to the installation's secrets."))
     client = context.argo.for_attempt(record.key.job, record.key.fence, reference)
     try:
-        value = await client.reveal(reference, organisation=record.organisation)
+        return await client.reveal(reference, organisation=record.organisation)
     except (NotFound, Forbidden):
-        message = f"image_secret: there is no secret {reference} of yours that workers may read; store it for them."
-        raise StagingFailed(reason("bad_input", message)) from None
+        message = f"{what}: there is no secret {reference} of yours that workers may read; store it for them."
+        raise StagingFailed(reason(code, message)) from None
     except Unavailable as error:
-        raise StagingFailed(reason("staging_error", f"The image's credentials could not be read: {error}")) from error
+        raise StagingFailed(reason("staging_error", f"{what}: it could not be read: {error}")) from error
     finally:
         await client.close()
-    return _login(value)
 
 
 def _login(value: Any) -> Login:

@@ -67,6 +67,17 @@ class WorkerSettings(WithObjects):
     staging_parallel: int = Field(16, ge=1, le=64, description="downloads at once")
     uploads_parallel: int = Field(4, ge=1, le=64, description="outputs of one attempt that are uploaded at once")
     cache_gib: float = Field(20.0, ge=0, description="size of the cache of inputs", json_schema_extra=LIVE)
+    buckets_endpoint: str = Field(
+        "",
+        description="where users' buckets answer, if not at AWS (http://host:9000); only this one may be a private "
+        "address or without TLS",
+    )
+    bucket_gib: float = Field(
+        20.0, gt=0, description="all that one attempt brings from users' buckets", json_schema_extra=LIVE
+    )
+    bucket_objects: int = Field(
+        10_000, ge=1, le=1_000_000, description="number of objects among it", json_schema_extra=LIVE
+    )
     image_cache_gib: float = Field(
         100.0, ge=0, description="images that tasks brought; beyond it those go that were not used for longest"
     )

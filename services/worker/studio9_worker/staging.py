@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from studio9_common.contracts.job import Input, ObjectRef
 from studio9_common.contracts.reasons import Reason, reason
-from studio9_common.errors import Unavailable
+from studio9_common.contracts.sources import check_inputs
+from studio9_common.errors import BadInput, Unavailable
 from studio9_common.objects.port import BadKey, ChecksumMismatch, ObjectMissing
 from studio9_task.errors import ManifestError, UnsafeName
 from studio9_task.layout import CHECKPOINT, CHILDREN, MODEL, PICTURES, TaskFolder
@@ -21,8 +22,9 @@ from studio9_task.safe import output_path
 from studio9_worker.children import bring_children, ended_child
 from studio9_worker.context import Context
 from studio9_worker.credentials import registry_login
-from studio9_worker.failing import StagingFailed
+from studio9_worker.failing import StagingFailed, unusable
 from studio9_worker.records import AttemptRecord
+from studio9_worker.sources import bring_sources
 from studio9_worker.transfer import gathered
 
 AT_ONCE = 2000
@@ -37,13 +39,19 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
     if spec.kind == "predict" and not (spec.provenance.model_id and spec.provenance.model_version):
         raise StagingFailed(reason("bad_input", "provenance: a prediction needs model_id and model_version."))
     try:
+        check_inputs(spec)
+    except BadInput as error:
+        raise unusable(error) from None
+    try:
         if not (spec.inputs or spec.image or record.run.resume or record.run.children):
             await asyncio.to_thread(_prepare, folder, task_request(record, threads, None), make=True)
             return
         await asyncio.to_thread(folder.make)
         stager = _Stager(context, record.organisation, folder)
         for one in spec.inputs:
-            await stager.bring(one)
+            if one.ref is not None:
+                await stager.bring(one, one.ref)
+        await bring_sources(context, record, folder)
         if spec.image is not None:
             await context.runner.bring(record.key, spec.image, await registry_login(context, record))
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
@@ -85,14 +93,15 @@ def task_request(record: AttemptRecord, threads: int, resume: str | None) -> Tas
         parameters=spec.parameters,
         seed=spec.seed,
         threads=threads,
-        inputs=tuple(dict.fromkeys(PurePosixPath(one.name).parts[0] for one in spec.inputs)),
+        inputs=tuple(dict.fromkeys(PurePosixPath(one.name).parts[0] for one in spec.inputs if one.ref is not None)),
         resume=None if resume is None else Resume(checkpoint=resume),
         children=tuple(ended_child(one) for one in record.run.children),
     )
 
 
-def file_target(folder: TaskFolder, one: Input) -> Path:
-    """Where a `file` input lies: `inputs/{name}` if the name is a path, else under its own name in its folder.
+def file_target(folder: TaskFolder, one: Input, key: str) -> Path:
+    """Where a `file` input of this key lies: `inputs/{name}` if the name is a path, else under its own name in its
+    folder.
 
     The model is `inputs/model/model.pt` however it is named. Raises UnsafeName.
     """
@@ -101,7 +110,7 @@ def file_target(folder: TaskFolder, one: Input) -> Path:
         return folder.inputs / name
     if one.name == MODEL:
         return folder.model
-    return folder.input(one.name) / f"{one.name}{PurePosixPath(one.ref.key).suffix}"
+    return folder.input(one.name) / f"{one.name}{PurePosixPath(key).suffix}"
 
 
 class _Stager:
@@ -111,16 +120,16 @@ class _Stager:
         self._folder = folder
         self._room = asyncio.Semaphore(context.settings.staging_parallel)
 
-    async def bring(self, one: Input) -> None:
+    async def bring(self, one: Input, ref: ObjectRef) -> None:
         if output_path(one.name).parts[0] in (PICTURES, CHILDREN):
             raise UnsafeName(f"{one.name!r}: the inputs {PICTURES!r} and {CHILDREN!r} are the platform's: rename it.")
         if one.kind == "file":
-            await self.link(one.ref, file_target(self._folder, one))
+            await self.link(ref, file_target(self._folder, one, ref.key))
             return
         if len(output_path(one.name).parts) > 1:
             raise UnsafeName(f"{one.name!r} cannot name a manifest's input: use a plain name.")
         manifest = self._folder.manifest(one.name)
-        await self.link(one.ref, manifest)
+        await self.link(ref, manifest)
         pictures = read_manifest(manifest)
         while chunk := await asyncio.to_thread(_take, pictures, AT_ONCE):
             each = {picture.sha256: picture for picture in chunk}.values()

@@ -167,6 +167,7 @@ class _Composition:
                     trainers_python=self._options.trainers_python,
                     threads=1,
                     stop_tasks_on_exit=True,
+                    buckets_endpoint=self._options.buckets_endpoint,
                 ),
                 bus=ports.bus,
                 objects=ports.objects,

@@ -20,6 +20,11 @@ MAX_EVENTS = 200
 """Life-cycle events kept in a job; a repeated refusal raises the count of the last one instead of adding one."""
 CODE: Final = "code"
 """The input that holds code of the user's own."""
+PLATFORMS_INPUTS: Final = frozenset(
+    {CODE, "model", "checkpoint", "children", "pictures", "train", "val", "test", "predict", "video"}
+)
+"""Names of inputs that the platform's own trainers read: these come from the installation's storage alone, so nothing
+that a user's bucket holds is ever read by code that runs outside of a container."""
 
 
 class State(StrEnum):
@@ -60,15 +65,35 @@ class ObjectRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where an input lies in a bucket of a user's own: one object (`key`), or all whose keys begin with `prefix`, which
+    ends in `/` or is empty. `credential` is the reference of a secret in Argo (access_key, secret_key, token), never
+    what it holds. `endpoint` None: AWS, or where the operator says that users' buckets answer. `sha256` of the object,
+    where it is known, is checked."""
+
+    bucket: str
+    region: str
+    credential: str
+    key: str | None = None
+    prefix: str | None = None
+    endpoint: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """What the worker stages. `file`: the model to `inputs/model/model.pt`, another plain name to
     `inputs/{name}/{name}{suffix of its key}`, a name with slashes to that path below `inputs/`. `pictures`: a manifest
     of studio9_task.PictureRecord lines to `inputs/{name}/manifest.jsonl`, and every picture it names to
-    `inputs/pictures/{sha256}`. All keys must be the job's organisation's own."""
+    `inputs/pictures/{sha256}`. All keys must be the job's organisation's own. `folder`: every object of a source's
+    prefix to `inputs/{name}/{the rest of its key}`.
+
+    It has either a `ref` in the installation's storage or a `source` in a user's bucket; see `contracts.sources`."""
 
     name: str
-    kind: Literal["file", "pictures"]
-    ref: ObjectRef
+    kind: Literal["file", "pictures", "folder"]
+    ref: ObjectRef | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +141,12 @@ class Spec:
     def untrusted(self) -> bool:
         """Whether it may run in a container only: it brings an image or code of the user's own."""
         return self.image is not None or any(one.name.partition("/")[0] == CODE for one in self.inputs)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The references of all secrets that an attempt needs while it is staged, each once."""
+        named = (self.image_secret, *(one.source.credential for one in self.inputs if one.source is not None))
+        return tuple(dict.fromkeys(one for one in named if one))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +324,7 @@ def changed(job: Job, changes: Mapping[str, Any]) -> Job:
 _ADAPTER: TypeAdapter[Job] = TypeAdapter(Job)
 _SPEC = shape(
     Spec,
-    inputs=shape(Input, key="name", ref=shape(ObjectRef)),
+    inputs=shape(Input, key="name", ref=shape(ObjectRef), source=shape(Source)),
     requirements=shape(Requirements),
     provenance=shape(Provenance),
 )

@@ -63,6 +63,12 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "user_error": Rule(_user, "The task reported an error in the data or the parameters."),
         "bad_input": Rule(_user, "The job's request cannot be run; correct the named field."),
         "bad_output": Rule(_user, "The task announced an output that is not there or not allowed."),
+        "credential_missing": Rule(
+            _user, "A stored credential that the job names is not there (any more); store it, and ask again."
+        ),
+        "source_refused": Rule(_user, "The bucket does not open with the stored credential; check what it allows."),
+        "source_missing": Rule(_user, "An input is not in its bucket; check the bucket and the key."),
+        "source_too_large": Rule(_user, "The inputs from buckets are over the worker's limit; bring less."),
         "image_missing": Rule(_user, "The image is not to be had; check its name and digest."),
         "image_unusable": Rule(
             _user, "The image cannot run a task; it needs python3 with studio9_task, and the program studio9-task."

@@ -10,9 +10,9 @@ from datetime import timedelta
 from studio9_baile.core import Core
 from studio9_baile.models.notices import Delivery, Notification, Webhook
 from studio9_baile.repositories.system import Scope
-from studio9_baile.security.outbound import post, resolve
 from studio9_baile.usecases.notifying import deliver
 from studio9_common.errors import Studio9Error
+from studio9_common.http.outbound import post, resolve
 from studio9_common.logs import logger
 from studio9_common.times import format_time
 

@@ -156,7 +156,7 @@ class Finisher:
         refs: dict[str, ObjectRef] = {}
         if process.target == Kind.ONLINE_JOB:
             inputs = (await self._job(scope)).spec.inputs
-            refs = {one.name: one.ref for one in inputs if one.kind == "pictures"}
+            refs = {one.name: one.ref for one in inputs if one.kind == "pictures" and one.ref is not None}
         else:
             async with self._core.database.read(scope.organisation) as work:
                 known = await work.manifests.of(process.context["dataset_version"])

@@ -13,6 +13,7 @@ from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import Event
 from studio9_baile.models.records import AuditEntry
 from studio9_baile.repositories.aiming import Sight, Target
+from studio9_baile.repositories.credentials import Credentials
 from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes, UntoldUploads
 from studio9_baile.repositories.learned import CodePackages, DatasetManifests, DatasetVersions, Models, ModelVersions
@@ -117,6 +118,10 @@ class Work:
     @cached_property
     def code(self) -> CodePackages:
         return CodePackages(*self._mine)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(*self._mine)
 
     @cached_property
     def models(self) -> Models:

@@ -9,8 +9,8 @@ from studio9_baile.models.jobs import Process
 from studio9_baile.models.notices import Notification, Webhook
 from studio9_baile.repositories.base import Slice
 from studio9_baile.repositories.work import Work
-from studio9_baile.security.outbound import resolve
 from studio9_common.errors import Conflict, NotFound
+from studio9_common.http.outbound import resolve
 from studio9_common.ids import new_id
 
 MOST_WEBHOOKS = 10

@@ -1,6 +1,6 @@
 """Training a model on a dataset version: everything is judged before anything is queued."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from studio9_baile.models.pictures import LabelMode
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.access import check_owner
 from studio9_baile.usecases.asking import Wanted, ask, new_job
+from studio9_baile.usecases.bucket_inputs import check_credentials, check_inputs
 from studio9_baile.usecases.changes import Kind, changed, made_from
 from studio9_baile.usecases.code_packages import code_input, usable
 from studio9_common.contracts.job import Input, ObjectRef, Provenance, Requirements, Spec
@@ -55,25 +56,28 @@ async def train(
     *,
     framework: str | None = None,
     own: OwnCode | None = None,
+    inputs: Sequence[Input] = (),
 ) -> tuple[Process, ModelVersion]:
-    """Queues a training, which makes a new version of the model. `framework`: what the config must be of. Raises
-    NotFound for the model, AccessDenied, BadInput for an unknown dataset version, profile or code package, or a config
-    that is out of range."""
+    """Queues a training, which makes a new version of the model. `framework`: what the config must be of; `inputs`:
+    files from buckets of the caller's own, for code of their own. Raises NotFound for the model, AccessDenied, BadInput
+    for an unknown dataset version, profile, code package or credential, or a config that is out of range."""
     async with core.database.read(caller.organisation) as work:
         check_owner(caller, await work.models.get(model_id))
     parameters, head = judged(await core.catalogue.current(), config, framework, own)
     requirements = requirements_of(core, profile)
+    files = await check_inputs(core, inputs, own_code=own is not None)
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
         data, manifests = await trainable(work, caller, dataset_version, head)
+        await check_credentials(work, caller, files)
         code = None if own is None else await usable(work, caller, own.package, own.entry)
         version = await new_version(work, model, data, parameters, head, code)
         spec = Spec(
             kind="train",
             framework=head.framework,
             parameters=version.parameters,
-            inputs=inputs_of(manifests, INPUTS, code),
+            inputs=(*inputs_of(manifests, INPUTS, code), *files),
             requirements=requirements,
         )
         process = begin(core, work, caller, model, version, spec)

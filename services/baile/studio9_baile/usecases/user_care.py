@@ -8,6 +8,7 @@ from studio9_baile.models.identity import Role, User
 from studio9_baile.repositories.base import AssetRepository
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
+from studio9_baile.usecases.credentials import forget
 from studio9_baile.usecases.deployments import update_deployment
 from studio9_baile.usecases.users import NewUser, check_rank, put_password, require_admin, taken
 from studio9_common.errors import BadInput
@@ -75,7 +76,8 @@ async def update_user(core: Core, caller: Caller, identifier: str, change: UserC
 
 
 async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | None) -> None:
-    """Deletes a user; administrators only. All their assets go to `heir`, under a free name where one is taken.
+    """Deletes a user; administrators only. All their assets go to `heir`, under a free name where one is taken;
+    keys of their buckets to nobody.
     Raises NotAdmin, NotAllowed, BadInput (they own assets and there is no heir), NotFound."""
     require_admin(caller)
     if identifier == caller.user:
@@ -91,6 +93,7 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
                 "User to transfer ownership to was not found", field="transferOwnershipTo", value=heir[:100],
                 fix="name a user of your organisation",
             )  # fmt: skip
+        credentials = [one.id for one in await work.credentials.of(user.id)]
         deployments = await work.deployments.all(work.deployments.row.owner == user.id)
         for repository in _kinds(work):
             if heir is not None:
@@ -108,6 +111,8 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
         await work.users.remove(user)
         work.audit(caller.user, "delete", "USER", user.id, {"heir": heir} if heir else None)
         changed(work, Kind.USER, user.id, "deleted")
+    for reference in credentials:
+        await forget(core, caller.organisation, reference)
     for deployment in deployments:
         # The predictor is told who answers for its stream now.
         await update_deployment(core, caller, deployment.id, name=None, description=None, enabled=None)

@@ -9,6 +9,7 @@ from studio9_baile.v1 import (
     albums,
     bootstrap,
     code,
+    credentials,
     datasets,
     events,
     jobs,
@@ -22,7 +23,8 @@ from studio9_baile.v1 import (
 )
 
 TOPICS = (
-    bootstrap, session, models, code, datasets, sessions, tuning, monitoring, notices, jobs, albums, labels, events,
+    bootstrap, session, models, code, credentials, datasets, sessions, tuning, monitoring, notices, jobs, albums,
+    labels, events,
 )  # fmt: skip
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "what cannot be used, with field and fix"},

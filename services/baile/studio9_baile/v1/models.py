@@ -6,11 +6,13 @@ from pydantic import Field
 
 from studio9_baile.models.learned import Model, ModelVersion, Stage, VersionStatus
 from studio9_baile.models.records import Lineage
-from studio9_baile.usecases import model_versions, models, training
+from studio9_baile.usecases import bucket_inputs, model_versions, models, training
+from studio9_baile.usecases.bucket_inputs import from_bucket
 from studio9_baile.usecases.training import OwnCode
 from studio9_baile.v1.dependencies import TheCaller, TheCore
 from studio9_baile.v1.routing import router
 from studio9_baile.v1.wire import Answer, Body, Id, Page, TheSlice, Time, paged
+from studio9_common.contracts.job import Input, Source
 from studio9_common.errors import BadInput
 
 routes = router(prefix="/models", tag="models")
@@ -139,6 +141,31 @@ class TrainBody(Body):
         raise BadInput("Code of your own is half named", field=missing, fix="give both `code` and `entry`")
 
 
+class InputBody(Body):
+    """Files of one's own: one object (`key`), which lies in the training's folder as `inputs/{name}/{name}.suffix`, or
+    all below a `prefix`, as `inputs/{name}/…`. `credential` is the id of a stored one; `endpoint` is of an S3 server
+    that is not AWS. A `sha256` of the object is checked."""
+
+    name: str = Field(min_length=1, max_length=64)
+    bucket: str = Field(min_length=1, max_length=63)
+    region: str = Field(min_length=1, max_length=40)
+    credential: str = Field(min_length=1, max_length=64)
+    key: str | None = Field(None, min_length=1, max_length=1_024)
+    prefix: str | None = Field(None, max_length=1_024)
+    endpoint: str | None = Field(None, min_length=1, max_length=300)
+    sha256: str | None = Field(None, min_length=64, max_length=64)
+
+    def input(self) -> Input:
+        """As the job will name it, not judged yet."""
+        return from_bucket(self.name, Source(**self.model_dump(exclude={"name"})))
+
+
+class TrainingBody(TrainBody):
+    """What to train with, and `inputs`: files from buckets of one's own, for code of one's own."""
+
+    inputs: list[InputBody] = Field([], max_length=bucket_inputs.MOST)
+
+
 class Training(Answer):
     """A training that is queued, and the version that it makes."""
 
@@ -186,7 +213,7 @@ async def get_version(model_id: Id, version_id: Id, core: TheCore, caller: TheCa
 
 
 @routes.post("/{model_id}/train", status_code=202)
-async def train(model_id: Id, body: TrainBody, core: TheCore, caller: TheCaller) -> Training:
+async def train(model_id: Id, body: TrainingBody, core: TheCore, caller: TheCaller) -> Training:
     """Queues a training, which makes a new version. What cannot be trained is refused here, before it is queued."""
     process, version = await training.train(
         core,
@@ -197,5 +224,6 @@ async def train(model_id: Id, body: TrainBody, core: TheCore, caller: TheCaller)
         body.config,
         framework=body.framework,
         own=body.own_code(),
+        inputs=[one.input() for one in body.inputs],
     )
     return Training(training_session=process.id, model_version=version.id, number=version.number)

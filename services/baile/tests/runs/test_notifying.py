@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from studio9_baile.security.outbound import ForbiddenAddress, public, resolve
 from studio9_common.contracts.messages import JobFailed
+from studio9_common.http.outbound import ForbiddenAddress, public, resolve
 
 Received = asyncio.Queue[tuple[str, dict[str, str], bytes]]
 

@@ -116,6 +116,8 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
         archive.writestr(f"{MARK}.py", b"class Own: ...")
     sent = await ana.send("POST", f"/v1/code?name={MARK}", content=package.getvalue())
     assert sent.status_code == 201, sent.text
+    keys = {"name": f"{MARK} keys", "access_key": MARK, "secret_key": MARK}
+    credential = (await ana.ok("POST", "/v1/credentials", keys))["id"]
     versions = await ana.ok("GET", f"/v1/models/{model}/versions")
     user = (await ana.ok("GET", "/me"))["id"]
     ids = {
@@ -123,7 +125,7 @@ async def seed(ana: Any, installation: Any, workers: Any, png: Any, experiment: 
         "session_id": process, "project_id": project, "folder_id": folder, "user_id": user, "share_id": share["id"],
         "token_id": token["id"], "name": "b.txt", "webhook_id": webhook, "notification_id": notification["id"],
         "revision_id": revisions["items"][0]["id"],
-        "code_id": sent.json()["id"], "tuning_id": tuning,
+        "code_id": sent.json()["id"], "tuning_id": tuning, "credential_id": credential,
     }  # fmt: skip
     segments = {
         "experiments": run, "cv-predictions": prediction, "online-jobs": deployment, "albums": album,

@@ -52,6 +52,9 @@ def refused(draft: Draft, requests: Sequence[ChildRequest]) -> Reason | None:
         return reason("bad_output", "children: two of them have the same name.")
     if any(one.spec.kind in ending.LOADED_KINDS for one in requests):
         return reason("bad_output", "children: a child cannot predict, its table would have no model.")
+    own = {one.source for one in draft.job.spec.inputs if one.source is not None}
+    if any(given.source is not None and given.source not in own for one in requests for given in one.spec.inputs):
+        return reason("bad_output", "children: a child can have no other input from a bucket than its parent has.")
     if len(requests) > policy.max_children:
         return reason("bad_output", f"children: {len(requests)} at once; at most {policy.max_children}.")
     if draft.job.children_made + len(requests) > policy.max_children_in_all:

@@ -7,6 +7,8 @@ from pydantic import TypeAdapter
 from studio9_common.contracts.job import Job, Phase, Spec, State
 from studio9_common.contracts.messages import JobAccepted, JobQueued
 from studio9_common.contracts.reasons import Reason, reason
+from studio9_common.contracts.sources import check_inputs
+from studio9_common.errors import BadInput
 from studio9_orion.core import ending
 from studio9_orion.core.decision import Answer, CheckRelated, Decision, Reply
 from studio9_orion.core.draft import Draft
@@ -112,6 +114,10 @@ def _problem(job: Job, limit: int) -> Reason | None:
     size = len(_SPEC.dump_json(job.spec)) + len(_json(job.context))
     if size > limit:
         return reason("bad_input", f"spec and context are {size} bytes, over {limit}; put lists into objects.")
+    try:
+        check_inputs(job.spec)
+    except BadInput as error:
+        return reason("bad_input", f"{error.field}: {error.message}: {error.fix}.")
     if job.id in job.depends_on or job.id == job.parent:
         return reason("bad_input", "depends_on: a job cannot depend on itself.")
     if len(job.depends_on) > 100:

@@ -138,5 +138,5 @@ def _attempt(job: Job, worker: str, fence: int | None) -> Caller:
     last = job.attempts[-1] if job.attempts else None
     if last is None or last.ended_at is not None or last.worker != worker or not fence == job.fence == last.fence:
         raise Forbidden("this attempt is not yours, or is over", field="job", value=job.id)
-    opens = (f"secret:{job.spec.image_secret}",) if job.spec.image_secret else ()
+    opens = tuple(f"secret:{one}" for one in job.spec.secrets)
     return Caller("worker", job.organisation, (READS, *opens), job.id, job.fence)
