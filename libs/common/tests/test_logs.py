@@ -31,7 +31,7 @@ def test_libraries_speak_json_too() -> None:
 
 def test_what_fails_again_and_again_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     with capture_logs() as lines:
-        failures = app._Failures(structlog.get_logger())
+        failures = app.Failures(structlog.get_logger())
         for _ in range(50):
             failures.note(Unavailable("the store is away"))
         monkeypatch.setattr(app, "QUIET_S", 0.0)

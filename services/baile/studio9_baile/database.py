@@ -45,6 +45,13 @@ class DatabaseFull(DatabaseUnavailable, StorageFull):
     code = StorageFull.code
 
 
+class DatabaseReadOnly(DatabaseUnavailable):
+    """The database takes no changes at the moment, so the request changed nothing; tell whoever runs it, and send the
+    request again once it does."""
+
+    code = "database_read_only"
+
+
 class Collision(Conflict):
     """Somebody else did the same at the same moment; read again and repeat."""
 
@@ -52,7 +59,10 @@ class Collision(Conflict):
 _PLANNING = {"application_name": "studio9-baile", "random_page_cost": "1.1", "jit": "off"}
 """Our queries are short and go by indexes: on a disk without heads, and no code is made for them first."""
 _DISK_FULL = "53100"
-"""PostgreSQL's code of it."""
+_READ_ONLY = "25006"
+_AWAY = ("08", "53", "57P0", "58")
+"""PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html): no connection, no resources for
+it, starting or stopping, trouble with the machine."""
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 
@@ -96,6 +106,18 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     writing = connection.get_execution_options().get("studio9_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _failure(error: DBAPIError | OSError) -> DatabaseUnavailable | None:
+    """What it means that the database has failed; None for a statement that is wrong."""
+    if _is_full(error):
+        return DatabaseFull()
+    if not isinstance(error, DBAPIError) or isinstance(error, OperationalError | InterfaceError):
+        return DatabaseUnavailable()
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state == _READ_ONLY:
+        return DatabaseReadOnly()
+    return DatabaseUnavailable() if error.connection_invalidated or state.startswith(_AWAY) else None
 
 
 def _is_full(error: DBAPIError | OSError) -> bool:
@@ -189,16 +211,14 @@ class Database:
             yield
         except (IntegrityError, StaleDataError) as error:
             raise Collision from error
-        except (OperationalError, InterfaceError, OSError) as error:
-            if _is_full(error):
-                raise DatabaseFull from error
-            raise DatabaseUnavailable from error
-        except DBAPIError as error:
-            if _is_full(error):
-                raise DatabaseFull from error
-            if error.connection_invalidated:
-                raise DatabaseUnavailable from error
-            raise
+        except (DBAPIError, OSError) as error:
+            failure = _failure(error)
+            if failure is None:
+                raise
+            if isinstance(failure, DatabaseReadOnly):
+                # The server that takes changes may be another one by now, or this one again for new connections.
+                await self._engine.dispose()
+            raise failure from error
         finally:
             self._use.open -= 1
 

@@ -121,6 +121,26 @@ async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
         Database("mysql://somewhere/else")
 
 
+@pytest.mark.parametrize("code", ["57P03", "53300"], ids=["starting", "too many connections"])
+async def test_a_server_that_refuses_connections_for_now_is_away(code: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        await reader.readexactly(size - 4)
+        if size == 8:  # asks for TLS
+            writer.write(b"N")
+            await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big") - 4)
+        fields = b"".join(f"{kind}{value}\0".encode() for kind, value in (("S", "FATAL"), ("C", code), ("M", "no")))
+        writer.write(b"E" + (len(fields) + 5).to_bytes(4, "big") + fields + b"\0")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    refusing = Database(f"postgresql://nobody@127.0.0.1:{server.sockets[0].getsockname()[1]}/none")
+    with pytest.raises(DatabaseUnavailable):
+        await refusing.ping()
+    await refusing.close()
+    server.close()
+
+
 async def test_closing_waits_for_open_transactions_and_lets_no_other_begin(database: Database) -> None:
     """A connection that came back after its pool is gone would be closed by nobody."""
     begun, go_on = asyncio.Event(), asyncio.Event()

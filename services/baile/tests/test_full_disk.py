@@ -1,18 +1,27 @@
-"""A disk that is full: the request is told so, nothing is half-written, and with room again it goes on. The disk is a
-real one of a few megabytes; mounting it takes root."""
+"""A disk that is full, and a database that takes no changes: the request is told so, nothing is half-written, and with
+room again it goes on. The disk is a real one of a few megabytes; mounting it takes root."""
 
 import io
 import os
+import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from PIL import Image
 
+from .conftest import NO_SERVER, POSTGRESQL
+
 SIZE = 12 << 20
+SERVERS_SIZE = 32 << 20
+"""A database of PostgreSQL's takes some ten megabytes from the start."""
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=NO_SERVER)], indirect=True)
 
 
 class Disk:
@@ -35,19 +44,29 @@ class Disk:
     def make_room(self) -> None:
         self._filler.unlink()
 
+    def open_to(self, folder: str) -> None:
+        """Gives the disk to whom this folder belongs. Skips the test where that is another machine's."""
+        if not Path(folder).exists():
+            pytest.skip("the server of databases runs on another machine")
+        owner = Path(folder).stat()
+        os.chown(self.folder, owner.st_uid, owner.st_gid)
+        self.folder.parent.chmod(0o755)
+
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "small"
-    folder.mkdir()
+def disk(request: pytest.FixtureRequest) -> Iterator[Disk]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
-    yield Disk(folder)
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with tempfile.TemporaryDirectory(prefix="studio9-small-") as name:
+        folder = Path(name) / "small"
+        folder.mkdir()
+        size = getattr(request, "param", SIZE)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+        if mounted.returncode != 0:
+            pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+        yield Disk(folder)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -106,6 +125,25 @@ async def test_an_upload_that_finds_no_room_among_the_objects(
     assert (await ana.http.get(picture["filepath"])).content == noise
 
 
+async def refused_and_taken_again(api: Any, disk: Disk, of: str, work_dir: Path, content: bytes) -> None:
+    """Whatever needs room in the database is told that there is none, until there is."""
+    disk.fill()
+    text = secrets.token_hex(5_000)
+    error = await api.refused(507, "PUT", f"/albums/{of}", {"name": "Boats", "description": text})
+    assert "no room left" in error["message"]
+    problem = await api.send("POST", "/v1/models", json={"name": "m", "description": text})
+    assert problem.status_code == 507 and problem.headers["content-type"] == "application/problem+json"
+    assert problem.json()["type"] == "urn:studio9:problem:storage_full" and "once there is room" in problem.text
+    found = await api.ok("GET", f"/albums/{of}")
+    assert found["name"] == "Ships", "reading goes on, and nothing was half-written"
+    assert files(work_dir) == []
+    disk.make_room()
+    await api.ok("PUT", f"/albums/{of}", {"name": "Boats", "description": text})
+    await api.ok("POST", "/v1/models", {"name": "m", "description": text})
+    await api.upload(of, "x", content)
+    assert (await api.ok("GET", f"/albums/{of}/pictures"))["count"] == 1
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_database_that_cannot_grow(ana: Any, installation: Any, disk: Disk, png: Any) -> None:
     await installation.stop()
@@ -116,18 +154,59 @@ async def test_a_database_that_cannot_grow(ana: Any, installation: Any, disk: Di
     ana.http = installation.http()
     of = await album(ana)
     disk.fill()
-    text = "x" * 9_000
-    error = await ana.refused(507, "PUT", f"/albums/{of}", {"name": "Boats", "description": text})
-    assert "no room left" in error["message"]
-    problem = await ana.send("POST", "/v1/models", json={"name": "m", "description": text})
-    assert problem.status_code == 507 and problem.headers["content-type"] == "application/problem+json"
-    assert problem.json()["type"] == "urn:studio9:problem:storage_full" and "once there is room" in problem.text
     assert "no room left" in await no_room_for(ana, of, png())
     assert files(installation.settings.work_dir) == []
-    found = await ana.ok("GET", f"/albums/{of}")
-    assert found["name"] == "Ships", "reading goes on, and nothing was half-written"
     disk.make_room()
-    await ana.ok("PUT", f"/albums/{of}", {"name": "Boats", "description": text})
-    await ana.ok("POST", "/v1/models", {"name": "m"})
-    await ana.upload(of, "x", png())
-    assert (await ana.ok("GET", f"/albums/{of}/pictures"))["count"] == 1
+    await refused_and_taken_again(ana, disk, of, installation.settings.work_dir, png())
+
+
+@asynccontextmanager
+async def asking() -> AsyncIterator[Any]:
+    """A superuser's connection to the server."""
+    connection = await asyncpg.connect(POSTGRESQL)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("disk", [SERVERS_SIZE], indirect=True)
+async def test_a_server_of_databases_whose_disk_is_full(
+    ana: Any, installation: Any, database_url: str, disk: Disk, png: Any
+) -> None:
+    name, place = database_url.rpartition("/")[2], f"small_{secrets.token_hex(4)}"
+    async with asking() as server:
+        disk.open_to(await server.fetchval("SHOW data_directory"))
+        await installation.stop()
+        await server.execute(f"CREATE TABLESPACE {place} LOCATION '{disk.folder}'")
+        await server.execute(f"ALTER DATABASE {name} SET TABLESPACE {place}")
+        await installation.start()
+        ana.http = installation.http()
+        await refused_and_taken_again(ana, disk, await album(ana), installation.settings.work_dir, png())
+        await installation.stop()
+        await server.execute(f"ALTER DATABASE {name} SET TABLESPACE pg_default")
+        await server.execute(f"DROP TABLESPACE {place}")
+    await installation.start()
+
+
+@ON_POSTGRESQL
+async def test_a_server_of_databases_that_takes_no_changes(
+    ana: Any, installation: Any, database_url: str, until: Any
+) -> None:
+    name, of = database_url.rpartition("/")[2], await album(ana)
+    async with asking() as server:
+        await server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        error = await ana.refused(503, "PUT", f"/albums/{of}", {"name": "Boats"})
+        assert "takes no changes" in error["message"]
+        problem = await ana.send("POST", "/v1/models", json={"name": "m"})
+        assert (problem.status_code, problem.json()["title"]) == (503, "database read only")
+        assert int(problem.headers["retry-after"]) > 0
+        assert (await ana.ok("GET", f"/albums/{of}"))["name"] == "Ships"
+        await server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+    async def taken() -> bool:
+        return bool((await ana.send("PUT", f"/albums/{of}", json={"name": "Boats"})).is_success)
+
+    await until(taken)

@@ -26,6 +26,7 @@ from studio9_common.tracing import Tracer
 
 PROBLEM = "application/problem+json"
 QUIET_S = 10.0
+CAUSE_LENGTH = 300
 _SECRET = re.compile("password|token|secret", re.IGNORECASE)
 
 
@@ -60,7 +61,7 @@ def create_app(
     app.state.metrics = metrics
     app.add_middleware(Observing, metrics=metrics, tracer=tracer or Tracer(), begins=begins_traces)
     log = logger(service)
-    failures = _Failures(log)
+    failures = Failures(log)
 
     @app.exception_handler(Studio9Error)
     async def known(_: Request, error: Studio9Error) -> JSONResponse:
@@ -111,9 +112,9 @@ def _bad_input(finding: Mapping[str, Any]) -> BadInput:
     return BadInput(f"{field}: {fix}", field=field, value=value, fix=fix)
 
 
-class _Failures:
+class Failures:
     """Writes down that requests fail: while a store is away every caller asks again and again, so each kind of failure
-    has a line at most every QUIET_S, with how many there were since the last."""
+    has a line at most every QUIET_S, with how many there were since the last, and what the store said."""
 
     def __init__(self, log: Any) -> None:
         self._log = log
@@ -126,7 +127,9 @@ class _Failures:
             self._quiet[error.code] = (since, left_out + 1)
             return
         self._quiet[error.code] = (now, 0)
-        self._log.warning("request_failed", code=error.code, message=error.message, left_out=left_out)
+        # The first line alone: what a database appends has the request's values in it.
+        cause = str(error.__cause__ or "").partition("\n")[0][:CAUSE_LENGTH]
+        self._log.warning("request_failed", code=error.code, message=error.message, cause=cause, left_out=left_out)
 
 
 async def caller_of(request: Request) -> Caller:

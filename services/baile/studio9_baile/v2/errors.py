@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from studio9_baile.v2.dependencies import token_of
 from studio9_baile.v2.middleware import BodyTooLarge
 from studio9_common.errors import StorageFull, Studio9Error, no_room
+from studio9_common.http.app import Failures
 from studio9_common.logs import logger
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="studio9"'}
@@ -72,11 +73,12 @@ def _sentence(entry: Mapping[str, str]) -> str:
 def install(app: FastAPI) -> None:
     """Gives an app these error answers."""
     log = logger("baile")
+    failures = Failures(log)
 
     @app.exception_handler(Studio9Error)
     async def known(_: Request, error: Studio9Error) -> JSONResponse:
         if error.status >= 500:
-            log.warning("request_failed", code=error.code, message=error.message, exc_info=error.__cause__)
+            failures.note(error)
         return error_response(error)
 
     @app.exception_handler(OSError)
