@@ -303,6 +303,8 @@ async def test_two_steps_on_copies(walk: Walk) -> None:
     await walk.pictures()
     await walk.labels()
     blurring = {"augmentationType": "BLURRING", "sigmas": [0.5], "bloatFactor": 1}
+    more = {"outputName": "More", "augmentations": [blurring], "bloatFactor": 1, "includeOriginalPictures": True}
+    made = await walk.send(SALSA.Album, "POST", f"/albums/{walk.ids['boxes']}/augment", more)
     copies = {"augmentations": [blurring], "bloatFactor": 1, "prepareSampleAlbum": True}
     first = {**STEP, **AUTOENCODER, "input": walk.ids["album"], "augmentationOptions": copies,
              "modelType": {"tlType": "AUTOENCODER", "decoderType": "STACKED"}, "params": {"epochs": 2}}  # fmt: skip
@@ -310,6 +312,9 @@ async def test_two_steps_on_copies(walk: Walk) -> None:
               "modelType": CLASSIFIER, "tuneFeatureExtractor": True}  # fmt: skip
     experiment = await walk.train("Twice", step1=first, step2=second)
     result = await walk.trained(experiment)
+    larger = await walk.send(SALSA.Listed[SALSA.Picture], "GET", f"/albums/{made['id']}/pictures")
+    assert sorted(len(one["augmentationsApplied"] or []) for one in larger["data"]) == [0, 1]
+    assert all(len(one["tags"]) == 1 for one in larger["data"])
     (made,) = result["step1"]["augmentationSummary"]
     assert made["augmentation"] == blurring
     assert 40 <= made["count"] < 48, "all but those that were held back to validate"

@@ -121,8 +121,9 @@ class _Stager:
         self._room = asyncio.Semaphore(context.settings.staging_parallel)
 
     async def bring(self, one: Input, ref: ObjectRef) -> None:
-        if output_path(one.name).parts[0] in (PICTURES, CHILDREN):
-            raise UnsafeName(f"{one.name!r}: the inputs {PICTURES!r} and {CHILDREN!r} are the platform's: rename it.")
+        # A manifest may lie beside the pictures, which are named by their hashes; a file could be taken for one.
+        if output_path(one.name).parts[0] in ((CHILDREN,) if one.kind == "pictures" else (PICTURES, CHILDREN)):
+            raise UnsafeName(f"{one.name!r}: the folders {PICTURES!r} and {CHILDREN!r} are the platform's: rename it.")
         if one.kind == "file":
             await self.link(ref, file_target(self._folder, one, ref.key))
             return

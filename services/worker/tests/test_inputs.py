@@ -27,6 +27,17 @@ async def test_inputs_are_staged_once_checked_and_read_only(platform: Any) -> No
     assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
 
 
+async def test_a_manifest_may_be_named_as_the_folder_of_the_pictures_and_a_file_may_not(platform: Any) -> None:
+    await platform.start_worker()
+    pages = await platform.pictures("pictures", {"a.png": b"first"})
+    result = await platform.result(await platform.run("inputs", inputs=(pages,)))
+    assert (result.outcome, result.summary["files"]) == ("succeeded", ["pictures/manifest.jsonl"])
+    assert set(result.summary["pictures"]) == {hashlib.sha256(b"first").hexdigest(), "manifest.jsonl"}
+    own = Input(name="pictures/x", kind="file", ref=await platform.put("acme/datasets/d/x", b"x"))
+    result = await platform.result(await platform.run("inputs", inputs=(own,)))
+    assert result.reason.code == "bad_input" and "rename it" in result.reason.message
+
+
 async def test_the_second_job_takes_its_pictures_from_the_cache(platform: Any) -> None:
     await platform.start_worker()
     pages = await platform.pictures("train", {"a.png": b"first"})

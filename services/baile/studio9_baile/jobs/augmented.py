@@ -42,7 +42,7 @@ async def _write(
             height=record.height,
             filename=record.filename,
             caption=source.caption if source else None,
-            original=record.original_id if new else (source.original if source else None),
+            original=record.original_id if new else (source.made_from if source else None),
             source=record.picture_id,
             augmentations=[*((source.augmentations if source else None) or []), *applied] or None,
         )

@@ -94,6 +94,12 @@ class Picture(Scoped):
         return int(number) if number != self.source and number.isdecimal() else None
 
     @property
+    def made_from(self) -> str | None:
+        """The picture that a copy of it is to name as its original: its own, and for a frame itself, as a copy is not
+        in the video's album."""
+        return self.original or (None if self.frame is None else self.id)
+
+    @property
     def tag(self) -> str:
         return ".".join(self._parts.values())
 

@@ -158,6 +158,6 @@ def _copy(work: Work, picture: Picture, album: str) -> Picture:
         height=picture.height,
         filename=picture.filename,
         caption=picture.caption,
-        original=picture.original,
+        original=picture.made_from,
         augmentations=picture.augmentations,
     )

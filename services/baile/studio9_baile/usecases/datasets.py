@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.learned import DatasetVersion
@@ -20,6 +20,8 @@ from studio9_task.shapes import Shape
 
 SPLITS: Mapping[str, Split] = {"train": "train", "val": "val", "test": "test", "predict": "none", "pictures": "none"}
 """The split of the pictures of each input."""
+GENERATIONS = 3
+"""A copy of what was made from a copy of a frame is three away from what it comes from."""
 
 
 @dataclass(slots=True)
@@ -65,10 +67,11 @@ async def _write(core: Core, caller: Caller, version: str, name: str, album: Alb
             async with core.database.read(caller.organisation) as work:
                 chunk = await work.pictures.of_album(album.id, after)
                 marks = await current_shapes(work, chunk)
+                groups = await _groups(work, chunk)
             if not chunk:
                 break
             after = chunk[-1].id
-            text = await asyncio.to_thread(_lines, chunk, marks, SPLITS[name])
+            text = await asyncio.to_thread(_lines, chunk, marks, groups, SPLITS[name])
             await asyncio.to_thread(file.write, text)
             digest.update(text)
             size += len(text)
@@ -80,7 +83,30 @@ async def _write(core: Core, caller: Caller, version: str, name: str, album: Alb
     return Written(name, album.id, ObjectRef(key=key, sha256=sha256, size=size), pictures, shapes)
 
 
-def _lines(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], split: Split) -> bytes:
+async def _groups(work: Work, pictures: Sequence[Picture]) -> dict[str, str | None]:
+    """What binds each picture, by its id, to others that no split may part it from: the hash of the video that it, or
+    what it was made from, is a frame of, else that of what it was made from. What has gone is named by its id."""
+    first = {one.id: one for one in pictures}
+    for _ in range(GENERATIONS):
+        originals = await work.pictures.many({one.original for one in first.values() if one.original})
+        first = {picture: originals.get(one.original or "", one) for picture, one in first.items()}
+    albums = await work.albums.many({one.album for one in first.values() if one.frame is not None})
+    groups: dict[str, str | None] = {}
+    for picture, origin in first.items():
+        album = albums.get(origin.album) if origin.frame is not None else None
+        if album is not None and album.video:
+            groups[picture] = PurePosixPath(album.video["key"]).parent.name
+        else:
+            groups[picture] = origin.original or (None if origin.id == picture else origin.sha256)
+    return groups
+
+
+def _lines(
+    pictures: Sequence[Picture],
+    marks: Mapping[str, Sequence[Shape]],
+    groups: Mapping[str, str | None],
+    split: Split,
+) -> bytes:
     records = (
         PictureRecord(
             picture_id=picture.id,
@@ -92,7 +118,7 @@ def _lines(pictures: Sequence[Picture], marks: Mapping[str, Sequence[Shape]], sp
             width=picture.width,
             height=picture.height,
             split=split,
-            group=picture.original,
+            group=groups[picture.id],
             frame=picture.frame,
             label_revision=picture.label_revision,
             annotations=tuple(marks[picture.id]),

@@ -18,6 +18,7 @@ from studio9_task.frames import FrameRecord, FramesParameters
 from studio9_task.results import FramesResult
 
 from ..buckets import BUCKET, over, s3, server
+from .test_lineage import manifests
 
 __all__ = ["s3", "server"]
 FRAMES = {"kind": "frames", "framework": "studio9", "inputs": [{"name": "video", "holds": "video"}]}
@@ -101,8 +102,18 @@ async def test_frames_become_pictures_of_the_album(
     assert [one["filename"] for one in pictures] == ["Quay_000000.jpg", "Quay_000025.jpg", "Quay_000050.jpg"]
     assert (await ana.http.get(pictures[1]["filepath"])).content == png(64, 48, (2, 0, 0))
     await check_video(ana, path)
+    await check_groups(ana, album)
     assert (await ana.ok("GET", "/processes?jobTypes=S3_VIDEO_IMPORT"))["count"] == 1
     await ana.refused(409, "POST", f"{path}/importVideoFromS3", BODY)
+
+
+async def check_groups(ana: Any, album: str) -> None:
+    """No split parts the frames of a video, nor what was copied from them."""
+    copy = await ana.ok("POST", f"/albums/{album}/copy", {"name": "Copy"})
+    for one in (album, copy["id"]):
+        version = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": one}})
+        (records,) = (await manifests(ana, version["id"])).values()
+        assert {record.group for record in records} == {hashlib.sha256(VIDEO).hexdigest()} and len(records) == 3
 
 
 async def check_video(ana: Any, path: str) -> None:
