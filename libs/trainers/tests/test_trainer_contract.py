@@ -7,8 +7,8 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,9 @@ CASES = {
 }
 
 
+BACKBONES = {"rtdetr": "model.backbone.", "rfdetr": "detector.model.backbone.backbone."}
+
+
 @pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
@@ -86,6 +89,11 @@ class Ended:
 
     run: Run
     heard: list[TrainingEvent]
+    effective: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def losses(self) -> list[Mapping[str, float]]:
+        return [event.losses for event in self.heard if isinstance(event, EpochEnded)]
 
     @property
     def last(self) -> Path:
@@ -98,6 +106,8 @@ def trained(
     folder: Path,
     resume: Path | None = None,
     on_event: Callable[[Run, TrainingEvent], None] | None = None,
+    begin: Path | None = None,
+    freeze: bool = False,
     **more: Any,
 ) -> Ended:
     run = open_run(folder, seed=5)
@@ -106,11 +116,12 @@ def trained(
     if on_event is not None:
         listeners.append(lambda event: on_event(run, event))
     trainer = get_trainer(
-        case.framework, case.task, config=case.parameters(**more), train=pictures, run=run, resume=resume,
-        on_event=listeners,
+        case.framework, case.task, config=case.parameters(**more) | {"tune_feature_extractor": not freeze},
+        train=pictures, run=run, begin=begin, resume=resume, on_event=listeners,
     )  # fmt: skip
-    trainer.train().model.save(run.folder.outputs / "model.pt")
-    return Ended(run, heard)
+    done = trainer.train()
+    done.model.save(run.folder.outputs / "model.pt")
+    return Ended(run, heard, done.effective)
 
 
 @pytest.fixture(scope="module")
@@ -167,14 +178,26 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_weights(
     same_weights(unbroken.last, again.last)
 
 
-def test_told_to_stop_it_writes_where_it_is_and_goes_on_from_there(
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Whoever heard signals before hears them again afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_paused_it_writes_where_it_is_and_goes_on_from_there(
     case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A pause is the signal with which a task is told to stop, and another attempt later."""
     monkeypatch.setattr(loop, "GRACE_S", 1e9)  # a busy machine may take seconds for a batch
 
     def stop(run: Run, event: TrainingEvent) -> None:
         if isinstance(event, BatchDone) and (event.epoch, event.batch) == (1, 2):
-            run.stop.wanted = True
+            run.stop.listen()
+            os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Stopped):
         trained(case, pictures, tmp_path / "stopped", on_event=stop)
@@ -183,8 +206,47 @@ def test_told_to_stop_it_writes_where_it_is_and_goes_on_from_there(
     again = trained(case, pictures, tmp_path / "again", resume=left)
     assert again.heard[0] == EpochStarted(epoch=1, epochs=2, batches=3, done=2)
     same_weights(unbroken.last, again.last)
-    ended = [[one for one in run.heard if isinstance(one, EpochEnded)] for run in (unbroken, again)]
-    assert ended[0] == ended[1]  # the losses of the epoch that was broken off too
+    assert unbroken.losses == again.losses  # those of the epoch that was broken off too
+
+
+def test_half_precision_is_told_and_learns_about_the_same(
+    case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path
+) -> None:
+    half = trained(case, pictures, tmp_path, precision="bf16")
+    assert (unbroken.effective["precision"], half.effective["precision"]) == ("fp32", "bf16")
+    assert half.losses != unbroken.losses
+    assert sum(half.losses[0].values()) == pytest.approx(sum(unbroken.losses[0].values()), rel=0.1)
+    assert {one.dtype for one in torch.load(half.last, weights_only=True)["model"].values()} <= {
+        torch.float32,
+        torch.int64,
+    }  # only what is computed has 16 bits
+
+
+def moves(case: Case, pictures: PictureSet, folder: Path, unbroken: Ended, **more: Any) -> dict[str, float]:
+    """How far weights move in an epoch that begins with a model's; those of the backbone alone must fit."""
+    begin = unbroken.run.folder.outputs / "model.pt"
+    left = trained(case, pictures, folder, begin=begin, epochs=1, average=False, **more)
+    after, before = torch.load(left.last, weights_only=True)["model"], read_model(begin).state
+    return {name: float((value.double() - before[name].double()).abs().max()) for name, value in after.items()}
+
+
+def test_a_frozen_backbone_stays_to_the_bit(case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path) -> None:
+    far = moves(case, pictures, tmp_path, unbroken, freeze=True)
+    known = BACKBONES.get(case.framework, "backbone.")
+    backbone = {name for name in far if name.startswith(known)}
+    moved = {name for name, one in far.items() if one > 0}
+    assert backbone and moved and not moved & backbone, sorted(moved & backbone)[:5]
+
+
+def test_gradients_are_cut_to_the_length_that_is_asked_for(
+    case: Case, pictures: PictureSet, unbroken: Ended, tmp_path: Path
+) -> None:
+    """To next to nothing, so that no weight moves; what norms have seen does."""
+    far = moves(case, pictures, tmp_path, unbroken, clip_norm=1e-20, weight_decay=0.0)
+    known = BACKBONES.get(case.framework, "backbone.")
+    seen = ("running_mean", "running_var", "num_batches_tracked")
+    weights = {name: one for name, one in far.items() if name.startswith(known) and not name.endswith(seen)}
+    assert weights and max(weights.values()) < 1e-9
 
 
 def test_a_checkpoint_of_another_training_is_refused(
