@@ -57,6 +57,9 @@ def write(environment: str, options: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes every lock; `--upgrade` takes the newest versions that fit."""
+    if {"-h", "--help"} & set(arguments):
+        print("usage: studio9 lock [--upgrade]\nWrite requirements/*.lock; with --upgrade the newest that fit.")
+        return 0
     if set(arguments) - {"--upgrade"}:
         print("studio9 lock takes --upgrade, or nothing", file=sys.stderr)
         return 2

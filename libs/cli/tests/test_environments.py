@@ -32,3 +32,8 @@ def test_launcher_is_posix_and_answers_fast_paths() -> None:
     assert subprocess.run(["sh", "-n", launcher], check=False).returncode == 0
     refused = subprocess.run([launcher, "setup", "--everything"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1 and "--platform or --trainers" in refused.stderr
+    for command, option in (("setup", "--trainers"), ("lock", "--upgrade")):
+        asked = subprocess.run([launcher, command, "--help"], capture_output=True, text=True, check=False)
+        assert (
+            asked.returncode == 0 and asked.stdout.startswith(f"usage: studio9 {command} [") and option in asked.stdout
+        )

@@ -15,7 +15,9 @@ from studio9_cli.testing.summary import server as line
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     names = [server.name for server in servers()]
-    parser.add_argument("names", nargs="*", choices=[*names, []], help=f"of {', '.join(names)}; all without any")
+    parser.add_argument(
+        "names", nargs="*", choices=[*names, []], metavar="NAME", help=f"of {', '.join(names)}; all without any"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
