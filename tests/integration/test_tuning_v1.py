@@ -1,5 +1,5 @@
-"""A search that is asked for through Baile's API: its trials are jobs of their own, seen as they go on, and its best
-model is a version that knows where it came from."""
+"""A search on tiles that is asked for through Baile's API: its trials are jobs of their own, seen as they go on, and
+its best model is a version that knows where it came from."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from .requester import PNG
 
 PASSWORD = "Correct-horse-9"
 CATALOGUE = {
-    "schema": 1, "version": "test", "tasks": [{"kind": "tune", "framework": "studio9"}],
+    "schema": 1, "version": "test", "tasks": [{"kind": kind, "framework": "studio9"} for kind in ("tile", "tune")],
     "architectures": [{"id": "YOLO11N", "name": "n", "framework": "yolo", "package": "p", "module": "m",
                        "class_name": "C"}],
     "heads": [{"id": "YOLO_HEAD", "name": "n", "framework": "yolo", "package": "p", "module": "m", "class_name": "C",
@@ -101,9 +101,24 @@ async def test_a_search_through_the_api(tmp_path: Path, trainers_python: Path) -
             await baile.stop()
 
 
+async def _tiles_of(api: Api, dataset: str) -> str:
+    """The dataset version of its tiles, cut by a real task."""
+    made = await api.ok("POST", f"/v1/dataset-versions/{dataset}/tile", {"size": 32, "overlap": 0})
+    await api.until(f"/v1/jobs/{made['job']}", lambda found: found["status"] == "COMPLETED")
+    version = await api.ok("GET", f"/v1/dataset-versions/{made['dataset_version']}")
+    assert {one["name"]: (one["pictures"], one["shapes"]) for one in version["manifests"]} == {
+        "train": (1, 1), "val": (1, 1),
+    }  # fmt: skip
+    for one in version["manifests"]:
+        (line,) = (await api.http.get(one["url"])).content.splitlines()
+        tile = json.loads(line)
+        assert (tile["split"], tile["row"], tile["right"]) == (one["name"], 0, 1) and tile["source"] and tile["group"]
+    return str(version["id"])
+
+
 async def _search(api: Api, shared: Path) -> None:
     await api.until("/v1/catalogue", lambda found: found["heads"])
-    dataset = await api.dataset()
+    dataset = await _tiles_of(api, await api.dataset())
     model = (await api.ok("POST", "/v1/models", {"name": "Ships"}))["id"]
     made = await api.ok("POST", f"/v1/models/{model}/tune", {"dataset_version_id": dataset, **SEARCH})
     path, version = f"/v1/tuning-sessions/{made['tuning_session']}", f"/v1/models/{model}/versions"

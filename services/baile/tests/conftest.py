@@ -179,6 +179,7 @@ CATALOGUE = {
     "tasks": [
         {"kind": "augment", "framework": "torch", "inputs": [{"name": "pictures", "holds": "pictures"}]},
         {"kind": "tune", "framework": "studio9", "inputs": [{"name": "train", "holds": "pictures"}]},
+        {"kind": "tile", "framework": "studio9", "inputs": [{"name": "pictures", "holds": "pictures"}]},
     ],
 }  # fmt: skip
 

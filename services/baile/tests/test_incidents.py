@@ -265,6 +265,7 @@ DECIDED = {
     "DELETE /shares/{id}": "edit", "POST /projects": "edit", "GET /processes": "read",
     "POST /v1/models": "edit", "POST /v1/models/{id}/train": "run", "POST /v1/dataset-versions": "edit",
     "POST /v1/models/{id}/tune": "run", "POST /v1/jobs/{id}/cancel": "run",
+    "POST /v1/dataset-versions/{id}/tile": "run",
     "GET /v1/training-sessions/{id}": "read", "GET /v1/monitoring/queue": "read", "GET /v1/audit": "manage",
     "POST /v1/tokens": "personal", "DELETE /v1/tokens/{id}": "personal", "POST /me/password": "personal",
     "POST /v1/webhooks": "personal", "GET /v1/me": "read", "POST /api-call/{id}/predict": "run",

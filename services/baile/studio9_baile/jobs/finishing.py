@@ -25,21 +25,24 @@ from studio9_baile.jobs.framed import FRAMES
 from studio9_baile.jobs.listed import fill_listed
 from studio9_baile.jobs.news import ENDED, Ended
 from studio9_baile.jobs.results import BadResult, Result, fetch, output, prediction_index, read_manifest, read_result
+from studio9_baile.jobs.tiled import TILES, tiled, write_tiles
 from studio9_baile.models.jobs import Process, ProcessStatus, ResultState
 from studio9_baile.repositories.system import Scope
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.augmenting import PICTURES
 from studio9_baile.usecases.changes import Kind
+from studio9_baile.usecases.datasets import NewVersion
 from studio9_baile.usecases.result_videos import album_video, keep_video
 from studio9_common.contracts.job import Job, ObjectRef, State
 from studio9_common.contracts.predictions import AttemptManifest
 from studio9_common.errors import Unavailable
 from studio9_common.logs import logger
-from studio9_task.results import AugmentResult, FramesResult, TrainResult, TuneResult, VideoResult
+from studio9_task.results import AugmentResult, FramesResult, TileResult, TrainResult, TuneResult, VideoResult
 from studio9_task.videos import ARTIFACT as VIDEO
 
 LEASE_S = 30.0
 """How long a result belongs to the instance that works on it; each chunk renews it."""
+NO_ALBUM = ""
 TRIES = 5
 PAUSES_S = (1.0, 5.0, 30.0, 120.0)
 
@@ -78,6 +81,7 @@ class Finisher:
             return
         manifest = await read_manifest(self._core, scope.organisation, ended.manifest)
         result = await read_result(self._core, manifest)
+        tiles: NewVersion | None = None
         if isinstance(result, AugmentResult):
             album = process.context["outputs"][PICTURES]
             await fill_listed(self._core, scope, manifest, LEASE_S, augmented_list("manifest"), album)
@@ -85,6 +89,9 @@ class Finisher:
             await fill_listed(self._core, scope, manifest, LEASE_S, FRAMES, process.target_id)
         elif isinstance(result, VideoResult):
             await keep_video(self._core, scope.organisation, output(manifest, VIDEO))
+        elif isinstance(result, TileResult):
+            await fill_listed(self._core, scope, manifest, LEASE_S, TILES, NO_ALBUM)
+            tiles = await write_tiles(self._core, scope, process, manifest)
         elif not isinstance(result, TuneResult):
             await self._fill(scope, process, manifest)
             if sample := process.context.get("sample"):
@@ -95,7 +102,10 @@ class Finisher:
             process = await work.processes.get(scope.id, lock=True)
             if process.result_state is not ResultState.pending:
                 return
-            await self._apply(work, process, ended, result, artifact, manifest)
+            if tiles is not None:
+                tiled(self._core, work, process, tiles)
+            else:
+                await self._apply(work, process, ended, result, artifact, manifest)
             close(work, process, ProcessStatus.COMPLETED)
         await self._clean(scope.id)
 
@@ -126,6 +136,7 @@ class Finisher:
                 raise BadResult("the training left no model")
             await trained(self._core, work, process, ended, result, artifact)
         else:
+            assert not isinstance(result, TileResult)
             file = output(manifest, "predictions")
             found = ObjectRef(key=file.key, sha256=file.sha256, size=file.size)
             await predicted(self._core, work, process, ended, result, found)

@@ -26,12 +26,15 @@ from studio9_task.results import (
     FramesResult,
     PredictedPicture,
     PredictResult,
+    TileResult,
     TrainResult,
     TuneResult,
     VideoResult,
 )
 
-Result = TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult | TuneResult | VideoResult
+Result = (
+    TrainResult | EvaluateResult | PredictResult | AugmentResult | FramesResult | TuneResult | VideoResult | TileResult
+)  # fmt: skip
 MOST_RESULT = 64 << 20
 
 

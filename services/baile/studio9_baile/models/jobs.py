@@ -15,6 +15,8 @@ IMPORT_FILES, EXPORT_FILES = "import_files", "export_files"
 TRANSFERS = (IMPORT_PICTURES, IMPORT_VIDEO, IMPORT_FILES, EXPORT_FILES)
 LOCAL = (MERGE, *TRANSFERS)
 """The kinds of the processes that Baile works off by itself: no job of Orion's stands behind them."""
+TILING = "DATASET_TILING"
+"""The type of a job that Salsa has no word for: its list of jobs is without it."""
 VIDEO_IMPORT = "S3_VIDEO_IMPORT"
 """Salsa's word for bringing in a video, a transfer first and a job then."""
 

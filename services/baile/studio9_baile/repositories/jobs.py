@@ -7,6 +7,7 @@ from sqlalchemy import func, or_, select
 
 from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import (
+    TILING,
     ConfigWrite,
     Event,
     OutboxMessage,
@@ -59,7 +60,7 @@ class Processes(Repository[Process]):
         started: tuple[datetime, datetime] | None = None,
         completed: tuple[datetime, datetime] | None = None,
     ) -> tuple[list[Process], int]:
-        statement = self.select(Process.owner == owner, Process.listed.is_(True))
+        statement = self.select(Process.owner == owner, Process.listed.is_(True), Process.job_type != TILING)
         if job_types:
             statement = statement.where(Process.job_type.in_(job_types))
         if started is not None:

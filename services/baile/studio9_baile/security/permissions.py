@@ -60,6 +60,7 @@ _RULES: tuple[tuple[str, str, Permission | None], ...] = (
     (r"POST", r"/datasets/[^/]+/(import|export)", Permission.run),
     (r"POST", r"/(processes|jobs)/[^/]+/cancel", Permission.run),
     (r"POST", r"/models/[^/]+/(train|tune)", Permission.run),
+    (r"POST", r"/dataset-versions/[^/]+/tile", Permission.run),
     (r"POST", r"/api-call/.*", Permission.run),
     # Downloads that browsers post, and anything that only reads.
     (r"POST", rf"/{_ASSETS}/[^/]+/(download|data)", Permission.read),

@@ -55,7 +55,7 @@ async def augment_album(
     job = new_job()
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.ALBUM, caller.user, wanted, field="outputName")
-        add_version(work, caller, version, core.objects.profile, job)
+        add_version(work, caller.user, version, core.objects.profile, job)
         new = NewAlbum(name=wanted, label_mode=album.label_mode, status=AlbumStatus.SAVING, job=job)
         made = add_album(work, caller.user, new)
         await work.flush()

@@ -22,6 +22,7 @@ FRESH_S = 20.0
 NOTHING = Catalogue(version="0")
 MISSING = {
     "tune": ("No worker searches for settings", "vary"),
+    "tile": ("No worker cuts tiles", "dataset_version_id"),
     "augment": ("No worker augments albums", "augmentations"),
     "frames": ("No worker takes videos apart", "S3VideoPath"),
 }

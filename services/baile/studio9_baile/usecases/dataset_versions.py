@@ -37,7 +37,7 @@ async def create_version(core: Core, caller: Caller, albums: Mapping[str, str]) 
         raise BadInput("No album is named", field="albums", fix=f"name one for {', '.join(SPLITS)}")
     version = await write_version(core, caller, PURPOSE, found)
     async with core.database.write(caller.organisation) as work:
-        row = add_version(work, caller, version, core.objects.profile, None)
+        row = add_version(work, caller.user, version, core.objects.profile, None)
         changed(work, Kind.DATASET_VERSION, row.id, "created", by=caller)
         await work.flush()
         manifests = await work.manifests.of(row.id)

@@ -128,11 +128,11 @@ def _lines(
     return b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
 
 
-def add_version(work: Work, caller: Caller, version: NewVersion, profile: str, job: str | None) -> DatasetVersion:
-    """Makes a written version known, with where it came from."""
+def add_version(work: Work, author: str, version: NewVersion, profile: str, job: str | None) -> DatasetVersion:
+    """Makes a user's written version known, with where it came from."""
     row = work.dataset_versions.make(
         id=version.id,
-        author=caller.user,
+        author=author,
         purpose=version.purpose,
         pictures=sum(one.pictures for one in version.manifests),
         shapes=sum(one.shapes for one in version.manifests),

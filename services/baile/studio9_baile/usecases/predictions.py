@@ -96,7 +96,7 @@ async def create_prediction(core: Core, caller: Caller, new: NewPrediction) -> P
     async with core.database.write(caller.organisation) as work:
         await check_name(work, Kind.CV_PREDICTION, caller.user, name)
         job = new_job()
-        add_version(work, caller, written, core.objects.profile, job)
+        add_version(work, caller.user, written, core.objects.profile, job)
         output = add_album(work, caller.user, await _output(work, caller, new, name, version, job))
         await work.flush()
         prediction = work.predictions.make(

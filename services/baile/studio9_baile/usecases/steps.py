@@ -50,7 +50,7 @@ def prepare(
     core: Core, work: Work, caller: Caller, name: str, planned: Plan, version: NewVersion, albums: Mapping[str, Album]
 ) -> Training:
     """Makes a step's dataset version known: what it will learn from is fixed from now on."""
-    add_version(work, caller, version, core.objects.profile, None)
+    add_version(work, caller.user, version, core.objects.profile, None)
     return Training(
         name=name,
         framework=planned.head.framework,

@@ -38,6 +38,7 @@ PLAIN_BODIES: dict[str, Any] = {
     "PATCH /v1/albums/{album_id}": {"name": "stolen"},
     "PUT /v1/albums/{album_id}/pictures/{picture_id}/labels": {"shapes": []},
     "PATCH /v1/models/{model_id}": {"name": "stolen"},
+    "POST /v1/dataset-versions/{version_id}/tile": {},
     "PUT /projects/{project_id}/{kind}/{asset_id}": {},
 }
 
