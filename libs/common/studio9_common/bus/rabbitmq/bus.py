@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from aio_pika.abc import AbstractConnection
@@ -65,7 +66,7 @@ class RabbitBus:
         outcomes: list[Studio9Error | None] = []
         for start in range(0, len(messages), AT_ONCE):
             part = messages[start : start + AT_ONCE]
-            outcomes += await asyncio.gather(*(self._outcome(message) for message in part))
+            outcomes += await self._publish_part(part)
         return outcomes
 
     def consume(self, queue: str, *, prefetch: int = 64) -> Consumer:
@@ -100,19 +101,26 @@ class RabbitBus:
         await self._link.close()
 
     async def _send(self, message: Outgoing) -> None:
-        headers = message.headers
-        if ROUTING_KEY in headers:
-            headers = {name: value for name, value in headers.items() if name != ROUTING_KEY}
+        message = _without_own(message)
         await self._publisher.send(
             topology.EXCHANGE,
             message.routing_key,
             message.body,
             message.message_id,
-            headers,
+            message.headers,
             mandatory=message.mandatory,
             persistent=message.persistent,
             expires_s=message.expires_s,
         )
+
+    async def _publish_part(self, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
+        sent = await self._publisher.send_many(topology.EXCHANGE, [_without_own(message) for message in messages])
+        again = [index for index, error in enumerate(sent) if isinstance(error, QueueGone)]
+        if again:  # the exchange itself was deleted
+            outcomes = await asyncio.gather(*(self._outcome(messages[index]) for index in again))
+            for index, outcome in zip(again, outcomes, strict=True):
+                sent[index] = outcome
+        return sent
 
     async def _outcome(self, message: Outgoing) -> Studio9Error | None:
         try:
@@ -138,3 +146,10 @@ class RabbitBus:
                 raise
             async with channel_of(connection, subject) as channel:
                 await channel.queue_declare(queue.name, passive=True)
+
+
+def _without_own(message: Outgoing) -> Outgoing:
+    """The message without a header that is the bus's own."""
+    if ROUTING_KEY not in message.headers:
+        return message
+    return replace(message, headers={name: text for name, text in message.headers.items() if name != ROUTING_KEY})

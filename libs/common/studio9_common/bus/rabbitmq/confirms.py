@@ -12,10 +12,10 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from studio9_common.bus.port import BusUnavailable
 from studio9_common.bus.rabbitmq.failures import translate
+from studio9_common.bus.rabbitmq.wire import Properties
 
 
 class Confirms:
@@ -38,30 +38,51 @@ class Confirms:
         exchange: str,
         routing_key: str,
         body: bytes,
-        message_id: str,
-        properties: Basic.Properties,
+        properties: Properties,
         mandatory: bool,
     ) -> None:
         """Returns once the broker has confirmed. Raises the library's errors, or the bus's when the channel is lost."""
         # The library finds a returned message by its id, so an id is in flight only once.
+        message_id = properties.message_id
         while (earlier := self._in_flight.get(message_id)) is not None:
             await asyncio.wait([earlier])
+        confirmation = self.begin(exchange, routing_key, body, properties, mandatory)
+        try:
+            await confirmation
+        finally:
+            self.end(message_id)
+
+    def in_flight(self, message_id: str) -> bool:
+        """Whether a message with this id waits for its confirm."""
+        return message_id in self._in_flight
+
+    def begin(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: Properties,
+        mandatory: bool,
+    ) -> "asyncio.Future[object]":
+        """Puts a message, whose id is not in flight, on its way; what it returns ends with the broker's confirm, or as
+        `publish` would fail. Whoever calls it calls `end` after that."""
         if self._channel.is_closed:
             raise BusUnavailable("the channel to the broker was closed")
         frames = _marshal(self._channel, exchange, routing_key, body, properties, mandatory)
         confirmation: asyncio.Future[object] = self._loop.create_future()
         tag = self._channel.delivery_tag = self._channel.delivery_tag + 1
         self._channel.confirmations[tag] = confirmation
-        self._channel.message_id_delivery_tag[message_id] = tag
-        self._in_flight[message_id] = confirmation
+        self._channel.message_id_delivery_tag[properties.message_id] = tag
+        self._in_flight[properties.message_id] = confirmation
         self._frames += frames
         if self._writer is None:
             self._writer = self._loop.create_task(self._write())
-        try:
-            await confirmation
-        finally:
-            del self._in_flight[message_id]
-            self._channel.message_id_delivery_tag.pop(message_id, None)
+        return confirmation
+
+    def end(self, message_id: str) -> None:
+        """Nobody waits for this message's confirm any more."""
+        self._in_flight.pop(message_id, None)
+        self._channel.message_id_delivery_tag.pop(message_id, None)
 
     async def _write(self) -> None:
         try:
@@ -83,13 +104,12 @@ class Confirms:
 
 
 def _marshal(
-    channel: Channel, exchange: str, routing_key: str, body: bytes, properties: Basic.Properties, mandatory: bool
+    channel: Channel, exchange: str, routing_key: str, body: bytes, properties: Properties, mandatory: bool
 ) -> list[bytes]:
-    header = ContentHeader(properties=properties, body_size=len(body))
     size = channel.max_content_size
     return [
         _method(exchange, routing_key, mandatory, channel.number),
-        pamqp.frame.marshal(header, channel.number),
+        properties.frame(channel.number, len(body)),
         *(
             pamqp.frame.marshal(ContentBody(body[start : start + size]), channel.number)
             for start in range(0, len(body), size)

@@ -1,17 +1,18 @@
 """Publishing with confirms."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aio_pika.abc import AbstractChannel
-from pamqp.commands import Basic
 
-from studio9_common.bus.port import BusUnavailable, QueueGone, Unroutable
+from studio9_common.bus.port import BusUnavailable, Outgoing, QueueGone, Unroutable
 from studio9_common.bus.rabbitmq.confirms import Confirms
 from studio9_common.bus.rabbitmq.failures import translated
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link, close_channel, open_channel
 from studio9_common.bus.rabbitmq.mending import Mender
 from studio9_common.bus.rabbitmq.topology import OWN_QUEUES
+from studio9_common.bus.rabbitmq.wire import Properties
+from studio9_common.errors import Studio9Error
 
 CONFIRM_TIMEOUT_S = 15.0
 """A broker that has not confirmed within this time is taken to be away; the message may have arrived all the same."""
@@ -40,23 +41,69 @@ class Publisher:
         expires_s: float | None = None,
     ) -> None:
         """Returns once the broker has confirmed. Raises Unroutable, BusUnavailable, or QueueGone without exchange."""
-        properties = Basic.Properties(
-            content_type="application/json",
-            delivery_mode=2 if persistent else 1,
-            message_id=message_id,
-            headers=dict(headers) if headers else None,
-            expiration=None if expires_s is None else str(max(0, round(expires_s * 1000))),
-        )
-        with translated(f"messages with the routing key {routing_key}"):
-            confirms = self._confirms
-            if confirms is None or confirms.closed:
-                confirms = await self._open()
+        properties = Properties(message_id, headers, persistent, expires_s)
+        with translated(_named(routing_key)):
+            confirms = await self._current()
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                await confirms.publish(exchange, routing_key, body, message_id, properties, mandatory)
+                await confirms.publish(exchange, routing_key, body, properties, mandatory)
+
+    async def send_many(self, exchange: str, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
+        """What `send` of each would raise, or None. All are on their way together, within one time limit, and need no
+        task each."""
+        try:
+            with translated("the messages"):
+                confirms = await self._current()
+        except Studio9Error as error:
+            return [error] * len(messages)
+        outcomes: list[Studio9Error | None] = [None] * len(messages)
+        ways: dict[int, asyncio.Future[object]] = {}
+        later: list[int] = []
+        try:
+            for index, one in enumerate(messages):
+                if confirms.in_flight(one.message_id):
+                    later.append(index)
+                    continue
+                properties = Properties(one.message_id, one.headers, one.persistent, one.expires_s)
+                try:
+                    with translated(_named(one.routing_key)):
+                        ways[index] = confirms.begin(exchange, one.routing_key, one.body, properties, one.mandatory)
+                except Studio9Error as error:
+                    outcomes[index] = error
+            if ways:
+                await asyncio.wait(ways.values(), timeout=CONFIRM_TIMEOUT_S)
+            for index, way in ways.items():
+                outcomes[index] = _outcome(way, messages[index].routing_key)
+        finally:
+            for index, way in ways.items():
+                way.cancel()  # where it is not done, and this is cancelled itself
+                confirms.end(messages[index].message_id)
+        for index in later:
+            outcomes[index] = await self._alone(exchange, messages[index])
+        return outcomes
+
+    async def _alone(self, exchange: str, one: Outgoing) -> Studio9Error | None:
+        try:
+            await self.send(
+                exchange,
+                one.routing_key,
+                one.body,
+                one.message_id,
+                one.headers,
+                mandatory=one.mandatory,
+                persistent=one.persistent,
+                expires_s=one.expires_s,
+            )
+        except Studio9Error as error:
+            return error
+        return None
 
     async def close(self) -> None:
         if self._wrapper is not None:
             await close_channel(self._wrapper)
+
+    async def _current(self) -> Confirms:
+        confirms = self._confirms
+        return await self._open() if confirms is None or confirms.closed else confirms
 
     async def _open(self) -> Confirms:
         async with self._opening:
@@ -87,3 +134,22 @@ class Publisher:
             await self.send(exchange, routing_key, body, message_id, headers)
         except (Unroutable, QueueGone) as error:
             raise BusUnavailable(f"the exchange {exchange} leads nowhere on the broker") from error
+
+
+def _outcome(way: "asyncio.Future[object]", routing_key: str) -> Studio9Error | None:
+    """What became of a message; it is waited for no longer."""
+    if way.done() and not way.cancelled() and way.exception() is None:
+        return None
+    try:
+        with translated(_named(routing_key)):
+            if not way.done():
+                way.cancel()
+                raise TimeoutError
+            way.result()
+    except Studio9Error as error:
+        return error
+    return None
+
+
+def _named(routing_key: str) -> str:
+    return f"messages with the routing key {routing_key}"
