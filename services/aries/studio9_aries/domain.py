@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from studio9_common.contracts.collections import COLLECTIONS, JOBS, job_fields, job_of
+from studio9_common.contracts.collections import COLLECTIONS, JOBS, job_fields
 from studio9_common.contracts.documents import BulkItem
+from studio9_common.contracts.job import known
 from studio9_common.documents.port import Index, Stored, Where, Write
 from studio9_common.errors import BadInput, Forbidden, NotFound, Studio9Error
 from studio9_common.tokens import Caller
@@ -102,7 +103,7 @@ def check_write(caller: Caller, index: Index, item: BulkItem) -> None:
 
 def _check_job(id: str, body: Mapping[str, Any]) -> None:
     try:
-        job = job_of(dict(body))
+        job = known(body["job"])
     except KeyError:
         raise BadInput("a job document holds the whole job in `job`", field="job") from None
     except ValidationError as error:

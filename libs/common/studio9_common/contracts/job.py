@@ -351,3 +351,8 @@ def load(body: Mapping[str, Any]) -> Job:
     """The job of its JSON form, unknown fields kept wherever they are. Raises pydantic.ValidationError, which names the
     field."""
     return _ADAPTER.validate_python({**body, "extra": unknown(body, _SHAPE)})
+
+
+def known(body: Mapping[str, Any]) -> Job:
+    """As `load`, in three quarters of the time, without what is unknown: to be looked at, never to be written back."""
+    return _ADAPTER.validate_python({**body, "extra": {}})
