@@ -10,14 +10,10 @@ the order to clean up after it, and where a child ends later, by the order to cl
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from studio9_common.bus.port import Delivery
-from studio9_common.contracts.collections import RESULTS
 from studio9_common.contracts.envelope import decode
-from studio9_common.contracts.job import TERMINAL, Job, Result
+from studio9_common.contracts.job import TERMINAL, Job
 from studio9_common.contracts.messages import JobClean
 from studio9_common.errors import BadInput
 from studio9_common.objects.port import Objects
@@ -28,12 +24,10 @@ from studio9_orion.core.keeping import attempt_prefix, emptied, fence_of, job_pr
 from studio9_orion.gatherer import Gatherer
 from studio9_orion.providers.port import Order
 from studio9_orion.shell import Ended, Shell
-from studio9_orion.store import put_many
 
-_RESULT: TypeAdapter[Result | None] = TypeAdapter(Result | None)
 CLEAN_EVERY_S = 0.25
 """Least time between two batches that are not full: nobody waits for them, and one search for relatives, one read and
-three writes do for all that gather meanwhile."""
+two writes do for all that gather meanwhile."""
 FULL = 64
 """Jobs that are cleaned together: few enough that a slow object storage does not hold back the acknowledgements."""
 OWN_EVERY_S, OWN_FULL = 0.5, 200
@@ -98,8 +92,6 @@ class Cleaner:
         await self._shell.tell_related([Ended.of(job) for job in over])
         await self._remove(over)
         await self._beats.delete((job.id, fence) for job in over for fence in _heard_fences(job))
-        results = [(job.id, _result(job)) for job in over if job.result is not None]
-        await put_many(self._shell.jobs.store, RESULTS.name, results)
         await self.empty_children(over)
         await self._shell.apply([(job.id, Cleaned(parent=job.parent, n=_ordered(job))) for job in over])
 
@@ -188,13 +180,3 @@ def _heard_fences(job: Job) -> range:
     if all(event.type in UNHEARD for event in job.events):
         return range(0)
     return range(max(1, job.fence - 2 * FEW_FENCES), job.fence + 1)
-
-
-def _result(job: Job) -> dict[str, Any]:
-    return {
-        "organisation": job.organisation,
-        "job": job.id,
-        "kind": job.spec.kind,
-        "created_at": job.ended_at or job.updated_at,
-        "result": _RESULT.dump_python(job.result, mode="json"),
-    }

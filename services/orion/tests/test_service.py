@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from studio9_common.bus.port import Queue
-from studio9_common.contracts.collections import BEATS, RESULTS, SWEEPS, TELEMETRY, WORKERS
+from studio9_common.contracts.collections import BEATS, SWEEPS, TELEMETRY, WORKERS
 from studio9_common.contracts.envelope import decode, encode
 from studio9_common.contracts.job import TERMINAL, Input, Job, ObjectRef, Phase, Requirements, Spec, State
 from studio9_common.contracts.messages import (
@@ -189,8 +189,7 @@ async def test_a_job_from_request_to_clean(world: Any, orion: Any, worker: Any) 
     assert job.state is State.completed
     assert [info.key async for info in world.objects.list(f"acme/scratch/{job.id}/")] == []
     assert (await world.objects.head(ref.key)).size == 2, "the result stays"
-    result = await world.store.get(RESULTS.name, job.id)
-    assert result.body["result"]["summary"] == {"map50": 0.9}
+    assert job.result.summary == {"map50": 0.9}
 
     async def confirmed() -> bool:
         return any(lease.decision == "confirmed" for answer in one.leases for lease in answer.leases)

@@ -87,7 +87,8 @@ RESULTS = Index(
     {"organisation": _k, "job": _k, "kind": _k, "created_at": _t, "result": _s},
     monthly=True,
 )
-"""Owner: Orion. The final result of a job, one per completed job, id = the job's."""
+"""Owner: Orion. A job's result stands in its own document; earlier versions wrote a copy here, which goes with its
+month."""
 
 MEMBERS = Index("members", {"organisation": _k, "state": _k, "expires_at": _t, "updated_at": _t, "member": _s})
 """Owner: Orion. Machines that joined, or were invited to, by worker; `state` is invited, joined, revoked or removed. Of
