@@ -8,12 +8,12 @@ job's next change.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from studio9_common.bus.port import Unroutable as UnroutableError
-from studio9_common.contracts.job import TERMINAL, Command, Job, ObjectRef, State
+from studio9_common.contracts.job import TERMINAL, Command, Job, ObjectRef, State, changed
 from studio9_common.contracts.messages import JobClean, JobRequested, WorkerRun
 from studio9_common.contracts.reasons import Reason
 from studio9_common.errors import Conflict, Studio9Error, TooLarge
@@ -312,7 +312,7 @@ class Shell:
         if not sent or not job.outbox:
             return job
         outbox = tuple(command for command in job.outbox if command.n not in sent)
-        return job if len(outbox) == len(job.outbox) else replace(job, outbox=outbox)
+        return job if len(outbox) == len(job.outbox) else changed(job, {"outbox": outbox})
 
     async def _publish(self, orders: Sequence[Order]) -> None:
         if not orders:

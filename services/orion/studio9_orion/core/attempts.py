@@ -103,7 +103,7 @@ def trimmed(exit: Exit) -> Exit:
         if size > _LOG_BYTES:
             break
         kept.append(line)
-    return replace(exit, log_tail=tuple(reversed(kept)))
+    return exit if len(kept) == len(exit.log_tail) else replace(exit, log_tail=tuple(reversed(kept)))
 
 
 def _since_success(several: Sequence[Attempt]) -> Sequence[Attempt]:
