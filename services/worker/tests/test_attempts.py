@@ -24,6 +24,7 @@ async def test_a_task_succeeds_and_leaves_nothing(platform: Any) -> None:
     assert await platform.objects.get(by_name["result.json"].key) == b"{}"
     assert await platform.objects.get(by_name["task.log"].key) == b"hello from the task\n"
     await platform.gone(job)
+    await platform.until(lambda: not platform.service.agent.lives)
     assert await platform.service.agent.context.state.attempts() == []
 
 
