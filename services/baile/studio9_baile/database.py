@@ -60,9 +60,9 @@ _PLANNING = {"application_name": "studio9-baile", "random_page_cost": "1.1", "ji
 """Our queries are short and go by indexes: on a disk without heads, and no code is made for them first."""
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
-_AWAY = ("08", "53", "57P0", "58")
-"""PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html): no connection, no resources for
-it, starting or stopping, trouble with the machine."""
+_AWAY = ("08", "40001", "40P01", "53", "57P0", "58")
+"""PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html): no connection; undone
+because of another transaction, as in a deadlock; no resources; starting or stopping; trouble with the machine."""
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from studio9_baile import migrations
 from studio9_baile.database import Database, DatabaseUnavailable, engine_for
@@ -139,6 +139,21 @@ async def test_a_server_that_refuses_connections_for_now_is_away(code: str) -> N
         await refusing.ping()
     await refusing.close()
     server.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_a_deadlock_has_undone_is_to_be_sent_again(database: Database) -> None:
+    turn = asyncio.Barrier(2)
+
+    async def locking(first: int, second: int) -> None:
+        async with database.write("a") as work:
+            for number in (first, second):
+                await work.lineage._session.execute(select(func.pg_advisory_xact_lock(number)))
+                if number == first:
+                    await turn.wait()
+
+    ends = await asyncio.gather(locking(1, 2), locking(2, 1), return_exceptions=True)
+    assert {type(end) for end in ends} == {type(None), DatabaseUnavailable}
 
 
 async def test_closing_waits_for_open_transactions_and_lets_no_other_begin(database: Database) -> None:
