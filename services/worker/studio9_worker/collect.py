@@ -145,7 +145,8 @@ class Collector:
 
     async def _log(self) -> list[ManifestFile]:
         path = self._folder.log
-        described = await asyncio.to_thread(_describe, path)
+        there = await self._context.hop.do(path.exists)
+        described = await asyncio.to_thread(_describe, path) if there else None
         if described is None:
             self._silent = True
             return []

@@ -14,6 +14,7 @@ from studio9_common.times import Clock
 from studio9_common.tracing import Tracer
 from studio9_worker.cache import InputCache
 from studio9_worker.folders import JobFolders
+from studio9_worker.hop import SharedHop
 from studio9_worker.machine import BusyCores
 from studio9_worker.runners.port import Runner
 from studio9_worker.settings import WorkerSettings
@@ -22,7 +23,7 @@ from studio9_worker.state import WorkerState
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`worker` is this worker's id, `devices` its GPUs by slot."""
+    """`worker` is this worker's id, `devices` its GPUs by slot, `hop` takes what is done in moments to a thread."""
 
     worker: str
     settings: WorkerSettings
@@ -39,6 +40,7 @@ class Context:
     devices: Mapping[str, str] = field(default_factory=dict)
     busy: BusyCores = field(default_factory=BusyCores)
     tracer: Tracer = field(default_factory=Tracer)
+    hop: SharedHop = field(default_factory=SharedHop)
 
     def settings_for(self, organisation: str) -> WorkerSettings:
         """The settings for work of this organisation, as they are now."""

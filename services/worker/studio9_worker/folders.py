@@ -34,11 +34,15 @@ class JobFolders:
 
     def remove(self, key: AttemptKey) -> None:
         """Removes a folder whatever its task did to the permissions in it. Raises OSError if something stays."""
+        if not self.remove_bare(key):
+            shutil.rmtree(self.of(key).root, onerror=_open_up)
+
+    def remove_bare(self, key: AttemptKey) -> bool:
+        """Removes a folder in which its task has left nothing but its events, in a moment; whether it is gone."""
         folder = self.of(key)
         with suppress(OSError):
             _remove_bare(folder)
-        if folder.root.exists():
-            shutil.rmtree(folder.root, onerror=_open_up)
+        return not folder.root.exists()
 
 
 def _remove_bare(folder: TaskFolder) -> None:

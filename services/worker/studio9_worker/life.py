@@ -7,6 +7,7 @@ that is known of the task itself comes from its folder.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from studio9_common.contracts.job import ObjectRef
@@ -16,8 +17,9 @@ from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
 from studio9_common.tasks import end
 from studio9_common.tracing import trace_id_of
+from studio9_task.events import Event
 from studio9_task.exits import TaskState
-from studio9_task.tail import EventReader
+from studio9_task.tail import BadEvent, EventReader
 from studio9_worker.checkpoints import CheckpointKeeper
 from studio9_worker.children import asks
 from studio9_worker.collect import Collector, attempt_prefix
@@ -29,7 +31,7 @@ from studio9_worker.machine import threads_for
 from studio9_worker.pump import TelemetryPump
 from studio9_worker.records import AttemptPhase, AttemptRecord, StopCause
 from studio9_worker.runners.port import RunnerError
-from studio9_worker.staging import stage
+from studio9_worker.staging import brings_nothing, stage
 from studio9_worker.told import Told
 from studio9_worker.traces import PhaseSpans
 
@@ -190,7 +192,8 @@ class AttemptLife:
         threads = threads_for(spec.requirements.cpus, settings.threads, self._context.busy.now())
         self._context.busy.promise(self.record.key, threads)
         try:
-            await self._unless_stopped(stage(self._context, self.record, threads))
+            staging = stage(self._context, self.record, threads)
+            await (staging if brings_nothing(self.record) else self._unless_stopped(staging))
             if self._stopping.is_set():
                 return stopped(self.record.stop)
             # From here on a stop goes through the shim, which looks for it before it begins.
@@ -223,12 +226,15 @@ class AttemptLife:
     async def _read_events(self) -> None:
         epoch, found = self.told.epoch, READ_AT_ONCE
         while found == READ_AT_ONCE:
-            events = await asyncio.to_thread(self._events.read, READ_AT_ONCE)
+            events = await self._context.hop.do(self._read)
             found = len(events)
             for event in events:
                 self.told.take(event)
         if self.told.epoch != epoch:
             self._on_change()
+
+    def _read(self) -> list[Event | BadEvent]:
+        return self._events.read(READ_AT_ONCE)
 
     async def _collect(self, state: TaskState, ending: Ending) -> WorkerResult:
         if not self._followed:
@@ -262,7 +268,9 @@ class AttemptLife:
     async def _clean(self) -> None:
         await self._until_gone(reading=False)
         await self._context.runner.remove(self.record.key)
-        await asyncio.to_thread(self._context.folders.remove, self.record.key)
+        key, folders = self.record.key, self._context.folders
+        if not await self._context.hop.do(partial(folders.remove_bare, key)):
+            await asyncio.to_thread(folders.remove, key)
         await self._context.state.forget(self.record.key)
 
     async def _until_gone(self, *, reading: bool = True) -> TaskState:

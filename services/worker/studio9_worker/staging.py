@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -43,8 +44,9 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
     except BadInput as error:
         raise unusable(error) from None
     try:
-        if not (spec.inputs or spec.image or record.run.resume or record.run.children):
-            await asyncio.to_thread(_prepare, folder, task_request(record, threads, None), make=True)
+        if brings_nothing(record):
+            request = task_request(record, threads, None)
+            await context.hop.do(partial(_prepare, folder, request, make=True))
             return
         await asyncio.to_thread(folder.make)
         stager = _Stager(context, record.organisation, folder)
@@ -57,7 +59,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
         await bring_children(record, folder, context.objects, stager.link)
         request = task_request(record, threads, resume)
-        await asyncio.to_thread(_prepare, folder, request)
+        await context.hop.do(partial(_prepare, folder, request))
     except (ManifestError, UnsafeName, BadKey) as error:
         raise StagingFailed(reason("bad_input", str(error))) from error
     except ValidationError as error:
@@ -66,6 +68,12 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         raise StagingFailed(reason("staging_error", f"An input could not be brought: {error}")) from error
     except OSError as error:
         raise StagingFailed(disk_reason(error, "staging_error")) from error
+
+
+def brings_nothing(record: AttemptRecord) -> bool:
+    """Whether there is nothing to be staged but the request: a matter of moments."""
+    run = record.run
+    return not (run.spec.inputs or run.spec.image or run.resume or run.children)
 
 
 def _prepare(folder: TaskFolder, request: TaskRequest, *, make: bool = False) -> None:

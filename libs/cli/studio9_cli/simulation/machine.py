@@ -114,6 +114,10 @@ class Folders:
         self._machine.folders.discard(key)
         self._machine.tasks.pop(key, None)
 
+    def remove_bare(self, key: AttemptKey) -> bool:
+        self.remove(key)
+        return True
+
 
 class SimRunner:
     """See `studio9_worker.runners.port.Runner`."""
