@@ -18,7 +18,7 @@ from studio9_common.tokens import Caller
 from studio9_common.tracing import current_traceparent
 from studio9_orion.access import Operator
 from studio9_orion.beats import beat_id
-from studio9_orion.core.keeping import emptied
+from studio9_orion.core.asking import asked_for
 from studio9_orion.dispatcher import Dispatcher
 from studio9_orion.logs import last_lines
 from studio9_orion.shell import Shell
@@ -36,7 +36,7 @@ class NotEnded(Conflict):
 
 
 class RemovedWithParent(Conflict):
-    """What this job needed and made was removed when its parent, whose task had asked for it, ended. Retry that one."""
+    """What this job needs and makes is removed when its parent, whose task has asked for it, ends. Retry that one."""
 
     code = "removed_with_parent"
 
@@ -115,7 +115,7 @@ def router(shell: Shell, dispatcher: Dispatcher) -> APIRouter:
         old = await job_for(caller, id)
         if old.state not in TERMINAL:
             raise NotEnded(field="id", value=id)
-        if emptied(old):
+        if asked_for(old):
             raise RemovedWithParent(field="id", value=id)
         request = JobRequested(
             job=new_id(),

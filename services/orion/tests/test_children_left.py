@@ -77,6 +77,13 @@ async def go_on(world: Any, orion: OrionService, parent: Job, names: tuple[Child
     await orion.shell.apply([(parent.id, Assigned(worker="w1"))])
 
 
+async def retried(world: Any, orion: OrionService, job: str) -> tuple[int, str]:
+    token = world.keys.sign(Caller("operator", "acme"), "orion")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
+        answer = await http.post(f"/v1/jobs/{job}/retry", headers={"Authorization": f"Bearer {token}"})
+    return answer.status_code, answer.json()["type"]
+
+
 async def test_what_children_have_made_goes_with_their_search(world: Any, orion: OrionService) -> None:
     parent = await asked(orion, "a", "b")
     a, b = (one.job for one in parent.children)
@@ -87,6 +94,7 @@ async def test_what_children_have_made_goes_with_their_search(world: Any, orion:
     await end(world, orion, own)
     await orion.orphans.sweep()
     assert await keys_of(world, a, b, own) == {a, b, own}, "their search needs it"
+    assert await retried(world, orion, b) == (409, "urn:studio9:problem:removed_with_parent"), "it would go, too"
     await go_on(world, orion, parent, parent.children)
     await end(world, orion, parent.id)
 
@@ -95,10 +103,7 @@ async def test_what_children_have_made_goes_with_their_search(world: Any, orion:
     assert (found.state, found.reason.message) == (State.failed, "The rate is too high."), "it still says why"
     assert [one.events[-1].type for one in (await world.job(a), found)] == ["outputs_removed"] * 2
     assert (await world.job(own)).events[-1].type == "cleaned", "somebody has requested it"
-    token = world.keys.sign(Caller("operator", "acme"), "orion")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(orion.asgi), base_url="http://orion") as http:
-        answer = await http.post(f"/v1/jobs/{b}/retry", headers={"Authorization": f"Bearer {token}"})
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:studio9:problem:removed_with_parent")
+    assert await retried(world, orion, b) == (409, "urn:studio9:problem:removed_with_parent")
     before = await world.job(a)
     await orion.cleaner.clean([parent.id, a])
     assert (await orion.orphans.sweep()).objects == {} and await world.job(a) == before

@@ -12,10 +12,10 @@ from studio9_worker.announcement import NoCatalogue, ask_catalogue, end_process
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 LEAVES_ONE = """
 import subprocess, sys
-subprocess.Popen(["/bin/sleep", "30"], start_new_session=sys.argv[1] == "away")
+subprocess.Popen(["/bin/sleep", "8"], start_new_session=sys.argv[1] == "away")
 print('{"a": 1}', flush=True)
 if sys.argv[2] == "stays":
-    subprocess.run(["/bin/sleep", "30"])
+    subprocess.run(["/bin/sleep", "8"])
 """
 """Its child keeps the standard output, in the program's process group or `away` from it."""
 

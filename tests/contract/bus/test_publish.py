@@ -104,6 +104,15 @@ async def test_many_are_published_with_one_answer_each(bus, names):
     assert await bus.depth(queue.name) == 1000
 
 
+async def test_the_same_messages_from_two_at_once_are_all_confirmed(bus, names):
+    queue = names.spec()
+    await bus.declare(queue)
+    messages = [names.message(str(i).encode()) for i in range(100)]
+    both = await asyncio.gather(bus.publish_many(messages), bus.publish_many([*messages, *messages]))
+    assert [outcome for outcomes in both for outcome in outcomes] == [None] * 300
+    assert await bus.depth(queue.name) == 300
+
+
 async def test_concurrent_publishers_are_all_confirmed(bus, names):
     queue = names.spec()
     await bus.declare(queue)

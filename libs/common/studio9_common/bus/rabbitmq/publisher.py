@@ -77,8 +77,9 @@ class Publisher:
             for index, way in ways.items():
                 way.cancel()  # where it is not done, and this is cancelled itself
                 confirms.end(messages[index].message_id)
-        for index in later:
-            outcomes[index] = await self._alone(exchange, messages[index])
+        again = await asyncio.gather(*(self._alone(exchange, messages[index]) for index in later))
+        for index, outcome in zip(later, again, strict=True):
+            outcomes[index] = outcome
         return outcomes
 
     async def _alone(self, exchange: str, one: Outgoing) -> Studio9Error | None:
