@@ -243,6 +243,7 @@ class TileResult(_Outcome):
     tiles: Count
     boxes: Count = Field(description="shapes on the tiles")
     boxes_dropped: Count = Field(description="shapes of which a tile shows too little")
+    blanks_dropped: Count = Field(default=0, description="tiles of one colour that another split has")
     spec: TileSpec
 
 

@@ -106,6 +106,12 @@ def test_an_empty_tile_that_many_originals_have_links_none_of_them(tmp_path: Pat
     sides = [{one.record.group for one in half.pictures if "sea" in one.path.name} for half in (train, val)]
     assert len(sides[0]) + len(sides[1]) == 12 and len(val) < len(tiles)
     assert shared(train, val) == 0 and leaks([train, val]) == []
+    blank = next(one for one in judge(tiles) if one.code == "blank")
+    assert str(blank) == (
+        "train: 11 pictures of one colour, without a label, repeat others: leave them: they count as pictures that "
+        "show nothing."
+    )
+    assert "duplicate" not in {one.code for one in judge(tiles)}
     one, other = PictureSet("train", tuple(pictures[:4])), PictureSet("test", tuple(pictures[4:8]))
     (finding,) = leaks([one, other])
     assert (finding.level, finding.code) == ("error", "overlap")

@@ -25,8 +25,9 @@ from studio9_task.shapes import Box
 from studio9_task.shim_task import Limits
 from studio9_task.tiles import TileRecord, TileSpec
 from studio9_task.validate import validate_parameters
-from studio9_trainers.data.dataset import read_pictures, split_off
+from studio9_trainers.data.dataset import Picture, PictureSet, read_pictures, split_off
 from studio9_trainers.data.decode import decode
+from studio9_trainers.data.leaks import leaks
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.task import run_task
 from studio9_trainers.tiling.grid import Tile
@@ -149,6 +150,37 @@ def test_tiles_of_a_test_picture_stay_test_pictures(album: Callable[..., TaskFol
     _, tiles = result_of(folder)
     assert {(one.source, one.split) for one in tiles} == {("photo-0.png", "train"), ("photo-1.png", "test")}
     assert {one.filename.rpartition(".")[2] for one in tiles} == {"jpg"}
+
+
+def test_of_several_splits_one_keeps_the_empty_tiles_they_have_in_common(
+    album: Callable[..., TaskFolder], stage: Any, tmp_path: Path
+) -> None:
+    """Otherwise nobody could train on the tiles: a picture must not lie in two splits."""
+    folder = album()
+    records = []
+    for split, boxes in (
+        ("test", []), ("train", []), ("train", []), ("val", []),
+        ("none", [Box(label="fog", left=1, top=1, width=200, height=200)]),
+    ):  # fmt: skip
+        path = tmp_path / f"white-{len(records)}.png"
+        height = 256 + 256 * len(records)
+        Image.new("RGB", (256, height), "white").save(path)
+        record = stage(folder, path, path.name, 256, height, boxes)
+        records.append(record.model_copy(update={"split": split}))
+    write_manifest(folder.manifest("pictures"), [*records, *originals(folder).values()])
+    parameters = json.loads(folder.request.read_text())
+    parameters["parameters"] = {"tiles": {"size": 256, "overlap": 0}}
+    folder.request.write_text(json.dumps(parameters))
+    assert run_task(folder) == 0
+    result, tiles = result_of(folder)
+    white = [one for one in tiles if one.source.startswith("white")]
+    assert [one.split for one in white] == ["train"] * 5 + ["none"] and white[-1].boxes
+    assert (result.tiles, result.blanks_dropped) == (len(tiles), 1 + 4 + 4)
+    sets = []
+    for split in ("train", "test"):
+        own = [one for one in tiles if one.split == split]
+        sets.append(PictureSet(split, tuple(Picture(one, folder.outputs / one.key, one.boxes) for one in own)))
+    assert all(len(one) for one in sets) and leaks(sets, looks=False) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 
@@ -21,12 +22,13 @@ def blanks(pictures: Iterable[tuple[PictureRecord, Path]]) -> frozenset[str]:
         if record.annotations:
             labelled.add(record.sha256)
     shared = [content for content, found in groups.items() if len(found) > 1 and content not in labelled]
-    return frozenset(content for content in shared if _of_one_colour(paths[content]))
+    return frozenset(content for content in shared if of_one_colour(paths[content]))
 
 
-def _of_one_colour(path: Path) -> bool:
+def of_one_colour(file: Path | IO[bytes]) -> bool:
+    """Whether all pixels of a picture are alike; not so for what can't be decoded."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             bands = [band.getextrema() for band in image.split()]
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return False  # what is wrong with it is another finding's matter

@@ -1,7 +1,9 @@
 """What is odd about labelled pictures, before the first epoch. What stops a training raises where it is read."""
 
+from collections import Counter
 from collections.abc import Iterable
 
+from studio9_trainers.data.blanks import of_one_colour
 from studio9_trainers.data.dataset import Picture, PictureSet
 from studio9_trainers.data.findings import Finding
 
@@ -27,8 +29,15 @@ def judge(pictures: PictureSet, labels: Iterable[str] = ()) -> list[Finding]:
 
 def _duplicates(pictures: PictureSet) -> Iterable[Finding]:
     first: dict[str, tuple[int, Picture]] = {}
+    empty = _repeated_blanks(pictures)
+    if empty:
+        message = f"{sum(empty.values()) - len(empty)} pictures of one colour, without a label, repeat others"
+        fix = "leave them: they count as pictures that show nothing"
+        yield Finding("note", "blank", message, fix, file=pictures.name)
     for line, picture in enumerate(pictures.pictures, 1):
         digest = picture.record.sha256
+        if digest in empty:
+            continue
         if digest not in first:
             first[digest] = (line, picture)
             continue
@@ -38,6 +47,19 @@ def _duplicates(pictures: PictureSet) -> Iterable[Finding]:
         message = f"{name} is the picture of line {before}" + ("" if same else ", with other labels")
         fix = "take one of them out" if same else "keep the one with the right labels"
         yield Finding("warning", "duplicate", message, fix, file=pictures.name, line=line)
+
+
+def _repeated_blanks(pictures: PictureSet) -> dict[str, int]:
+    """How often each picture (by its sha256) is there that is of one colour, unlabelled and there several times. Only
+    what repeats is decoded."""
+    known = {picture.record.sha256: picture.path for picture in pictures.pictures}
+    labelled = {picture.record.sha256 for picture in pictures.pictures if picture.record.annotations}
+    times = Counter(picture.record.sha256 for picture in pictures.pictures)
+    return {
+        digest: count
+        for digest, count in times.items()
+        if count > 1 and digest not in labelled and of_one_colour(known[digest])
+    }
 
 
 def _boxes(pictures: PictureSet, labels: Iterable[str]) -> Iterable[Finding]:

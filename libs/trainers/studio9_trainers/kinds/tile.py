@@ -1,6 +1,7 @@
 """Kind `tile`: an album's pictures, of any size, cut into tiles with their labels."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from pydantic import ValidationError
 
 from studio9_task.lines import write_lines
 from studio9_task.outputs import write_bytes
-from studio9_task.pictures import PictureRecord, read_manifest
+from studio9_task.pictures import PictureRecord, Split, read_manifest
 from studio9_task.problems import describe
 from studio9_task.request import TaskRequest
 from studio9_task.results import TileResult
 from studio9_task.tiles import TileParameters, TileRecord
+from studio9_trainers.data.blanks import of_one_colour
 from studio9_trainers.errors import BadInput, UserError
 from studio9_trainers.kinds.material import described
 from studio9_trainers.machine import ran
@@ -27,6 +29,8 @@ from studio9_trainers.tiling.source import Source, open_source
 
 INPUT = "pictures"
 MEDIA = {"jpeg": "image/jpeg", "png": "image/png"}
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "none")
+"""The order in which pictures are cut: of several splits that have one empty tile, the first keeps it."""
 
 
 @dataclass
@@ -34,12 +38,14 @@ class _Count:
     tiles: int = 0
     boxes: int = 0
     dropped: int = 0
+    blanks: int = 0
 
 
 def tile(run: Run, request: TaskRequest) -> TileResult:
     """Do it. Input: `pictures`. Outputs: `manifest.jsonl`, and the files `pictures/<sha256>`, each announced.
 
-    A tile's group and split are its original's, so that no split comes between them.
+    A tile's group and split are its original's, so that no split comes between them. Of tiles that are the same bytes,
+    all of one colour and without a label, only those of the first split stay: no picture may lie in two.
     """
     try:
         parameters = TileParameters.model_validate(request.parameters)
@@ -58,6 +64,7 @@ def tile(run: Run, request: TaskRequest) -> TileResult:
         tiles=count.tiles,
         boxes=count.boxes,
         boxes_dropped=count.dropped,
+        blanks_dropped=count.blanks,
         spec=parameters.tiles,
         timings=run.timings(),
         effective=parameters.model_dump(mode="json") | {"datasets": described(run.folder, request.inputs)},
@@ -67,19 +74,26 @@ def tile(run: Run, request: TaskRequest) -> TileResult:
 
 
 def _tiles(run: Run, parameters: TileParameters, records: list[PictureRecord], count: _Count) -> Iterator[TileRecord]:
-    told, announced = PictureCount(run.events, len(records)), set[str]()
+    told, keeps = PictureCount(run.events, len(records)), dict[str, Split]()
     encoding = Encoding(parameters.format, parameters.quality)
-    for line, record in enumerate(records, 1):
+    for line, record in sorted(enumerate(records, 1), key=lambda one: SPLITS.index(one[1].split)):
         source = _source(run.folder.picture(record.sha256), record, line, parameters.memory_mib)
         for place, pixels in cut_source(source, Grid(parameters.tiles, *source.upright.size)):
             run.stop.check()
             content = encoding.encode(pixels)
             digest = hashlib.sha256(content).hexdigest()
-            if digest not in announced:
-                announced.add(digest)
+            shown = into_tile(record.annotations, place)
+            if (
+                keeps.get(digest, record.split) != record.split
+                and not shown.shapes
+                and of_one_colour(io.BytesIO(content))
+            ):
+                count.blanks += 1
+                continue
+            if digest not in keeps:
+                keeps[digest] = record.split
                 written = write_bytes(run.folder.outputs / "pictures" / digest, content)
                 run.events.artifact("picture", written, MEDIA[parameters.format])
-            shown = into_tile(record.annotations, place)
             count.tiles, count.boxes = count.tiles + 1, count.boxes + len(shown.shapes)
             count.dropped += shown.dropped
             own = tile_record(record, place, pixels, digest, len(content), encoding)
