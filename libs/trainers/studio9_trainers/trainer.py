@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.config import TrainingConfig, training_config
-from studio9_trainers.data.dataset import PictureSet, split_off
+from studio9_trainers.data.dataset import PictureSet, not_parted, split_off
 from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
 from studio9_trainers.extensions import callbacks
@@ -141,5 +141,5 @@ def _material(
         return Material(train, marked(config.task, val), begin)
     fitted, held = split_off(train, config.validation_fraction)
     if len(held) == len(train):
-        run.warn("no_validation", f"{len(train)} pictures are too few to hold some back: they validate themselves.")
+        run.warn("no_validation", f"{not_parted(train)} They validate themselves.")
     return Material(fitted, held, begin)

@@ -9,7 +9,7 @@ from PIL import Image
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import PictureRecord, read_manifest, write_manifest
 from studio9_task.shapes import Box
-from studio9_trainers.data.dataset import Picture, PictureSet, read_pictures, shared, split_off
+from studio9_trainers.data.dataset import Picture, PictureSet, not_parted, read_pictures, shared, split_off
 from studio9_trainers.errors import BadInput
 
 Job = Callable[..., TaskFolder]
@@ -99,7 +99,10 @@ def test_the_manifests_own_split_counts() -> None:
     assert (len(train), len(val)) == (7, 3)
 
 
-@pytest.mark.parametrize("few", [pictures(4), pictures(9, lambda _: "one")])
-def test_too_few_to_part_validate_themselves(few: PictureSet) -> None:
+@pytest.mark.parametrize(
+    ("few", "why"), [(pictures(4), "4 pictures are too few"), (pictures(9, lambda _: "one"), "all of one origin")]
+)
+def test_too_few_to_part_validate_themselves(few: PictureSet, why: str) -> None:
+    assert why in not_parted(few) and "`val`" in not_parted(few)
     train, val = split_off(few, 0.1)
     assert len(train) == len(val) == len(few)

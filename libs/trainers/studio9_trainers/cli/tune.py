@@ -13,7 +13,7 @@ from studio9_trainers.cli.data import add_format, read_data
 from studio9_trainers.cli.job import Job, add_common
 from studio9_trainers.cli.showing import table
 from studio9_trainers.config import training_config
-from studio9_trainers.data.dataset import read_pictures, split_off
+from studio9_trainers.data.dataset import not_parted, read_pictures, split_off
 from studio9_trainers.errors import BadInput, UserError
 from studio9_trainers.frameworks import catalogue
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     pictures = read_pictures(folder, "train")
     fitted, held = split_off(pictures, config.validation_fraction)
     if len(held) == len(pictures):
-        raise BadInput(f"{len(pictures)} pictures are too few to hold some back: give five or more.")
+        raise BadInput(not_parted(pictures))
     saved = options.out / "study.json"
     rungs = rungs_of(config.epochs, options.factor)
     study = Study.load(saved) if saved.is_file() else Study(parsed(pairs), rungs, options.seed, 1 / options.factor)

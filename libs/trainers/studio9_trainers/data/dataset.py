@@ -17,6 +17,8 @@ from studio9_trainers.errors import BadInput
 
 Mark = Polygon | Mask | Keypoints | RotatedBox
 """A shape of one object that is more than its box."""
+LEAST = 5
+"""Of fewer pictures none are held back."""
 SLACK = 1.0
 """Pixels by which a box may leave its picture (rounding of other tools); it is cut there."""
 
@@ -104,6 +106,13 @@ def split_off(pictures: PictureSet, fraction: float) -> tuple[PictureSet, Pictur
     return PictureSet(pictures.name, train), PictureSet("val", held)
 
 
+def not_parted(pictures: PictureSet) -> str:
+    """Why `split_off` has given all pictures on both sides, and what to do."""
+    if len(pictures) < LEAST:
+        return f"{len(pictures)} pictures are too few to hold some back: give {LEAST} or more, or a `val` album."
+    return f"{len(pictures)} pictures are all of one origin (one video), none can be held back: name an album `val`."
+
+
 def shared(one: PictureSet, other: PictureSet) -> int:
     """How many pictures of `other` are in `one` too, by content or by group."""
     owners = origins_of((*one.pictures, *other.pictures))
@@ -118,7 +127,7 @@ def origins_of(pictures: Sequence[Picture]) -> list[str]:
 
 
 def _by_hash(pictures: Sequence[Picture], fraction: float) -> list[bool]:
-    if len(pictures) < 5:
+    if len(pictures) < LEAST:
         return [False] * len(pictures)
     keys = origins_of(pictures)
     ranked = _ranked(keys)

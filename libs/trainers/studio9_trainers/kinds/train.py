@@ -8,7 +8,7 @@ from studio9_task.parameters import Thresholds
 from studio9_task.request import TaskRequest
 from studio9_task.results import Evaluation, PredictedPicture, StepCount, TrainResult
 from studio9_trainers.config import TrainingConfig, training_config
-from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
+from studio9_trainers.data.dataset import PictureSet, not_parted, read_pictures, split_off
 from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadInput
 from studio9_trainers.frameworks import catalogue
@@ -71,7 +71,7 @@ def _pictures(
     else:
         fitted, val = split_off(whole, config.validation_fraction)
         if len(val) == len(whole):
-            run.warn("no_validation", f"{len(whole)} pictures are too few to hold some back: they validate themselves.")
+            run.warn("no_validation", f"{not_parted(whole)} They validate themselves.")
     if "test" in request.inputs:
         test = marked(config.task, read_pictures(run.folder, "test"))
         inputs.append(test)

@@ -13,7 +13,7 @@ from studio9_task.request import TaskRequest
 from studio9_task.results import Evaluation, TrialResult
 from studio9_task.tuning import STATE, TrialParameters
 from studio9_trainers.config import TrainingConfig, training_config
-from studio9_trainers.data.dataset import PictureSet, read_pictures, split_off
+from studio9_trainers.data.dataset import PictureSet, not_parted, read_pictures, split_off
 from studio9_trainers.data.marks import marked
 from studio9_trainers.errors import BadCheckpoint, BadInput, UserError
 from studio9_trainers.files import load_plain
@@ -80,7 +80,7 @@ def _pictures(run: Run, request: TaskRequest, config: TrainingConfig) -> tuple[P
     check(run, [whole])
     fitted, val = split_off(whole, config.validation_fraction)
     if len(val) == len(whole):
-        raise BadInput(f"{len(whole)} pictures are too few to hold some back: give five or more.")
+        raise BadInput(not_parted(whole))
     return fitted, val
 
 

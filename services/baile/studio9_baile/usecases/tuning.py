@@ -1,6 +1,8 @@
 """Searching a model's settings: a job whose trials are jobs of their own, and whose best model becomes a version."""
 
-from collections.abc import Mapping
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,8 @@ INPUTS = ("train", "val")
 """What a search sees; test pictures are for whoever judges what it has found."""
 LEAST_PICTURES = 5
 """Of fewer none can be held back to compare trials on."""
+_BLOCK = 1 << 18
+"""Bytes of a manifest that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +80,13 @@ async def tune(
         raise BadInput("The search cannot be used", field=field, value=first.value, fix=first.fix)
     searching = framework_of(catalogue, TUNE)
     requirements = requirements_of(core, profile)
+    async with core.database.read(caller.organisation) as work:
+        _, manifests = await trainable(work, caller, dataset_version, head)
+    await _check_enough(core, manifests)
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
         data, manifests = await trainable(work, caller, dataset_version, head)
-        _check_enough(manifests)
         code = None if own is None else await usable(work, caller, own.package, own.entry)
         version = await new_version(work, model, data, train, head, code)
         spec = Spec(
@@ -94,11 +100,39 @@ async def tune(
     return process, version
 
 
-def _check_enough(manifests: Mapping[str, DatasetManifest]) -> None:
-    if "val" not in manifests and manifests["train"].pictures < LEAST_PICTURES:
+async def _check_enough(core: Core, manifests: Mapping[str, DatasetManifest]) -> None:
+    """Raises BadInput where there is nothing to compare trials on: no `val`, and nothing that can be held back."""
+    if "val" in manifests:
+        return
+    if manifests["train"].pictures < LEAST_PICTURES:
         raise BadInput(
             "Dataset version has too few pictures to hold some back",
             field="dataset_version_id",
             value=manifests["train"].pictures,
             fix=f"make one with an album `val`, or with {LEAST_PICTURES} pictures or more to train on",
         )
+    if await _of_one_origin(core, manifests["train"]):
+        raise BadInput(
+            "The pictures are all of one origin (one video), of which none can be held back",
+            field="dataset_version_id",
+            value=manifests["train"].dataset_version,
+            fix="make one with an album `val`, of other pictures than these",
+        )
+
+
+async def _of_one_origin(core: Core, manifest: DatasetManifest) -> bool:
+    """Whether no split may part any of its pictures; as a rule the first lines tell."""
+    found, rest = set[str](), b""
+    for start in range(0, manifest.size, _BLOCK):
+        length = min(_BLOCK, manifest.size - start)
+        *lines, rest = (rest + await core.objects.get(manifest.key, start=start, length=length)).split(b"\n")
+        found |= await asyncio.to_thread(_origins, lines)
+        if len(found) > 1:
+            return False
+    return True
+
+
+def _origins(lines: Iterable[bytes]) -> set[str]:
+    """What the pictures of these lines of a manifest come from."""
+    records = map(json.loads, lines)
+    return {record.get("group") or record["sha256"] for record in records}

@@ -23,7 +23,8 @@ class TuneBody(TrainBody):
     """What to search: `vary` names parameters of the head, and `rate` for both learning rates, each with what it may
     be; all else is as in `config`. Of `trials` settings that are tried, `at_once` at a time, one of each `factor` goes
     on to the next rung; the winner is trained again with three seeds. It needs pictures to compare on: `val` in the
-    dataset version, or five to train on, of which some are held back."""
+    dataset version, or five to train on that are not all
+    of one video, of which some are held back."""
 
     vary: dict[str, Range] = Field(min_length=1, max_length=MOST_VARIED)
     trials: int = Field(9, ge=1, le=MOST_TRIALS)

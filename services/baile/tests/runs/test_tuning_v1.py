@@ -213,12 +213,24 @@ async def test_what_cannot_be_searched_is_refused_before_it_is_queued(
 
 
 async def test_a_search_needs_pictures_to_compare_on_and_a_worker_that_searches(
-    ana: Any, bo: Any, installation: Any, albums: dict[str, str], dataset: Any, model: str
+    ana: Any, bo: Any, installation: Any, albums: dict[str, str], dataset: Any, model: str, png: Any
 ) -> None:
     few = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": albums["train"]}})
     body = {"dataset_version_id": few["id"], "config": CONFIG, "vary": VARY}
     refused = (await ana.send("POST", f"/v1/models/{model}/tune", json=body)).json()
     assert refused["field"] == "dataset_version_id" and "`val`" in refused["fix"]
+    album = (await ana.ok("POST", "/albums", {"name": "Film", "labelMode": "LOCALIZATION"}))["id"]
+    for number in range(5):  # the same bytes are of one origin, as the frames of a video are
+        await ana.upload(album, f"same_{number}", png(64, 48, (9, 9, 9)))
+    labels = {"file": ("labels.csv", b"same_0,ship,10,10,30,30\n", "text/csv")}
+    await ana.ok("POST", f"/albums/{album}/uploadLabels", files=labels)
+    film = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
+    body["dataset_version_id"] = film["id"]
+    refused = (await ana.send("POST", f"/v1/models/{model}/tune", json=body)).json()
+    assert "one origin" in str(refused) and "`val`" in refused["fix"], refused
+    await ana.upload(album, "other", png(64, 48, (1, 2, 3)))
+    two = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": album}})
+    await ana.ok("POST", f"/v1/models/{model}/tune", {**body, "dataset_version_id": two["id"]})
     assert (await bo.send("POST", f"/v1/models/{model}/tune", json=body)).status_code == 404
     worker = installation.stand_ins.documents["workers"]["w1"]
     await installation.stop()
