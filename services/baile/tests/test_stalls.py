@@ -7,8 +7,9 @@ import pytest
 
 from .stalls import Stalls, measured
 
-LIMIT_MS = 60.0
-"""The aim is 20; a test's machine may be slow, and single-threaded work of seconds is what this must find."""
+LIMIT_MS = 150.0
+"""The aim is 20; beside other work a processor takes several times as long for the same, and work of seconds is what
+this must find."""
 BOXES = 10_000
 
 
