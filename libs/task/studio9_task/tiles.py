@@ -34,6 +34,19 @@ class TileSpec(Versioned):
         """Pixels from one tile to the next."""
         return self.size - self.overlap
 
+    def scaled(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the picture that is cut, in pixels."""
+        return max(1, round(width * self.scale)), max(1, round(height * self.scale))
+
+    def along(self, length: int) -> int:
+        """How many tiles lie along one side of so many pixels of the scaled picture."""
+        return 1 if length <= self.size else -(-(length - self.overlap) // self.stride)
+
+    def tiles_of(self, width: int, height: int) -> int:
+        """How many tiles a picture of so many pixels is cut into."""
+        across, down = self.scaled(width, height)
+        return self.along(across) * self.along(down)
+
 
 class TileParameters(Contract):
     """Kind `tile`. Input: `pictures`. Outputs: `manifest.jsonl` of TileRecords, their files in `pictures/`."""

@@ -67,7 +67,7 @@ class Grid:
     @cached_property
     def scaled(self) -> tuple[int, int]:
         """(width, height) of the picture that is cut."""
-        return max(1, round(self.width * self.spec.scale)), max(1, round(self.height * self.spec.scale))
+        return self.spec.scaled(self.width, self.height)
 
     @property
     def columns(self) -> int:
@@ -93,8 +93,7 @@ class Grid:
     def _spans(self, length: int) -> list[tuple[int, int]]:
         """(begin, end) of the tiles along one side of so many pixels."""
         spec = self.spec
-        count = 1 if length <= spec.size else -(-(length - spec.overlap) // spec.stride)
-        starts = [number * spec.stride for number in range(count)]
+        starts = [number * spec.stride for number in range(spec.along(length))]
         if spec.padding == "shift":
             starts[-1] = max(0, length - spec.size)
         return [(start, min(start + spec.size, length)) for start in starts]

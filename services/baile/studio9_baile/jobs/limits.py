@@ -1,5 +1,5 @@
 """Limits from Argo, followed live: what a job of a kind gets where its request does not say (`job.{kind}/limits`), and
-how much an organisation may keep (`baile/quotas`)."""
+how much an organisation may keep (`baile/quotas`), and how much a job may bring (`worker/outputs_count`)."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,7 +14,10 @@ from studio9_common.logs import logger
 KINDS = ("train", "evaluate", "predict")
 KEY = "limits"
 SERVICE, QUOTAS = "baile", "quotas"
-WATCHED = (SERVICE, *(f"job.{kind}" for kind in KINDS))
+WORKER, OUTPUTS = "worker", "outputs_count"
+MOST_OUTPUTS = 10_000
+"""As a worker has it where nothing is set."""
+WATCHED = (SERVICE, WORKER, *(f"job.{kind}" for kind in KINDS))
 Kept = TypeVar("Kept", JobLimits, Quotas)
 
 
@@ -46,6 +49,11 @@ class Limits:
     def quotas(self, organisation: str) -> Quotas:
         """How much the organisation may keep: its own value before the installation's."""
         return self._read(Quotas, SERVICE, QUOTAS, organisation)
+
+    def outputs(self, organisation: str) -> int:
+        """How many outputs of one attempt workers take."""
+        value = self._config.get(OUTPUTS, MOST_OUTPUTS, service=WORKER, organisation=organisation)
+        return value if isinstance(value, int) else MOST_OUTPUTS
 
     def _read(self, model: type[Kept], service: str, key: str, organisation: str) -> Kept:
         value = self._config.get(key, {}, service=service, organisation=organisation)

@@ -75,7 +75,7 @@ class DatasetAnswer(Answer):
 class TileBody(Body):
     """How to cut: square tiles of `size` pixels of the picture scaled by `scale`, of which neighbours share `overlap`.
     `padding` says what happens where the grid leaves the picture: the last tiles move back (`shift`), end there
-    (`none`), or are filled up with the grey `fill`."""
+    (`none`), or are filled up with the grey `fill`. More tiles than a worker takes of one job are refused."""
 
     size: int = Field(640, ge=32, le=8192)
     overlap: int = Field(128, ge=0)

@@ -116,3 +116,11 @@ async def test_an_import_ends_where_the_quota_is_reached(
     assert process["status"] == "FAILED" and "may keep 22 pictures; it has 20" in process["cause"], process
     assert (await ana.ok("GET", f"/albums/{album}"))["status"] == "ACTIVE"
     assert (await ana.ok("GET", f"/albums/{album}/pictures?page_size=100"))["count"] == 20
+
+
+async def test_tiles_need_room_for_as_many_bytes_again(ana: Any, installation: Any, albums: Any) -> None:
+    version = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": albums["train"]}})
+    _, used = await usage(installation, ana)
+    ana = await limit(installation, ana, bytes=used + 1)
+    refused = await ana.send("POST", f"/v1/dataset-versions/{version['id']}/tile", json={})
+    assert refused.status_code == 409 and refused.json()["field"] == "quotas.bytes", refused.text

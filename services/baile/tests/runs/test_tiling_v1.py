@@ -65,7 +65,7 @@ async def test_tiles_are_a_dataset_version_of_their_own(
     for change, field in (
         ({"size": 16}, "size"), ({"overlap": 48}, "overlap"), ({"overlap": -1}, "overlap"), ({"scale": 0}, "scale"),
         ({"padding": "soft"}, "padding"), ({"format": "gif"}, "format"), ({"quality": 0}, "quality"),
-        ({"tiles": {}}, "tiles"),
+        ({"tiles": {}}, "tiles"), ({"size": 32, "overlap": 31, "scale": 8}, "size"),
     ):  # fmt: skip
         refused = await ana.send("POST", path, json={**BODY, **change})
         assert refused.status_code == 400 and refused.json()["field"] == field and refused.json()["fix"], refused.text
