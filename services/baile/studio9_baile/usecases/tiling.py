@@ -30,8 +30,8 @@ BESIDES = 10
 
 async def tile_version(core: Core, caller: Caller, identifier: str, parameters: TileParameters) -> Process:
     """Queues the cutting of a dataset version of the caller's. Its process names the dataset version that comes of it,
-    which is there once the job has completed. Raises NotFound, AccessDenied, BadInput where no worker cuts tiles or none
-    takes so many, QuotaReached where there is no room for as many bytes again."""
+    which is there once the job has completed. Raises NotFound, AccessDenied, BadInput where no worker cuts tiles or
+    none takes so many, QuotaReached where there is no room for as many bytes again."""
     async with core.database.read(caller.organisation) as work:
         source = await work.dataset_versions.get(identifier)
         if source.author != caller.user:
