@@ -26,7 +26,8 @@ from .embedded import EmbeddedPlatform
 from .requester import Requester
 
 FILES = {"nets/base.bin": "weights", "extra/a.txt": "a", "extra/deep/b c+d.txt": "b", "extra/": "", "many/1/x": "1",
-         "many/2": "2", "many/3": "3", "many/4": "4"}  # fmt: skip
+         "many/2": "2", "many/3": "3", "many/4": "4",
+         **{f"shown/{name}/": "" for name in "abcd"}}  # fmt: skip
 
 
 WITHIN_S = 90
@@ -170,6 +171,7 @@ async def test_each_failure_has_its_reason(harbour: Harbour, tmp_path: Path) -> 
             (harbour.file(mine, "nets/none.bin"), "source_missing", "'nets/none.bin'"),
             (harbour.folder(mine, "none/"), "source_missing", "nothing below 'none/'"),
             (harbour.folder(mine, "many/"), "source_too_large", "at most 20 GiB and 3 objects"),
+            (harbour.folder(mine, "shown/"), "source_too_large", "at most 20 GiB and 3 objects"),
             (harbour.file(mine, sha256="a" * 64), "bad_input", "another sha256"),
             (harbour.file(mine, endpoint="https://127.0.0.1:1"), "bad_input", "open internet"),
             (harbour.file(mine, endpoint="http://8.8.8.8"), "bad_input", "https://"),

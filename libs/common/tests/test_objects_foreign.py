@@ -1,18 +1,25 @@
 """A bucket of a user's own may be anything that answers: what it says is believed only as far as it is measured."""
 
+import asyncio
 import hashlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from studio9_common.errors import BadInput, Studio9Error
-from studio9_common.http.outbound import ForbiddenAddress, Target
+from studio9_common.http.outbound import ForbiddenAddress, NotReached, Target
+from studio9_common.objects import foreign
 from studio9_common.objects.foreign import (
+    LONGEST_KEY,
     LONGEST_PAGE,
+    LONGEST_TOKEN,
+    PAGE,
     BucketAway,
     BucketChanged,
     BucketElsewhere,
@@ -27,6 +34,7 @@ from studio9_common.objects.s3_url import Credentials, Location
 KEYS = Credentials("AKIA", "very-secret", "session")
 WHOLE = b"weights" * 1000
 MD5 = hashlib.md5(WHOLE).hexdigest()
+TOKEN = "t" * (LONGEST_TOKEN + 1)
 SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -114,10 +122,28 @@ async def test_what_a_server_does_wrong_is_told_apart(
     assert len(server.seen) == 1, "no redirect is followed"
 
 
+async def test_an_error_that_passes_is_no_refusal(bucket: ForeignBucket, server: Server) -> None:
+    cases: list[tuple[int, int, type[Studio9Error]]] = [
+        (503, 206, BucketAway), (500, 404, BucketAway), (429, 403, BucketAway), (408, 206, BucketAway),
+        (403, 206, BucketAway), (403, 416, BucketAway), (403, 200, BucketAway), (403, 403, BucketRefused),
+    ]  # fmt: skip
+    for head, get, error in cases:
+
+        async def handler(request: web.Request, head: int = head, get: int = get) -> web.StreamResponse:
+            return web.Response(status=head if request.method == "HEAD" else get)
+
+        server.handler = handler
+        server.seen.clear()
+        with pytest.raises(error):
+            await bucket.find("a")
+        assert len(server.seen) == (2 if head == 403 else 1), "what passes needs no second question"
+
+
 def page(*keys: str, following: str | None = None) -> str:
     listed = "".join(f"<Contents><Key>{key}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag></Contents>" for key in keys)
     more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{following}</NextContinuationToken>"
-    return f"<ListBucketResult {SPACE}>{listed}{more if following else ''}</ListBucketResult>"
+    head = f"<ListBucketResult {SPACE}><EncodingType>url</EncodingType>"
+    return f"{head}{listed}{more if following else ''}</ListBucketResult>"
 
 
 async def test_a_list_has_pages(bucket: ForeignBucket, server: Server) -> None:
@@ -129,9 +155,18 @@ async def test_a_list_has_pages(bucket: ForeignBucket, server: Server) -> None:
     assert [found.key async for found in bucket.list("a/")] == ["a/x y", "a/é", "a/z"]
 
 
+async def test_keys_are_decoded_where_the_server_says_that_it_encoded_them(
+    bucket: ForeignBucket, server: Server
+) -> None:
+    server.answers(200, page("a/x+y", "a/50%25").replace("<EncodingType>url</EncodingType>", ""))
+    assert [found.key async for found in bucket.list("a/")] == ["a/x+y", "a/50%25"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        page("a/" + "k" * (LONGEST_KEY - 1)), page(*["a/x"] * (PAGE + 1)), page("a/x", following=TOKEN),
+        page("a/%FF"), ("<!DOCTYPE x [<!ENTITY a 'b'>]>" + page("a/x")).encode("utf-16"),
         "no list", page("b/x"), page("a/x", following="again"), page(following="again"), b"x" * (LONGEST_PAGE + 1),
         '<!DOCTYPE x [<!ENTITY a "b">]>' + page("a/x"), page("a/x").replace("<Size>1", "<Size>-1"),
     ],
@@ -141,6 +176,52 @@ async def test_a_list_that_is_none_ends(bucket: ForeignBucket, server: Server, b
     with pytest.raises(BucketAway):
         _ = [found async for found in bucket.list("a/")]
     assert len(server.seen) <= 2
+
+
+async def test_a_list_ends_that_turns_in_circles_or_comes_too_slowly(
+    bucket: ForeignBucket, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def circle(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=page("a/x", following="b" if request.query.get("continuation-token") == "a" else "a"))
+
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    server.handler = circle
+    with pytest.raises(BucketAway, match="does not come to an end"):
+        _ = [found async for found in bucket.list("a/")]
+    assert len(server.seen) == 3
+    monkeypatch.setattr(foreign, "LIST_S", 0.1)
+    monkeypatch.setattr(foreign, "LOOK_S", 0.1)
+    server.handler = never
+    with pytest.raises(BucketAway, match="too slowly"):
+        _ = [found async for found in bucket.list("a/")]
+    with pytest.raises(BucketAway, match="too slowly"):
+        await bucket.find("a")
+
+
+@pytest.mark.parametrize(
+    ("problem", "error"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "try again"), NotReached),
+        (socket.gaierror(socket.EAI_SYSTEM, "no descriptors"), NotReached),
+        (TimeoutError(), NotReached),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), ForbiddenAddress),
+        (socket.gaierror(socket.EAI_NODATA, "no address"), ForbiddenAddress),
+    ],
+)
+async def test_a_lookup_that_fails_now_says_nothing_of_the_name(
+    monkeypatch: pytest.MonkeyPatch, problem: OSError, error: type[Studio9Error]
+) -> None:
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        raise problem
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    with pytest.raises(error) as raised:
+        async with open_bucket(Location("harbour", "us-east-1", "https://s3.example"), KEYS, trusted=False):
+            raise AssertionError
+    assert raised.value.field == "endpoint"
 
 
 async def test_only_the_address_that_was_checked_is_called(server: Server, tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ def output_path(name: str) -> PurePosixPath:
     Raises UnsafeName for an absolute path, an empty or dotted part, a backslash, a control character,
     or more than 16 parts.
     """
-    parts = name.split("/")
+    parts, shown = name.split("/"), name[:80]
     if name.startswith("/"):
-        raise UnsafeName(f"{name!r} is an absolute path: give it relative to outputs/.")
+        raise UnsafeName(f"{shown!r} is an absolute path: give it relative to outputs/.")
     if any(part in ("", ".", "..") for part in parts):
-        raise UnsafeName(f"{name!r} has an empty or dotted part: use plain names between the slashes.")
+        raise UnsafeName(f"{shown!r} has an empty or dotted part: use plain names between the slashes.")
     if "\\" in name or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        raise UnsafeName(f"{name!r} has a backslash or a control character: use plain names.")
+        raise UnsafeName(f"{shown!r} has a backslash or a control character: use plain names.")
     if len(parts) > MAX_PARTS or any(len(part.encode()) > 255 for part in parts):
-        raise UnsafeName(f"{name[:80]!r} is too deep or too long: at most {MAX_PARTS} parts of 255 bytes.")
+        raise UnsafeName(f"{shown!r} is too deep or too long: at most {MAX_PARTS} parts of 255 bytes.")
     return PurePosixPath(name)
 
 

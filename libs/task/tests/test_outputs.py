@@ -57,6 +57,13 @@ def test_unsafe_names(name: str) -> None:
         output_path(name)
 
 
+def test_a_name_is_not_repeated_at_length() -> None:
+    for name in ("/" + "x" * 9_000, "x" * 9_000 + "/..", "\\" + "x" * 9_000, "x" * 9_000):
+        with pytest.raises(UnsafeName) as refused:
+            output_path(name)
+        assert len(str(refused.value)) < 200
+
+
 @given(st.text(max_size=40))
 def test_a_name_stays_inside_or_is_refused(name: str) -> None:
     try:

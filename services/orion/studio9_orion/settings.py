@@ -21,6 +21,9 @@ class OrionSettings(WithObjects):
 
     assigned_s: float = Field(30.0, gt=0, description="until an assigned worker must have shown the attempt in a beat")
     starting_s: float = Field(900.0, gt=0, description="until an attempt must run after its inputs began to be staged")
+    starting_sources_s: float = Field(
+        7_200.0, gt=0, description="the same where inputs come from buckets of users' own: 20 GiB at 3 MiB/s"
+    )
     overrun_s: float = Field(60.0, ge=0, description="granted beyond a job's own max_run_s, which the worker enforces")
     queue_s: float = Field(7 * 86_400.0, gt=0, description="longest wait for a slot, unless the job says otherwise")
     cancelling_s: float = Field(25.0, gt=0, description="until a cancelled job ends, whatever its worker does")
@@ -65,6 +68,7 @@ class OrionSettings(WithObjects):
             lease_s=self.lease_s,
             assigned_s=self.assigned_s,
             starting_s=self.starting_s,
+            starting_sources_s=self.starting_sources_s,
             overrun_s=self.overrun_s,
             queue_s=self.queue_s,
             cancelling_s=self.cancelling_s,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from studio9_common.contracts.checkpoints import checkpoint_key
-from studio9_common.contracts.job import Exit, ObjectRef, Phase, Spec, State
+from studio9_common.contracts.job import Exit, Input, ObjectRef, Phase, Source, Spec, State
 from studio9_common.contracts.messages import JobClean
 from studio9_common.contracts.reasons import ReasonClass, reason
 from studio9_orion.core import Answer
@@ -276,6 +276,15 @@ def test_a_start_that_takes_too_long_is_stopped(life: Any) -> None:
     assert life.beat("staging").at() == (P.backing_off, S.queued), "it was told to stop"
     assert life.result("cancelled", reason("cancelled")).at() == (P.backing_off, S.queued)
     assert life.attempt.reason.code == "start_timeout"
+
+
+def test_a_start_takes_longer_where_inputs_come_from_a_bucket(life: Any) -> None:
+    source = Source(bucket="harbour", region="us-east-1", credential="mine", prefix="")
+    life.request(spec=Spec(kind="train", inputs=(Input(name="more", kind="folder", source=source),)))
+    life.assign().beat("staging")
+    soon = life.now.replace(hour=23).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert life.tick(7_100, heard_until=soon).at() == (P.starting, S.running)
+    assert life.tick(200, heard_until=soon).at() == (P.backing_off, S.queued)
 
 
 def test_a_task_that_runs_too_long_fails_by_policy(life: Any) -> None:

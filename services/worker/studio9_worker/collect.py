@@ -33,6 +33,8 @@ PREDICTIONS = "predictions"
 """The artifact whose lines become the prediction table."""
 SUMMARY_BYTES = 32 * 1024
 RESULT_BYTES = 60 * 1024
+MESSAGE = 2_000
+"""Characters of a reason's message; it may name what a user, a task or a bucket has named."""
 
 
 def attempt_prefix(record: AttemptRecord) -> str:
@@ -248,8 +250,11 @@ def summary_of(told: Told) -> Mapping[str, Any]:
 
 
 def fitting(result: WorkerResult) -> WorkerResult:
-    """The result as one message can carry it: what a task says of itself may be shortened, never how it ended
-    or which children it asks for."""
+    """The result as one message can carry it: what a task says of itself, and what is said of it, may be shortened,
+    never how it ended or which children it asks for."""
+    if result.reason is not None and len(result.reason.message) > MESSAGE:
+        why = replace(result.reason, message=f"{result.reason.message[: MESSAGE - 1]}…")
+        result = result.model_copy(update={"reason": why})
     if len(result.model_dump_json().encode()) <= RESULT_BYTES:
         return result
     exit = result.exit and replace(result.exit, log_tail=result.exit.log_tail[-10:])

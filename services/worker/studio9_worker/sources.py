@@ -7,7 +7,7 @@ brought, and reach no file, message, event, log or task.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +25,7 @@ from studio9_common.objects.foreign import (
 from studio9_common.objects.s3_url import Credentials, Location
 from studio9_task.layout import TaskFolder
 from studio9_task.safe import output_path
+from studio9_worker.cache import InputCache
 from studio9_worker.context import Context
 from studio9_worker.credentials import secret_of
 from studio9_worker.failing import StagingFailed, unusable
@@ -49,7 +50,7 @@ async def bring_sources(context: Context, record: AttemptRecord, folder: TaskFol
     """Brings what the job's inputs name in users' buckets. Raises StagingFailed with a reason of its own for each way
     in which that can fail, UnsafeName, OSError."""
     wanted = [(one, one.source) for one in record.run.spec.inputs if one.source is not None]
-    room = _Room(context.settings_for(record.organisation))
+    room = Room(context.settings_for(record.organisation))
     keys: dict[str, Credentials] = {}
     for one, source in wanted:
         if source.credential not in keys:
@@ -57,7 +58,7 @@ async def bring_sources(context: Context, record: AttemptRecord, folder: TaskFol
         where = f"inputs, {one.name}"
         try:
             async with _opened(context.settings, source, keys[source.credential]) as bucket:
-                bringer = _Bringer(context, record.organisation, source, bucket)
+                bringer = Bringer(context.settings, context.cache, record.organisation, source, bucket)
                 files = await bringer.look(one, folder.input(one.name), room)
                 await bringer.bring(files)
         except BucketMissing as error:
@@ -74,7 +75,7 @@ async def bring_sources(context: Context, record: AttemptRecord, folder: TaskFol
             ) from None
 
 
-class _Room:
+class Room:
     """What an attempt may still bring from buckets."""
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -95,14 +96,18 @@ class _Room:
         return count > self._objects
 
 
-class _Bringer:
-    def __init__(self, context: Context, organisation: str, source: Source, bucket: ForeignBucket) -> None:
-        self._context, self._organisation = context, organisation
-        self._source, self._bucket = source, bucket
-        self._patience_s = context.settings.staging_patience_s
-        self._room = asyncio.Semaphore(context.settings.staging_parallel)
+class Bringer:
+    """Brings what one source names."""
 
-    async def look(self, one: Input, folder: Path, room: _Room) -> Sequence[_File]:
+    def __init__(
+        self, settings: WorkerSettings, cache: InputCache, organisation: str, source: Source, bucket: ForeignBucket
+    ) -> None:
+        self._cache, self._organisation = cache, organisation
+        self._source, self._bucket = source, bucket
+        self._patience_s = settings.staging_patience_s
+        self._room = asyncio.Semaphore(settings.staging_parallel)
+
+    async def look(self, one: Input, folder: Path, room: Room) -> Sequence[_File]:
         """What is there, and where each goes; nothing is fetched before all of it fits."""
         key, prefix = self._source.key, self._source.prefix or ""
         if key is not None:
@@ -111,7 +116,11 @@ class _Bringer:
             return [_File(found, folder / output_path(f"{one.name}{PurePosixPath(key).suffix}"))]
         listed = await patiently(lambda: self._listed(prefix, room), self._patience_s)
         room.take(one.name, listed)
-        files = [_File(found, folder / output_path(found.key[len(prefix) :])) for found in listed]
+        files = [
+            _File(found, folder / output_path(found.key[len(prefix) :]))
+            for found in listed
+            if not _shows_a_folder(found, prefix)
+        ]
         if not files:
             raise BucketMissing(f"there is nothing below {prefix!r} in the bucket {self._source.bucket}")
         taken = {file.target for file in files}
@@ -119,18 +128,18 @@ class _Bringer:
             raise BadInput(f"{clash.found.key!r} lies below another object", field="prefix", fix="rename one of them")
         return files
 
-    async def _listed(self, prefix: str, room: _Room) -> Sequence[Found]:
-        """Those below the prefix, or one more than may come. What consoles make to show a folder is passed over."""
+    async def _listed(self, prefix: str, room: Room) -> Sequence[Found]:
+        """All below the prefix, or one more than may come: also of those that are passed over there is an end."""
         found: list[Found] = []
         async for one in self._bucket.list(prefix):
-            if not (one.size == 0 and (one.key == prefix or one.key.endswith("/"))):
-                found.append(one)
+            found.append(one)
             if room.over(len(found)):
                 break
         return found
 
     async def bring(self, files: Sequence[_File]) -> None:
-        """From the cache where this credential has brought the same before."""
+        """From the cache where this credential has brought the same before, and the bucket's server tells versions
+        apart."""
         for start in range(0, len(files), AT_ONCE):
             await gathered(self._one(file) for file in files[start : start + AT_ONCE])
 
@@ -138,8 +147,17 @@ class _Bringer:
         async def fetch(path: Path) -> None:
             await patiently(lambda: self._bucket.fetch(file.found, path, self._source.sha256), self._patience_s)
 
+        identity = self._identity(file.found)
         async with self._room:
-            await self._context.cache.link_source(self._organisation, self._identity(file.found), file.target, fetch)
+            if file.found.etag or self._source.sha256 is not None:
+                await self._cache.link_source(self._organisation, identity, file.target, fetch)
+                return
+            # Nothing would tell, the next time, whether it is still the same.
+            await asyncio.to_thread(file.target.parent.mkdir, parents=True, exist_ok=True)
+            path = file.target.with_name(f".{identity}")
+            await fetch(path)
+            await asyncio.to_thread(path.chmod, 0o444)
+            await asyncio.to_thread(path.replace, file.target)
 
     def _identity(self, found: Found) -> str:
         source = self._source
@@ -150,13 +168,22 @@ class _Bringer:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def _shows_a_folder(found: Found, prefix: str) -> bool:
+    """Whether it is what consoles make to show a folder, and no file."""
+    return found.size == 0 and (found.key == prefix or found.key.endswith("/"))
+
+
 @asynccontextmanager
 async def _opened(settings: WorkerSettings, source: Source, keys: Credentials) -> AsyncIterator[ForeignBucket]:
     own = settings.buckets_endpoint.rstrip("/")
     endpoint = (source.endpoint or own).rstrip("/")
+    place = Location(source.bucket, source.region, endpoint or None)
     trusted = endpoint != "" and endpoint == own
-    async with open_bucket(Location(source.bucket, source.region, endpoint or None), keys, trusted=trusted) as bucket:
-        yield bucket
+    async with AsyncExitStack() as stack:
+        # Its name may not be known for a moment.
+        yield await patiently(
+            lambda: stack.enter_async_context(open_bucket(place, keys, trusted=trusted)), settings.staging_patience_s
+        )
 
 
 async def _credentials(context: Context, record: AttemptRecord, reference: str) -> Credentials:

@@ -10,6 +10,7 @@ import pytest
 
 from studio9_common.contracts.job import ObjectRef, Requirements, Spec
 from studio9_common.contracts.messages import Slot, WorkerResult, WorkerRun
+from studio9_common.contracts.reasons import reason
 from studio9_common.objects.local import LocalObjects
 from studio9_task.events import Artifact
 from studio9_task.layout import PICTURES, TaskFolder
@@ -18,6 +19,7 @@ from studio9_task.report import EventWriter
 from studio9_worker.admission import Verdict, judge
 from studio9_worker.announcement import NoCatalogue, ask_catalogue
 from studio9_worker.cache import InputCache
+from studio9_worker.collect import MESSAGE, fitting
 from studio9_worker.folders import JobFolders
 from studio9_worker.lease import AttemptKey
 from studio9_worker.logtail import log_tail
@@ -127,6 +129,13 @@ async def test_a_batch_of_telemetry_is_repeated_exactly(tmp_path: Path) -> None:
     assert [item.value for item in rest.items] == [5, 6, 7, 8]
     assert rest.cursor.start > first.cursor.start
     assert await again.next() is None
+
+
+def test_a_result_can_be_sent_whatever_its_reason_says() -> None:
+    told = {"worker": "w", "job": "j1", "organisation": "acme", "attempt": 1, "fence": 1, "outcome": "failed"}
+    result = fitting(WorkerResult(**told, reason=reason("bad_input", "ü" * 100_000)))
+    assert result.reason is not None and result.reason.code == "bad_input"
+    assert len(result.reason.message) == MESSAGE and result.reason.message.endswith("…")
 
 
 async def test_the_state_survives_and_keeps_the_highest(tmp_path: Path) -> None:

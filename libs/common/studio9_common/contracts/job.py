@@ -21,7 +21,7 @@ MAX_EVENTS = 200
 CODE: Final = "code"
 """The input that holds code of the user's own."""
 PLATFORMS_INPUTS: Final = frozenset(
-    {CODE, "model", "checkpoint", "children", "pictures", "train", "val", "test", "predict", "video"}
+    {CODE, "model", "checkpoint", "children", "pictures", "train", "val", "test", "predict", "video", "frames", "state"}
 )
 """Names of inputs that the platform's own trainers read: these come from the installation's storage alone, so nothing
 that a user's bucket holds is ever read by code that runs outside of a container."""

@@ -18,6 +18,8 @@ from studio9_common.errors import BadInput, Unavailable
 
 TIMEOUT_S = 10.0
 LONGEST = 2_000
+_UNKNOWN = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
+"""What a lookup says of a name that has no address; everything else may be different soon."""
 _PORTS = {"http": 80, "https": 443}
 _EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 """Networks of IPv6 whose addresses hold one of IPv4 in their last 32 bits."""
@@ -62,7 +64,7 @@ def public(address: Address) -> bool:
 
 async def resolve(url: str, *, private: bool = False, field: str = "url") -> Target:
     """Where a URL leads. `private` lets it lead anywhere, also without TLS: for tests, and networks of one's own.
-    Raises ForbiddenAddress."""
+    Raises ForbiddenAddress, and NotReached where the name cannot be looked up now."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -77,8 +79,14 @@ async def resolve(url: str, *, private: bool = False, field: str = "url") -> Tar
     try:
         async with asyncio.timeout(TIMEOUT_S):
             found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
+    except UnicodeError:
         raise _refused(url, field, "its host is not known") from None
+    except OSError as error:  # of which TimeoutError is one
+        if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN:
+            raise _refused(url, field, "its host is not known") from None
+        raise NotReached(
+            f"The name {parts.hostname[:200]} could not be looked up now; try again", field=field, value=url[:200]
+        ) from None
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     if not addresses or not (private or all(public(one) for one in addresses)):
         raise _refused(url, field, "its host is not on the open internet")

@@ -11,7 +11,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,17 @@ SILENT_S = 60.0
 SLOWEST = 64 * 1024
 """Bytes a second; an object that comes slower is given up."""
 CHUNK = 1 << 20
+LOOK_S = 120.0
+"""Until an object is found, however slowly its bucket's server answers."""
+LIST_S = 600.0
+"""Until a list is at its end, with what is done meanwhile with the objects."""
 LONGEST_PAGE = 8 << 20
-"""Bytes of one page of a list, of at most a thousand keys."""
+"""Bytes of one page of a list."""
+PAGE = 1_000
+"""Objects on it at most."""
+LONGEST_KEY = 1_024
+"""Bytes; https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+LONGEST_TOKEN = 4_096
 CONNECTIONS = 16
 _CODE = re.compile(rb"<Code>(\w{1,80})</Code>")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -107,33 +116,54 @@ class ForeignBucket:
 
     async def find(self, key: str) -> Found:
         """An object, without its bytes. Raises BucketMissing, BucketRefused, BucketElsewhere, BucketAway."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await self._find(key)
+        except TimeoutError:
+            raise BucketAway("the bucket's server answers too slowly") from None
+
+    async def _find(self, key: str) -> Found:
         async with self._ask("HEAD", self._location.url(key)) as answer:
             if answer.status == 200:
                 return Found(key, _size(answer.headers), answer.headers.get("ETag", "").strip('"'))
+            if _passing(answer.status):
+                raise BucketAway(f"the bucket's server answered {answer.status}")
         # The answer to HEAD has no body that would say why.
         async with self._ask("GET", self._location.url(key), {"Range": "bytes=0-0"}) as answer:
+            if answer.status in (200, 206, 416):  # of an empty object no byte can be had
+                raise BucketAway("the bucket's server refused an object and then showed it")
             await self._refuse(answer, key)
 
     async def list(self, prefix: str) -> AsyncIterator[Found]:
         """All objects whose keys begin with a prefix, in their order. Raises as `find`."""
         after: str | None = None
+        passed: set[str] = set()
+        ends = asyncio.get_running_loop().time() + LIST_S
         while True:
-            query = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
-            if after is not None:
-                query["continuation-token"] = after
-            text = "&".join(f"{name}={quote(query[name], safe='-_.~')}" for name in sorted(query))
-            async with self._ask("GET", f"{self._location.url('')}?{text}") as answer:
-                if answer.status != 200:
-                    await self._refuse(answer, prefix)
-                body = await _at_most(answer, LONGEST_PAGE)
-            found, following = await asyncio.to_thread(_page, body, prefix)
+            try:
+                async with asyncio.timeout_at(ends):
+                    found, following = await self._listed(prefix, after)
+            except TimeoutError:
+                raise BucketAway("the bucket's list comes too slowly") from None
             for one in found:
                 yield one
             if following is None:
                 return
-            if following == after or not found:
+            if following in passed or not found:
                 raise BucketAway("the bucket's list does not come to an end")
+            passed.add(following)
             after = following
+
+    async def _listed(self, prefix: str, after: str | None) -> tuple[Sequence[Found], str | None]:
+        query = {"list-type": "2", "encoding-type": "url", "max-keys": str(PAGE), "prefix": prefix}
+        if after is not None:
+            query["continuation-token"] = after
+        text = "&".join(f"{name}={quote(query[name], safe='-_.~')}" for name in sorted(query))
+        async with self._ask("GET", f"{self._location.url('')}?{text}") as answer:
+            if answer.status != 200:
+                await self._refuse(answer, prefix)
+            body = await _at_most(answer, LONGEST_PAGE)
+        return await asyncio.to_thread(_page, body, prefix)
 
     async def fetch(self, found: Found, path: Path, sha256: str | None = None) -> None:
         """Writes the object that was found to a path, whole or not at all: of its size, of its ETag as the server has
@@ -209,7 +239,7 @@ class ForeignBucket:
         if answer.status == 404 or code in _MISSING:
             what = f"the bucket {bucket}" if code == "NoSuchBucket" else f"{key!r} in the bucket {bucket}"
             raise BucketMissing(f"there is no {what}", field="bucket" if code == "NoSuchBucket" else "key")
-        if answer.status >= 500 or answer.status in (408, 429) or code in ("SlowDown", "RequestTimeout"):
+        if _passing(answer.status) or code in ("SlowDown", "RequestTimeout"):
             raise BucketAway(f"the bucket's server answered {answer.status} {code}".rstrip())
         raise BucketRefused(f"the bucket {bucket} answered {answer.status} {code}".rstrip(), field="credential")
 
@@ -217,7 +247,7 @@ class ForeignBucket:
 @asynccontextmanager
 async def open_bucket(location: Location, credentials: Credentials, *, trusted: bool) -> AsyncIterator[ForeignBucket]:
     """The bucket while the block lasts. `trusted`: the operator has named the endpoint, which may be anywhere; any
-    other must be on the open internet, with TLS. Raises ForbiddenAddress."""
+    other must be on the open internet, with TLS. Raises ForbiddenAddress, NotReached."""
     target = await resolve(location.url(""), private=trusted, field="endpoint")
     bucket = ForeignBucket(location, credentials, target)
     try:
@@ -265,6 +295,11 @@ async def _at_most(answer: aiohttp.ClientResponse, limit: int, *, cut: bool = Fa
     return bytes(body[:limit])
 
 
+def _passing(status: int) -> bool:
+    """Whether an answer says nothing about the object, and may be another one soon."""
+    return status >= 500 or status in (408, 429)
+
+
 def _size(headers: Mapping[str, str]) -> int:
     text = headers.get("Content-Length", "")
     if not text.isdigit():
@@ -275,19 +310,26 @@ def _size(headers: Mapping[str, str]) -> int:
 def _page(body: bytes, prefix: str) -> tuple[list[Found], str | None]:
     """The objects of one page, and where the next begins. Raises BucketAway."""
     try:
-        if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        # As text, whatever encoding it claims: what is looked at is what is parsed.
+        text = body.decode("utf-8-sig")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise ValueError("a list has no document type")
-        root = ElementTree.fromstring(body)
+        root = ElementTree.fromstring(text)
         space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-        found = []
+        encoded = root.findtext(f"{space}EncodingType") == "url"
+        found: list[Found] = []
         for one in root.iter(f"{space}Contents"):
-            key = unquote_plus(one.findtext(f"{space}Key") or "")
+            key = one.findtext(f"{space}Key") or ""
+            if encoded:
+                key = unquote_plus(key, errors="strict")
             size = int(one.findtext(f"{space}Size") or "")
-            if size < 0 or not key.startswith(prefix):
-                raise ValueError("it lists what was not asked for")
+            if size < 0 or not key.startswith(prefix) or len(key.encode()) > LONGEST_KEY or len(found) == PAGE:
+                raise ValueError("it lists what was not asked for, or what cannot be")
             found.append(Found(key, size, (one.findtext(f"{space}ETag") or "").strip('"')))
         more = (root.findtext(f"{space}IsTruncated") or "").lower() == "true"
         following = root.findtext(f"{space}NextContinuationToken") if more else None
+        if following is not None and len(following) > LONGEST_TOKEN:
+            raise ValueError("no request could bring this back")
     except (ElementTree.ParseError, ValueError):
         raise BucketAway("the bucket's server answered with no list") from None
     return found, following

@@ -25,7 +25,7 @@ def from_bucket(name: str, source: Source) -> Input:
 
 
 async def check_inputs(core: Core, wanted: Sequence[Input], *, own_code: bool) -> tuple[Input, ...]:
-    """The inputs as the job will name them. Raises BadInput, ForbiddenAddress."""
+    """The inputs as the job will name them. Raises BadInput, ForbiddenAddress, NotReached."""
     if wanted and not own_code:
         raise BadInput(
             "Only code of your own reads files from buckets", field="inputs",

@@ -64,7 +64,7 @@ async def read_notification(core: Core, caller: Caller, identifier: str) -> Noti
 
 async def create_webhook(core: Core, caller: Caller, url: str) -> tuple[Webhook, str]:
     """An address that is called with each notification of the caller, and the secret that signs the calls, which is not
-    shown again. Raises ForbiddenAddress, Conflict for too many."""
+    shown again. Raises ForbiddenAddress, NotReached, Conflict for too many."""
     await resolve(url, private=core.settings.webhooks_private)
     identifier = new_id()
     kid, secret = core.tokens.secret_for(identifier)

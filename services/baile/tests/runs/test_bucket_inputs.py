@@ -73,6 +73,7 @@ async def test_a_training_names_files_and_never_what_opens_them(
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "one of the platform's names": ({"name": "train"}, "inputs.0.name"),
+    "one that only the platform's own tasks read": ({"name": "state"}, "inputs.0.name"),
     "no name of a folder": ({"name": "../x"}, "inputs.0.name"),
     "no bucket": ({"bucket": "s3://harbour"}, "inputs.0.bucket"),
     "no region of AWS": ({"region": "moon-1"}, "inputs.0.region"),

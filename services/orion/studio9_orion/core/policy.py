@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from studio9_common.contracts.job import Spec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The numbers that the core decides by.
 
-    `assigned_s`: until an assigned worker must have shown the attempt in a beat. `starting_s`: until it must run.
+    `assigned_s`: until an assigned worker must have shown the attempt in a beat. `starting_s`: until it must run;
+    `starting_sources_s`: the same for a job whose inputs come from buckets of users' own, however far away.
     `silent_check_s`: how often a running job is looked at even though its beats are fresh (silence itself is found
     through the beats). `overrun_s`: what is granted beyond the job's own `max_run_s`, which the worker enforces.
     `cancelling_s` plus one tick of the sweep stays within the 30 s that a cancel may take.
@@ -16,6 +19,7 @@ class Policy:
     lease_s: float = 20.0
     assigned_s: float = 30.0
     starting_s: float = 900.0
+    starting_sources_s: float = 7_200.0
     silent_check_s: float = 300.0
     overrun_s: float = 60.0
     queue_s: float = 7 * 86_400.0
@@ -39,6 +43,11 @@ class Policy:
     """Children of one job over all its tasks: one that asks for ever is ended."""
     max_children_bytes: int = 20 * 1024
     """Bytes of their requests; a parent has no result yet that would need the room."""
+
+    def starting(self, spec: Spec) -> float:
+        """Seconds from the first sign of an attempt until its task must run."""
+        from_buckets = any(one.source is not None for one in spec.inputs)
+        return max(self.starting_s, self.starting_sources_s) if from_buckets else self.starting_s
 
     def back_off(self, spent: int) -> float:
         """The wait before retry number `spent` (1 for the first)."""

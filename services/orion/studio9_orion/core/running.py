@@ -89,7 +89,7 @@ def _supervise(draft: Draft, phase: Phase) -> None:
     draft.wait(silent=draft.policy.lease_s)
     draft.watch_parent()
     if phase is Phase.starting:
-        draft.wait(starting=draft.policy.starting_s)
+        draft.wait(starting=draft.policy.starting(draft.job.spec))
         return
     attempt: Attempt = draft.job.attempts[-1]
     draft.set(
