@@ -3,6 +3,7 @@
 import socket
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from studio9_task.catalogue import Catalogue
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import BadModel
 from studio9_trainers.files import read_model
+from studio9_trainers.loops.precision import Precision
 from studio9_trainers.rfdetr import framework
 from studio9_trainers.rfdetr.network import SHAPES, build
 from studio9_trainers.rfdetr.weights import begun
@@ -93,7 +95,18 @@ def test_weights_of_another_architecture_and_other_files_are_refused(
     torch.save({"model": {"a": Code()}}, pickled)
     empty = tmp_path / "empty.pth"
     torch.save({"epoch": 3}, empty)
-    for file, told in ((broken, "damaged"), (pickled, "can't be read"), (empty, "no weights of an RF-DETR")):
+    save_file({}, tmp_path / "bare.safetensors")
+    odd = [{}, {3: torch.zeros(2)}, {"a": [1]}, {"a": torch.eye(3).to_sparse()}]
+    files = [(broken, "damaged"), (pickled, "can't be read"), (empty, "no weights of an RF-DETR")]
+    files.append((tmp_path / "bare.safetensors", "no weights of an RF-DETR"))
+    for number, state in enumerate(odd):
+        files.append((tmp_path / f"odd-{number}.pth", "no weights of an RF-DETR"))
+        torch.save({"model": state}, files[-1][0])
+    whole = load_file(path)
+    for number, value in enumerate((torch.tensor(1.0), torch.zeros(0), torch.zeros(GROUPS, 64, 2), torch.zeros(0, 4))):
+        files.append((tmp_path / f"shaped-{number}.pth", "not those of RFDETR_TINY|queries = 64"))
+        torch.save({"model": whole | {"refpoint_embed.weight": value}}, files[-1][0])
+    for file, told in files:
         with pytest.raises(BadModel, match=told):
             begun(file, TINY, labels=3, queries=64)
     assert not (tmp_path / "it-ran").exists()
@@ -129,6 +142,22 @@ def test_a_training_begins_with_them_without_network_and_others_begin_with_it(
     assert fitting == len(again.state_dict())
     with pytest.raises(BadModel, match="is a RFDETR_TINY, not a RFDETR_NANO"):
         begun(tmp_path / "model.pt", "RFDETR_NANO", labels=2, queries=64)
+
+
+def test_half_precision_bears_what_it_is_sure_of() -> None:
+    torch.manual_seed(0)
+    network = build(TINY, 2, 10).train()
+    for name, value in network.named_parameters():
+        if name.endswith("bias") and "class_embed" in name:
+            torch.nn.init.constant_(value, 8.0)
+    wanted = [{"class_labels": torch.tensor([1]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]])}]
+    pixels, found = torch.rand(1, 3, 64, 64), []
+    for precision in (Precision("fp32", "cpu"), Precision("bf16", "cpu")):
+        with precision.cast() if precision.mixed else nullcontext():
+            found.append(network(pixel_values=pixels, labels=wanted).loss)
+    assert found[1].dtype == torch.float32 and found[1].item() == pytest.approx(found[0].item(), rel=0.05)
+    found[1].backward()
+    assert all(bool(one.grad.isfinite().all()) for one in network.parameters() if one.grad is not None)
 
 
 def test_without_it_in_transformers_it_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:

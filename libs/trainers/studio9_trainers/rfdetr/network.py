@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -55,8 +56,9 @@ SHAPES = {
 class RfDetr(torch.nn.Module):
     """The network of transformers, for pixels from 0 to 1."""
 
-    def __init__(self, detector: torch.nn.Module) -> None:
+    def __init__(self, detector: Any) -> None:
         super().__init__()
+        detector.loss_function = partial(_in_full, detector.loss_function)
         self.detector = detector
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.tensor(SPREAD).view(3, 1, 1), persistent=False)
@@ -64,6 +66,19 @@ class RfDetr(torch.nn.Module):
     def forward(self, pixel_values: torch.Tensor, labels: Any = None) -> Any:
         """What the network says of a batch, with its losses where `labels` are given."""
         return self.detector(pixel_values=(pixel_values - self.mean) / self.spread, labels=labels)
+
+
+def _in_full(loss: Any, logits: torch.Tensor, *others: Any) -> Any:
+    """A loss in full precision, whatever the network computes in: it takes the logarithm of what a score lacks to 1,
+    which 16 bits round to nothing for a score above 0.998."""
+    with torch.autocast(logits.device.type, enabled=False):
+        return loss(*(_full(one) for one in (logits, *others)))
+
+
+def _full(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    return [_full(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def configuration(architecture: str, labels: int, queries: int) -> RfDetrConfig:

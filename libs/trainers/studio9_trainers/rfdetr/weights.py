@@ -20,12 +20,15 @@ OF_LABELS = "class_embed"
 """In the names of all that depends on the labels, and so begins anew."""
 OWN = "detector."
 """Before the names in models trained here."""
+NO_WEIGHTS = "The model holds no weights of an RF-DETR: give a file of weights as they are published."
 
 
 def begun(path: Path, architecture: str, labels: int, queries: int) -> tuple[RfDetr, int]:
     """A network with the weights of a file, and how many of its tensors were there; what depends on the labels may
     differ and begins anew. Raises BadModel for weights of another architecture, and for what holds none."""
     given = _given(path, architecture)
+    if not given:
+        raise BadModel(NO_WEIGHTS)
     groups = SHAPES[architecture].groups
     state = {name: _first(value, groups, queries) if name.endswith(ASKED) else value for name, value in given.items()}
     logging.set_verbosity_error()
@@ -68,9 +71,16 @@ def _given(path: Path, architecture: str) -> State:
             raise BadModel(f"The model is a {own.architecture}, not a {architecture}: choose that architecture.")
         return {name.removeprefix(OWN): value for name, value in own.state.items()}
     state = content.get("model")
-    if not isinstance(state, dict) or not all(isinstance(one, torch.Tensor) for one in state.values()):
-        raise BadModel("The model holds no weights of an RF-DETR: give a file of weights as they are published.")
+    if not isinstance(state, dict) or not all(_is_weight(*one) for one in state.items()):
+        raise BadModel(NO_WEIGHTS)
     return state
+
+
+def _is_weight(name: object, value: object) -> bool:
+    """What is sparse or quantised is none."""
+    if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+        return False
+    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -84,6 +94,8 @@ def _is_safetensors(path: Path) -> bool:
 
 def _first(rows: torch.Tensor, groups: int, queries: int) -> torch.Tensor:
     """The first queries of each group. Raises BadModel where there are fewer."""
+    if rows.ndim != 2:
+        return rows  # their shape is told of
     known, rest = divmod(rows.shape[0], groups)
     if rest:
         return rows
