@@ -34,7 +34,7 @@ from studio9_trainers import trainer
 from studio9_trainers.capabilities import Task
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
-from studio9_trainers.distributed import launch, process
+from studio9_trainers.distributed import failures, launch, process
 from studio9_trainers.distributed.group import average_buffers, checksum, joined, sum_gradients
 from studio9_trainers.distributed.launch import command, run_distributed
 from studio9_trainers.distributed.norms import share_norms
@@ -336,11 +336,12 @@ def test_what_one_fails_of_is_told_and_the_other_ends(
 def test_a_leading_process_that_dies_is_told_of(
     exit_code: int | None, ended: int, staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one that ended by itself has said why."""
+    """And one that ended by itself has said why; that the other's library then missed it is no cause."""
     program = (
         "import os, sys; from pathlib import Path; from studio9_task.layout import TaskFolder;"
-        "from studio9_trainers.distributed.failures import beside, begin, write_exit;"
+        "from studio9_trainers.distributed.failures import Failure, begin, beside, tell, write_exit;"
         "task = TaskFolder(Path(sys.argv[2])); begin(beside(task, 1)); write_exit(beside(task, 1), 70);"
+        "tell(beside(task, 1), Failure('system', 'system_error', 'RuntimeError: Connection closed by peer'));"
         f"begin(beside(task, 0)); write_exit(beside(task, 0), {exit_code}) if {exit_code} else os.kill(os.getpid(), 9);"
         "sys.exit(1)"
     )
@@ -354,6 +355,37 @@ def test_a_leading_process_that_dies_is_told_of(
     if not exit_code:
         assert (told[1]["sequence"], told[1]["code"]) == (2, "process_lost")
         assert told[1]["message"].startswith("Process 1 of 2 died")
+
+
+def test_of_three_the_one_that_was_killed_is_told_unless_one_says_why(tmp_path: Path) -> None:
+    task = TaskFolder(tmp_path)
+    for rank in (1, 2):
+        failures.begin(failures.beside(task, rank))
+    met = failures.Failure("system", "system_error", "RuntimeError: Connection closed by peer")
+    failures.tell(failures.beside(task, 1), met)
+    failures.write_exit(failures.beside(task, 1), EXIT_SYSTEM)
+    found = failures.first_failure(task, 3, patience_s=0)
+    assert found is not None and (found.code, found.message[:14]) == ("process_lost", "Process 3 of 3")
+    failures.write_exit(failures.beside(task, 2), EXIT_SYSTEM)
+    found = failures.first_failure(task, 3, patience_s=0)
+    assert found is not None and found.message == "Process 2 of 3: RuntimeError: Connection closed by peer"
+    failures.tell(failures.beside(task, 2), failures.Failure("user", "bad_input", "page 7 is torn"))
+    found = failures.first_failure(task, 3, patience_s=0)
+    assert found is not None and (found.code, found.message) == ("bad_input", "Process 3 of 3: page 7 is torn")
+
+
+def test_what_fails_around_the_task_is_told(staged: Staged, tmp_path: Path) -> None:
+    """Here the second finds no place to meet, then no checkpoint to go on from; the first says so for it."""
+    folder, nowhere = staged("rtdetr", tmp_path / "task"), "nowhere://"
+    assert process.main(folder.root, Rank(1, 2), nowhere) == EXIT_SYSTEM
+    second = failures.beside(folder, 1)
+    assert failures.read_exit(second) == EXIT_SYSTEM
+    assert [json.loads(one)["code"] for one in second.events.read_text().splitlines()] == ["lost_touch"]
+    request = json.loads(folder.request.read_text()) | {"resume": {"checkpoint": "inputs/gone.pt"}}
+    folder.request.write_text(json.dumps(request))
+    assert [process.main(folder.root, Rank(rank, 2), nowhere) for rank in (1, 0)] == [EXIT_SYSTEM] * 2
+    (told,) = [json.loads(one) for one in folder.events.read_text().splitlines()]
+    assert told["code"] == "process_failed" and told["message"].startswith("Process 2 of 2: FileNotFoundError")
 
 
 @pytest.mark.slow

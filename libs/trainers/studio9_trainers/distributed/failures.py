@@ -16,13 +16,16 @@ from typing import Literal
 from studio9_task.events import Failed
 from studio9_task.exits import EXIT_STOPPED, EXIT_SYSTEM, EXIT_USER
 from studio9_task.layout import TaskFolder
+from studio9_task.report import EventWriter
 from studio9_task.tail import EventReader
-from studio9_trainers.errors import LostTouch
+from studio9_trainers.errors import LostTouch, TaskError
 
 PATIENCE_S = 5.0
 """Whoever has lost touch with others waits so long for what they say of it."""
 LOST = "process_lost"
 """The code of a process that died without a word."""
+FAILED = "process_failed"
+"""The code of one that failed before or after its part of the task."""
 ALIVE, EXIT = "alive", "exit"
 
 
@@ -81,6 +84,13 @@ def was_stopped(task: TaskFolder, world: int) -> bool:
     return any(read_exit(beside(task, rank)) == EXIT_STOPPED for rank in range(1, world))
 
 
+def tell(task: TaskFolder, failure: Failure) -> None:
+    """Add to the events of a task, or of a process beside the leading one, what it ends with."""
+    before = task.events.read_bytes().count(b"\n") if task.events.exists() else 0
+    with EventWriter(task.events, task.outputs, before) as events:
+        events.failed(failure.class_, failure.code, failure.message)
+
+
 def died(rank: int, world: int) -> Failure:
     """What is said for a process that can't any more."""
     return Failure(
@@ -94,11 +104,14 @@ def _failed(task: TaskFolder, world: int) -> Failure | None:
     # Who lives is asked first: what the dead have written is whole.
     dead = [(rank, own) for rank, own in others if not _lives(own)]
     told = [(error.time, rank, error) for rank, own in others if (error := _told_error(own.events)) is not None]
-    first = min((one for one in told if one[2].code != LostTouch.code), key=lambda one: one[:2], default=None)
-    if first is not None:
-        _, rank, error = first
-        return Failure(error.class_, error.code, f"Process {rank + 1} of {world}: {error.message}")
-    return next((died(rank, world) for rank, own in dead if read_exit(own) is None), None)
+    said = sorted((one for one in told if one[2].code != LostTouch.code), key=lambda one: one[:2])
+    # A library's own talk with the others breaks off as an error of its own: a death goes before that.
+    certain = next((one for one in said if one[2].code != TaskError.code), None)
+    silent = next((died(rank, world) for rank, own in dead if read_exit(own) is None), None)
+    if certain is None and (silent is not None or not said):
+        return silent
+    _, rank, error = certain or said[0]
+    return Failure(error.class_, error.code, f"Process {rank + 1} of {world}: {error.message}")
 
 
 def _told_error(path: Path) -> Failed | None:

@@ -18,7 +18,7 @@ PATIENCE_S = 600
 @contextmanager
 def joined(rank: Rank, meeting: str = "env://") -> Iterator[None]:
     """Be one of the group within the block; does nothing for one alone. `meeting`: where they find each other, by
-    default as torchrun says it."""
+    default as torchrun says it. Raises LostTouch where they don't."""
     if rank.world == 1:
         yield
         return
@@ -27,7 +27,8 @@ def joined(rank: Rank, meeting: str = "env://") -> Iterator[None]:
         backend = "nccl"
         torch.cuda.set_device(rank.rank)
     patience = timedelta(seconds=PATIENCE_S)
-    dist.init_process_group(backend, meeting, timeout=patience, rank=rank.rank, world_size=rank.world)
+    with heard():
+        dist.init_process_group(backend, meeting, timeout=patience, rank=rank.rank, world_size=rank.world)
     try:
         yield
     finally:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from studio9_task.exits import EXIT_OK
 from studio9_task.layout import TaskFolder
-from studio9_task.report import EventWriter
-from studio9_trainers.distributed.failures import beside, died, first_failure, read_exit
+from studio9_trainers.distributed.failures import beside, died, first_failure, read_exit, tell
+from studio9_trainers.errors import TaskError
 
 
 def command(program: Sequence[str], processes: int) -> list[str]:
@@ -31,8 +31,8 @@ def run_distributed(folder: Path, processes: int) -> int:
         return EXIT_OK
     if (code := read_exit(beside(task, 0))) is not None:
         return code
-    failure = first_failure(task, processes, patience_s=0) or died(0, processes)
-    before = task.events.read_bytes().count(b"\n") if task.events.exists() else 0
-    with EventWriter(task.events, task.outputs, before) as events:
-        events.failed(failure.class_, failure.code, failure.message)
+    failure = first_failure(task, processes, patience_s=0)
+    if failure is None or failure.code == TaskError.code:  # which may be how another one met the leading one's death
+        failure = died(0, processes)
+    tell(task, failure)
     return failure.exit_code
