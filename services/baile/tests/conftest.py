@@ -80,18 +80,30 @@ class StandIns:
         self.config: dict[tuple[str, str, str], Any] = {}
         self.away = False
         self.secrets: dict[str, Any] = {}
+        self.kept: dict[str, Any] = {}
+        """What may be known of them."""
         self.aries, self.argo = FastAPI(), FastAPI()
 
         @self.argo.post("/v1/secrets")
         async def add_secret(request: Request) -> JSONResponse:
             body = await request.json()
             organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
-            reference = f"secret-{len(self.secrets):08}"
+            reference = f"secret-{len(self.kept):08}"
             self.secrets[reference] = body["value"]
-            return JSONResponse({
+            self.kept[reference] = {
                 "id": reference, "organisation": organisation, "project": None, "name": body["name"], "version": 1,
-                "audiences": body["audiences"], "encrypted_with": "k", "updated_at": "", "updated_by": "baile",
-            })  # fmt: skip
+                "audiences": body["audiences"], "encrypted_with": "k", "updated_at": "2026-11-21T00:00:00.000000Z",
+                "updated_by": "baile",
+            }  # fmt: skip
+            return JSONResponse(self.kept[reference])
+
+        @self.argo.get("/v1/secrets")
+        async def list_secrets(request: Request) -> JSONResponse:
+            if self.away:
+                return JSONResponse({"title": "away"}, 503)
+            organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
+            of = [self.kept[one] for one in self.secrets if self.kept[one]["organisation"] == organisation]
+            return JSONResponse({"items": of})
 
         @self.argo.post("/v1/secrets/{reference}/reveal")
         async def reveal(reference: str) -> JSONResponse:

@@ -11,6 +11,7 @@ from studio9_baile.jobs.delivering import Deliverer
 from studio9_baile.jobs.finishing import Finisher
 from studio9_baile.jobs.forgetting import Forgetter
 from studio9_baile.jobs.hearing import JOBS_QUEUE, PROGRESS_QUEUE, Hearing
+from studio9_baile.jobs.keys_sweeping import KeysSweeper
 from studio9_baile.jobs.loop import Loop
 from studio9_baile.jobs.merging import Merger
 from studio9_baile.jobs.outbox import Publisher
@@ -51,6 +52,7 @@ class Background:
             Loop("tallies", Tallier(core).step, every_s=5.0),
             Loop("orphans", Sweeper(core).step, every_s=core.settings.sweep_s),
             Loop("forget", Forgetter(core).step, every_s=3600.0),
+            Loop("keys", KeysSweeper(core).step, every_s=3600.0),
         )
 
     def ended(self) -> list[str]:

@@ -4,6 +4,7 @@ No answer, message, job, log or row ever holds what they are; a worker asks for 
 attempt it runs, of a job that names the credential. What is deleted opens nothing any more, whoever still names it.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from studio9_baile.core import Caller, Core
@@ -13,8 +14,11 @@ from studio9_baile.repositories.work import Work
 from studio9_baile.security.names import asset_name
 from studio9_baile.usecases.access import AccessDenied
 from studio9_baile.usecases.changes import Kind, changed
-from studio9_common.errors import BadInput, Conflict, NotFound
+from studio9_common.errors import BadInput, Conflict, NotFound, Studio9Error
 
+NAMED = "credential of "
+"""What the names of their secrets begin with."""
+AUDIENCES = ("worker",)
 MOST = 50
 """Credentials of one user."""
 LONGEST = {"access_key": 1_000, "secret_key": 1_000, "session_token": 10_000}
@@ -34,7 +38,7 @@ async def add_credential(
         await _check_room(work, caller)
     secret = {"access_key": access_key, "secret_key": secret_key, "token": session_token}
     info = await core.argo.add_secret(
-        f"credential of {caller.user}", secret, audiences=("worker",), organisation=caller.organisation
+        f"{NAMED}{caller.user}", secret, audiences=AUDIENCES, organisation=caller.organisation
     )
     try:
         async with core.database.write(caller.organisation) as work:
@@ -42,7 +46,8 @@ async def add_credential(
             made = work.credentials.make(id=info.id, owner=caller.user, name=wanted)
             changed(work, Kind.CREDENTIAL, made.id, "created", by=caller, to=(caller.user,))
     except BaseException:
-        await forget(core, caller.organisation, info.id)
+        with contextlib.suppress(Studio9Error):  # else the sweep does; what went wrong first is to be told
+            await forget(core, caller.organisation, info.id)
         raise
     return made
 
@@ -62,8 +67,9 @@ async def get_credential(core: Core, caller: Caller, identifier: str) -> Credent
 async def delete_credential(core: Core, caller: Caller, identifier: str) -> None:
     """Forgets what opened a bucket: a job that needs it and has not begun fails, and says so. Raises NotFound,
     AccessDenied, Unavailable."""
-    async with core.database.read(caller.organisation) as work:
-        _owned(caller, await work.credentials.get(identifier))
+    async with core.database.write(caller.organisation) as work:
+        # Nothing is written, but whoever knows another revision is told so before anything is gone.
+        _owned(caller, await work.credentials.get(identifier, lock=True))
     # First what opens something: a row without its secret is harmless, and can be deleted again.
     await forget(core, caller.organisation, identifier)
     async with core.database.write(caller.organisation) as work:

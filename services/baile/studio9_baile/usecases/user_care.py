@@ -1,5 +1,6 @@
 """An administrator changes and deletes users; what a deleted user owned goes to another."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.credentials import forget
 from studio9_baile.usecases.deployments import update_deployment
 from studio9_baile.usecases.users import NewUser, check_rank, put_password, require_admin, taken
-from studio9_common.errors import BadInput
+from studio9_common.errors import BadInput, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +112,12 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
         await work.users.remove(user)
         work.audit(caller.user, "delete", "USER", user.id, {"heir": heir} if heir else None)
         changed(work, Kind.USER, user.id, "deleted")
-    for reference in credentials:
-        await forget(core, caller.organisation, reference)
     for deployment in deployments:
         # The predictor is told who answers for its stream now.
         await update_deployment(core, caller, deployment.id, name=None, description=None, enabled=None)
+    with contextlib.suppress(Unavailable):  # the user is gone all the same; what is left is forgotten within two hours
+        for reference in credentials:
+            await forget(core, caller.organisation, reference)
 
 
 def _kinds(work: Work) -> tuple[AssetRepository[Any], ...]:

@@ -8,8 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from studio9_baile.database import engine_for
+from studio9_baile.jobs.keys_sweeping import KeysSweeper
 from studio9_baile.models import Base
+from studio9_baile.usecases import credentials
 from studio9_common.contracts.job import Input, Source
+from studio9_common.errors import Conflict, Unavailable
+from studio9_common.times import format_time
 
 from .test_own_code import dataset, order, sent
 
@@ -67,6 +71,9 @@ async def test_a_training_names_files_and_never_what_opens_them(
     theirs = await stored(cy)
     await ana.ok("DELETE", f"/users/{user}")
     assert theirs not in installation.stand_ins.secrets, "keys go with their user"
+    path = f"/v1/credentials/{credential}"
+    assert (await ana.send("DELETE", path, headers={"If-Match": '"another"'})).status_code == 412
+    assert credential in installation.stand_ins.secrets, "a refused deletion takes no keys"
     assert (await ana.send("DELETE", f"/v1/credentials/{credential}")).status_code == 204
     assert installation.stand_ins.secrets == {} and (await ana.ok("GET", "/v1/credentials"))["items"] == []
 
@@ -120,4 +127,38 @@ async def test_keys_that_cannot_be_are_refused_and_not_repeated(
     answer = await ana.send("POST", "/v1/credentials", json=KEYS | changes)
     assert answer.status_code == 400 and next(iter(changes)) in answer.json()["field"], answer.text
     assert SECRET not in answer.text and TOKEN not in answer.text
+    assert installation.stand_ins.secrets == {}
+
+
+async def test_keys_that_no_credential_names_any_more_are_forgotten(ana: Any, bo: Any, installation: Any) -> None:
+    core, secrets, kept = installation.baile.core, installation.stand_ins.secrets, installation.stand_ins.kept
+    named, lost, new = [await stored(ana) for _ in range(3)]
+    theirs, other = await stored(bo), await stored(ana)
+    kept[other]["name"] = "transfer 1"
+    kept[new]["updated_at"] = format_time(core.clock.now())
+    async with core.database.write(kept[lost]["organisation"]) as work:
+        for gone in (lost, new, other):
+            await work.credentials.remove(await work.credentials.get(gone))
+    await KeysSweeper(core).step()
+    assert set(secrets) == {named, new, theirs, other}, "a new one's row may still come; others are not this sweep's"
+
+
+async def test_what_went_wrong_with_a_credential_is_told_though_its_keys_cannot_be_forgotten(
+    ana: Any, installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, rooms = installation.baile.core, iter((None, Conflict("You have too many credentials")))
+
+    async def away(*given: Any, **named: Any) -> None:
+        raise Unavailable("Argo is away")
+
+    async def room(work: Any, caller: Any) -> None:
+        if problem := next(rooms):
+            raise problem
+
+    monkeypatch.setattr(core.argo, "delete_secret", away)
+    monkeypatch.setattr(credentials, "_check_room", room)
+    assert (await ana.send("POST", "/v1/credentials", json=KEYS)).status_code == 409
+    monkeypatch.undo()
+    assert len(installation.stand_ins.secrets) == 1
+    await KeysSweeper(core).step()
     assert installation.stand_ins.secrets == {}
