@@ -235,6 +235,7 @@ def test_the_best_seeds_model_is_kept_while_another_is_trained_again(
     retried: dict[str, Any],
     delivered: str | None,
     seeds: int,
+    tmp_path: Path,
 ) -> None:
     def train(asked: AskedChild) -> dict[str, Any]:
         if asked.name in lost:
@@ -259,6 +260,12 @@ def test_the_best_seeds_model_is_kept_while_another_is_trained_again(
     assert again.values == asked.values and len(asked.values) == seeds
     assert (one.folder.outputs / "model.pt").read_text() == delivered
     assert again.val == asked.val and asked.val.predicted == len(delivered), "the figures are that model's"
+    older = tmp_path / "of-an-earlier-release.zip"
+    with zipfile.ZipFile(before) as packed, zipfile.ZipFile(older, "w") as written:
+        for name in ("study.json", "model.pt"):
+            written.writestr(name, packed.read(name))
+    assert one.run(older, children).values == asked.values
+    assert (one.folder.outputs / "model.pt").read_text() == delivered
 
 
 def test_what_is_no_state_of_a_search_is_refused(platform: Callable[..., Platform], told: Any, tmp_path: Path) -> None:

@@ -35,8 +35,12 @@ def kept(checkpoint: Path, scratch: Path) -> tuple[Study, Path | None]:
     folder = scratch / "kept"
     try:
         with zipfile.ZipFile(checkpoint) as packed:
-            for name in (STUDY, MODEL, RESULT):
+            for name in (STUDY, MODEL):
                 packed.extract(name, folder)
+            if RESULT in packed.namelist():
+                packed.extract(RESULT, folder)
+            else:  # an earlier release kept none
+                (folder / RESULT).write_text("{}")
     except (zipfile.BadZipFile, KeyError) as error:
         raise BadInput(f"{checkpoint.name} is no study ({type(error).__name__}): begin a new one.") from None
     return Study.load(folder / STUDY), folder / MODEL
