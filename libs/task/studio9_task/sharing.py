@@ -10,6 +10,8 @@ from typing import Any
 
 PLACES = ("architectures", "heads", "tasks")
 """The parts of a catalogue whose entries have parameters."""
+MOST_BYTES = 4 << 20
+"""Of what stands for places in `shared`, as JSON: a small catalogue must not become a huge one."""
 
 
 def shared(catalogue: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,10 +30,12 @@ def shared(catalogue: Mapping[str, Any]) -> dict[str, Any]:
 
 def whole(catalogue: Any) -> Any:
     """The same without `shared`, each parameter where it belongs. What is no such catalogue is left as it is. Raises
-    ValueError, naming the entry, for a place that `shared` does not have."""
+    ValueError, naming the entry, for a place that `shared` does not have, and for more than MOST_BYTES."""
     if not isinstance(catalogue, Mapping) or not _is_list(catalogue.get("shared")):
         return catalogue
     known = catalogue["shared"]
+    sizes = [len(json.dumps(one, default=str)) for one in known]
+    size = 0
 
     def one(entry: Mapping[str, Any], given: Any) -> Any:
         if not isinstance(given, int) or isinstance(given, bool):
@@ -39,6 +43,11 @@ def whole(catalogue: Any) -> Any:
         if not 0 <= given < len(known):
             name = entry.get("id", entry.get("kind"))
             raise ValueError(f"parameters of {name}: {given} is no place in shared, which has {len(known)}")
+        nonlocal size
+        size += sizes[given]
+        if size > MOST_BYTES:
+            name = entry.get("id", entry.get("kind"))
+            raise ValueError(f"parameters of {name}: with what shared has for them, more than {MOST_BYTES} bytes")
         return known[given]
 
     def resolved(entry: Any) -> Any:

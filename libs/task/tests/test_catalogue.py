@@ -127,6 +127,11 @@ def test_what_several_heads_share_is_printed_once_and_read_back() -> None:
     assert Catalogue.model_validate_json(printed) == full
     body = json.loads(printed)
     assert [len(body["shared"]), body["tasks"][0]["parameters"]] == [len(DEFINITIONS), [0]]
+    body["shared"][0]["description"] = "x" * 50_000
+    body["heads"][0]["parameters"] = [0] * 90
+    with pytest.raises(ValidationError, match="parameters of H1: with what shared has for them, more than 4194304"):
+        Catalogue.model_validate(body)
+    body = json.loads(printed)
     body["heads"][0]["parameters"][3] = 99
     with pytest.raises(ValidationError, match="parameters of H1: 99 is no place in shared, which has 8"):
         Catalogue.model_validate(body)
