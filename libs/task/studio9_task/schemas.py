@@ -44,6 +44,17 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "judged": JudgedPicture.model_json_schema(),
         "analysis": Analysis.model_json_schema(),
         "prediction": PredictedPicture.model_json_schema(),
-        "catalogue": Catalogue.model_json_schema(),
+        "catalogue": _catalogue(),
         "exit": ExitRecord.model_json_schema(),
     }
+
+
+def _catalogue() -> dict[str, Any]:
+    """As it is printed: see studio9_task.sharing."""
+    schema = Catalogue.model_json_schema()
+    own = schema["$defs"]["Architecture"]["properties"]["parameters"]["items"]
+    place = {"type": "integer", "minimum": 0, "description": "the place in `shared` of what belongs here, from 0"}
+    schema["properties"]["shared"] = {"type": "array", "items": own, "default": []}
+    for part in ("Architecture", "Head", "TaskKind"):
+        schema["$defs"][part]["properties"]["parameters"]["items"] = {"anyOf": [own, place]}
+    return schema

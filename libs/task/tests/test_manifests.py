@@ -137,3 +137,9 @@ def test_every_part_has_a_schema() -> None:
     schemas = json_schemas()
     assert {"request", "event", "picture", "result", "catalogue", "exit"} <= set(schemas)
     assert json.loads(json.dumps(schemas)) == schemas
+    # A catalogue is printed with places in `shared` where parameters belong.
+    catalogue = schemas["catalogue"]
+    assert catalogue["properties"]["shared"]["type"] == "array"
+    for part in ("Architecture", "Head", "TaskKind"):
+        kinds = catalogue["$defs"][part]["properties"]["parameters"]["items"]["anyOf"]
+        assert kinds[1]["type"] == "integer" and kinds[0] == catalogue["properties"]["shared"]["items"]
