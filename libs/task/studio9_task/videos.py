@@ -10,7 +10,7 @@ FRAMES = "frames"
 PREDICTIONS = "predictions.jsonl"
 """What was predicted on the frames, in the folder of FRAMES."""
 ARTIFACT = "video"
-MOST_RATE = 1000
+LEAST_RATE, MOST_RATE = 0.001, 1000
 
 
 class VideoParameters(Contract):
@@ -20,7 +20,7 @@ class VideoParameters(Contract):
     """
 
     rate: float = Field(
-        default=25, gt=0, le=MOST_RATE, description="frames a second of the video that they were taken from"
+        default=25, ge=LEAST_RATE, le=MOST_RATE, description="frames a second of the video that they were taken from"
     )
     every: int = Field(default=1, ge=1, description="each so-many-th frame of it was taken")
     longest: int = Field(default=1920, ge=640, le=4096, description="most pixels of the longer side; larger are scaled")

@@ -109,7 +109,7 @@ def test_a_broken_frame_is_left_out_with_a_warning(film: Any, told: Any) -> None
 
 def test_what_cannot_be_used_is_said_readably(film: Any, told: Any) -> None:
     for numbers, parameters, words in (
-        ((None, None), {}, "no picture says which frame"), ((0, 1), {"rate": 0}, "rate"),
+        ((None, None), {}, "no picture says which frame"), ((0, 1), {"rate": 1e-9}, "rate"),
         ((0, 1), {"most_bytes": 100}, "more than 100 bytes"),
     ):  # fmt: skip
         folder = film(numbers, 64, **parameters)

@@ -34,7 +34,7 @@ from studio9_task.results import (
     TuneResult,
 )
 from studio9_task.videos import KIND as VIDEO
-from studio9_task.videos import MOST_RATE
+from studio9_task.videos import LEAST_RATE, MOST_RATE
 
 STATUSES = {
     State.completed: ProcessStatus.COMPLETED,
@@ -211,7 +211,7 @@ async def framed(work: Work, process: Process, result: FramesResult) -> None:
     album = await work.albums.find(process.target_id, lock=True)
     video = process.context.get("video")
     if album is not None and video is not None:
-        rate = {"rate": result.rate} if 0 < result.rate <= MOST_RATE else {}
+        rate = {"rate": result.rate} if LEAST_RATE <= result.rate <= MOST_RATE else {}
         album.video = {**video, **rate, "every": process.context["every"]}
     await released(work, process)
 
