@@ -23,7 +23,7 @@ def tile_of(record: PictureRecord, content: bytes) -> TileRecord:
     return TileRecord.model_validate({
         **record.model_dump(), **place, "picture_id": f"{record.picture_id}.0-0", "version": sha256, "sha256": sha256,
         "size": len(content), "key": f"pictures/{sha256}", "width": 48, "height": 48, "source": record.picture_id,
-        "source_sha256": record.sha256, "group": record.group or f"picture-{record.sha256[:32]}",
+        "source_sha256": record.sha256, "group": record.group or record.sha256,
         "annotations": (Box(label="ship", left=5, top=5, width=9, height=9),),
     })  # fmt: skip
 
@@ -99,7 +99,7 @@ async def test_tiles_are_a_dataset_version_of_their_own(
         assert hashlib.sha256(lines).hexdigest() == one["sha256"] and one["pictures"] == 2
         for record in map(TileRecord.model_validate, map(json.loads, lines.splitlines())):
             source = sources[record.source]
-            assert record.split == source.split == name and record.group == f"picture-{source.sha256[:32]}"
+            assert record.split == source.split == name and record.group == (source.group or source.sha256)
             assert (record.right, record.scale_x, record.boxes[0].label) == (48, 1.0, "ship")
             assert hashlib.sha256(await installation.objects.get(record.key)).hexdigest() == record.sha256
     async with installation.baile.core.database.read(request.organisation) as work:
