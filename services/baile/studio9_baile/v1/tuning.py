@@ -1,8 +1,8 @@
 """`POST /v1/models/{model}/tune` and `/v1/tuning-sessions`: searches for settings; a session's id is the job's."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from studio9_baile.usecases import tuning, tuning_sessions
 from studio9_baile.usecases.tuning import Search
@@ -14,9 +14,21 @@ from studio9_baile.v1.sessions import SessionAnswer, SessionHead
 from studio9_baile.v1.wire import Answer, Id, Page, TheSlice, paged
 from studio9_common.contracts.job import State
 from studio9_task.children import MOST
-from studio9_task.tuning import MOST_TRIALS, MOST_VARIED, Range
+from studio9_task.tuning import MOST_TRIALS, MOST_VARIED, Between, OneOf, Range
 
 routes = router(tag="tuning sessions")
+
+
+class BetweenBody(Between):
+    """As a request may say it: an unknown field is refused, as it is elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OneOfBody(OneOf):
+    """As a request may say it: an unknown field is refused, as it is elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class TuneBody(TrainBody):
@@ -26,7 +38,9 @@ class TuneBody(TrainBody):
     dataset version, or five to train on that are not all
     of one video, of which some are held back."""
 
-    vary: dict[str, Range] = Field(min_length=1, max_length=MOST_VARIED)
+    vary: dict[str, Annotated[BetweenBody | OneOfBody, Field(discriminator="kind")]] = Field(
+        min_length=1, max_length=MOST_VARIED
+    )
     trials: int = Field(9, ge=1, le=MOST_TRIALS)
     at_once: int = Field(2, ge=1, le=MOST)
     factor: int = Field(3, ge=2, le=10)

@@ -190,6 +190,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"vary": {"rate": {**RATE, "high": 2}}}, "vary.rate"),
     ({"vary": {"rate": {"kind": "one_of", "values": ["fast"]}}}, "vary.rate"),
     ({"vary": {"rate": {"kind": "sometimes"}}}, "vary.rate"),
+    ({"vary": {"rate": {**RATE, "lgo": True}}}, "vary.rate"),
+    ({"vary": {"optimizer": {"kind": "one_of", "values": ["SGD"], "low": 1}}}, "vary.optimizer"),
     ({"vary": {"optimizer": BETWEEN}}, "vary.optimizer"),
     ({"vary": {"optimizer": {"kind": "one_of", "values": ["AdamW", "Magic"]}}}, "vary.optimizer"),
     ({"vary": {"optimizer": {"kind": "one_of", "values": ["SGD"]}, "momentum": {**BETWEEN, "high": 2}}},
