@@ -5,6 +5,7 @@ from typing import Any
 
 from studio9_baile.core import Core
 from studio9_baile.jobs.news import Ended
+from studio9_baile.jobs.results import BadResult
 from studio9_baile.jobs.summaries import (
     augmentation_summary,
     augmentation_times,
@@ -83,11 +84,14 @@ async def trained(
 
 
 async def tuned(core: Core, work: Work, process: Process, result: TuneResult, artifact: ObjectRef) -> None:
-    """A search has succeeded: its model version is the best model, with the settings that it was trained with."""
+    """A search has succeeded: its model version is the best model, with the settings that it was trained with. Raises
+    BadResult where the result does not say them."""
+    if result.parameters is None:
+        # One of before `parameters` and `val` came: a version of it would say settings that it was not trained with.
+        raise BadResult("the search was done by a worker of an earlier version: upgrade it, and search again")
     version = await work.versions.find(process.context["model_version"])
     if version is not None:
-        if result.parameters is not None:
-            version.parameters = result.parameters.model_dump(mode="json", exclude_none=True)
+        version.parameters = result.parameters.model_dump(mode="json", exclude_none=True)
         _version_ready(core, work, version, result, artifact)
 
 

@@ -122,6 +122,25 @@ async def test_a_search_makes_a_version_of_its_best_model(
     assert (await ana.send("GET", f"/v1/training-sessions/{job}")).status_code == 404
 
 
+async def test_a_search_that_does_not_say_its_settings_makes_no_version(
+    ana: Any, workers: Any, dataset: Any, model: str, until: Any
+) -> None:
+    body = {"dataset_version_id": dataset["id"], "config": CONFIG, "vary": VARY}
+    started = await ana.ok("POST", f"/v1/models/{model}/tune", body)
+    result = {name: value for name, value in RESULT.items() if name != "parameters"}
+    more = (("model", "model.pt", b"the best"), ("study", "study.json", json.dumps(STUDY).encode()))
+    await workers.complete(await workers.take(), result=result, more=more)
+
+    async def over() -> bool:
+        return bool((await ana.ok("GET", f"/v1/jobs/{started['tuning_session']}"))["status"] == "FAILED")
+
+    await until(over)
+    version = await ana.ok("GET", f"/v1/models/{model}/versions/{started['model_version']}")
+    assert version["status"] == "ERROR"
+    told = (await ana.ok("GET", f"/v1/tuning-sessions/{started['tuning_session']}"))["session"]
+    assert "earlier version" in str(told), told
+
+
 async def test_whoever_watches_a_search_hears_of_its_trials(
     ana: Any, installation: Any, workers: Any, dataset: Any, model: str, until: Any
 ) -> None:
