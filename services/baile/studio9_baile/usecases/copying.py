@@ -129,7 +129,9 @@ async def copy_some(
     """Copies these pictures of `source` with their labels into `target`."""
     labels = await _labels(work, source, pictures)
     chosen = [picture for picture in pictures if labels[picture.id] or not only_labelled]
-    copies = {picture.id: _copy(work, picture, target.id) for picture in chosen}
+    # A result's picture names no original, only what it shows: a copy of it must still say of which video it is.
+    shown = await work.pictures.many({one.source for one in chosen if one.source and one.frame is None})
+    copies = {picture.id: _copy(work, picture, target.id, shown.get(picture.source or "")) for picture in chosen}
     await work.flush()
     labelled = [picture for picture in chosen if labels[picture.id]]
     shapes = {copies[picture.id].id: labels[picture.id] for picture in labelled}
@@ -146,7 +148,7 @@ async def _labels(work: Work, source: Album, pictures: Sequence[Picture]) -> dic
     return labels
 
 
-def _copy(work: Work, picture: Picture, album: str) -> Picture:
+def _copy(work: Work, picture: Picture, album: str, shown: Picture | None) -> Picture:
     return work.pictures.make(
         album=album,
         sha256=picture.sha256,
@@ -158,6 +160,6 @@ def _copy(work: Work, picture: Picture, album: str) -> Picture:
         height=picture.height,
         filename=picture.filename,
         caption=picture.caption,
-        original=picture.made_from,
+        original=picture.made_from or (shown.made_from if shown else None),
         augmentations=picture.augmentations,
     )

@@ -103,14 +103,25 @@ async def test_frames_become_pictures_of_the_album(
     assert (await ana.http.get(pictures[1]["filepath"])).content == png(64, 48, (2, 0, 0))
     await check_video(ana, path)
     await check_groups(ana, album)
+    await check_groups(ana, await predicted(ana, installation, request.organisation, album), itself=False)
     assert (await ana.ok("GET", "/processes?jobTypes=S3_VIDEO_IMPORT"))["count"] == 1
     await ana.refused(409, "POST", f"{path}/importVideoFromS3", BODY)
 
 
-async def check_groups(ana: Any, album: str) -> None:
+async def predicted(ana: Any, installation: Any, organisation: str, album: str) -> str:
+    """An album as a prediction's result leaves it: its pictures name those that they show as their source."""
+    result = (await ana.ok("POST", "/albums", {"name": "Found", "labelMode": "LOCALIZATION"}))["id"]
+    same = ("sha256", "key", "profile", "content_type", "size", "width", "height", "filename")
+    async with installation.baile.core.database.write(organisation) as work:
+        for frame in await work.pictures.of_album(album, ""):
+            work.pictures.make(album=result, source=frame.id, **{name: getattr(frame, name) for name in same})
+    return str(result)
+
+
+async def check_groups(ana: Any, album: str, *, itself: bool = True) -> None:
     """No split parts the frames of a video, nor what was copied from them."""
-    copy = await ana.ok("POST", f"/albums/{album}/copy", {"name": "Copy"})
-    for one in (album, copy["id"]):
+    copy = await ana.ok("POST", f"/albums/{album}/copy", {"name": f"Copy {itself}"})
+    for one in (*((album,) if itself else ()), copy["id"]):
         version = await ana.ok("POST", "/v1/dataset-versions", {"albums": {"train": one}})
         (records,) = (await manifests(ana, version["id"])).values()
         assert {record.group for record in records} == {hashlib.sha256(VIDEO).hexdigest()} and len(records) == 3
