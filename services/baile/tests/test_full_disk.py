@@ -180,13 +180,15 @@ async def test_a_server_of_databases_whose_disk_is_full(
         disk.open_to(await server.fetchval("SHOW data_directory"))
         await installation.stop()
         await server.execute(f"CREATE TABLESPACE {place} LOCATION '{disk.folder}'")
-        await server.execute(f"ALTER DATABASE {name} SET TABLESPACE {place}")
-        await installation.start()
-        ana.http = installation.http()
-        await refused_and_taken_again(ana, disk, await album(ana), installation.settings.work_dir, png())
-        await installation.stop()
-        await server.execute(f"ALTER DATABASE {name} SET TABLESPACE pg_default")
-        await server.execute(f"DROP TABLESPACE {place}")
+        try:
+            await server.execute(f"ALTER DATABASE {name} SET TABLESPACE {place}")
+            await installation.start()
+            ana.http = installation.http()
+            await refused_and_taken_again(ana, disk, await album(ana), installation.settings.work_dir, png())
+        finally:  # also where it has failed: a server that keeps a place which is gone cannot be used again
+            await installation.stop()
+            await server.execute(f"ALTER DATABASE {name} SET TABLESPACE pg_default")
+            await server.execute(f"DROP TABLESPACE {place}")
     await installation.start()
 
 
