@@ -56,7 +56,7 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["trainers", "baile", "contract", "unit", "deploy", "e2e", "simulation", "chaos"]
+    assert list(plan) == ["trainers", "baile", "contract", "deploy", "unit", "e2e", "simulation", "chaos"]
     assert plan["baile"].paths == ("services/baile/tests",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
