@@ -11,6 +11,7 @@ OVER_ALL = {
     "usecases/signing_in.py", "usecases/users.py", "usecases/accounts.py", "usecases/user_care.py",
     "usecases/catalogue.py", "usecases/deployments.py",
     "jobs/outbox.py", "jobs/config.py", "jobs/rereading.py", "jobs/finishing.py", "jobs/forgetting.py",
+    "jobs/keys_sweeping.py",
     "jobs/merging.py", "jobs/running.py", "jobs/streams.py", "jobs/transferring.py", "jobs/tallying.py",
     "jobs/delivering.py", "jobs/sweeping.py", "jobs/uploads.py",
     "watching.py", "metrics.py",
