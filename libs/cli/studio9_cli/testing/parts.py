@@ -12,8 +12,8 @@ BAILE = "services/baile"
 SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
 EXTRA = ("bench",)
 # Two parts of a turn run at a time: the long ones begin first, so that both lanes end at about the same time. The
-# trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a fresh
-# machine the tools of `deploy` are built, in minutes.
+# trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a
+# fresh machine the tools of `deploy` are built, in minutes.
 LONG = ("trainers", "baile", "contract", "integration", "deploy")
 # One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
 # computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
