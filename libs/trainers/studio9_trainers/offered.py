@@ -1,8 +1,17 @@
 """The parameters that heads of every framework publish, so that forms show the same few everywhere."""
 
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from studio9_task.catalogue import BooleanParameter, FloatParameter, IntParameter, ParameterDefinition, StringParameter
+from studio9_task.catalogue import (
+    BooleanParameter,
+    FloatParameter,
+    Head,
+    IntParameter,
+    ParameterDefinition,
+    StringParameter,
+)
 
 
 def installed(package: str) -> str | None:
@@ -50,6 +59,26 @@ def common_parameters(
             min=0.01,
             max=0.5,
         ),
+    )
+
+
+def query_head(
+    own: Mapping[str, Any], head: str, name: str, architectures: Collection[str], queries: IntParameter, rate: float
+) -> Head:
+    """Of a detector with queries; `own` says which class of which package it is."""
+    return Head(
+        id=head,
+        name=name,
+        consumer="detector",
+        architectures=tuple(architectures),
+        parameters=(
+            *common_parameters(epochs=25, batch_size=8, rate=rate, optimizers=("AdamW",)),
+            *loop_parameters(clip_norm=0.1, weight_decay=1e-4),
+            queries,
+            mirror_parameter(),
+            scale_parameter(0.05),
+        ),
+        **own,
     )
 
 

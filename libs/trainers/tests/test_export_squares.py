@@ -28,10 +28,10 @@ from studio9_trainers.export.parity import equal, paired
 from studio9_trainers.files import ModelFile, copied
 from studio9_trainers.loops.detecting import SquareDetector
 from studio9_trainers.loops.pixels import square_input
+from studio9_trainers.loops.queries import QueryDetector
 from studio9_trainers.rfdetr import network as rfdetr
 from studio9_trainers.rfdetr.trainer import RfDetrDetector
 from studio9_trainers.rtdetr import network as rtdetr
-from studio9_trainers.rtdetr.trainer import RtDetrDetector
 from studio9_trainers.transfer.detection import TorchvisionDetector
 from studio9_trainers.transfer.detectors import DetectionNetwork
 from studio9_trainers.transfer.models import PictureClassifier, PictureReconstructor
@@ -142,9 +142,7 @@ def of_rtdetr(pixels: torch.Tensor) -> SquareDetector:
         for layer in made.model.decoder.class_embed:
             layer.weight.copy_(2 * torch.randn_like(layer.weight) / layer.weight.shape[1] ** 0.5)
             layer.bias.fill_(-2)
-    return RtDetrDetector(
-        file_of("rtdetr", "detect", "RTDETR_S", "RT_DETR", made, options={"queries": 30}), made, "cpu"
-    )
+    return QueryDetector(file_of("rtdetr", "detect", "RTDETR_S", "RT_DETR", made, options={"queries": 30}), made, "cpu")
 
 
 def of_rfdetr(pixels: torch.Tensor) -> SquareDetector:

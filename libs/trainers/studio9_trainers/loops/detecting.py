@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from torchvision.ops import batched_nms
 from studio9_trainers.data.dataset import Picture
 from studio9_trainers.data.decode import Pixels
 from studio9_trainers.detections import Detections
+from studio9_trainers.errors import BadModel
 from studio9_trainers.evaluation.average_precision import average_precision
 from studio9_trainers.evaluation.figures import Judged, judged
 from studio9_trainers.extensions import own_metrics
-from studio9_trainers.files import ModelFile
+from studio9_trainers.files import ModelFile, State, load_model
 from studio9_trainers.loops.at_work import AtWork
 from studio9_trainers.loops.batches import Batch
 from studio9_trainers.loops.loop import Loop
 from studio9_trainers.loops.pixels import PIXELS, Placed, Variation, place, squared
+from studio9_trainers.models import Model
 
 BATCH = 16
 VALIDATION = {"confidence": 0.001, "iou": 0.6, "max_boxes": 100}
@@ -74,6 +77,20 @@ class DetectionLoop(Loop):
     def at_work(self, file: ModelFile, network: torch.nn.Module) -> SquareDetector:
         """A detector of this framework around a network."""
 
+    @abstractmethod
+    def rebuilt(self, file: ModelFile) -> torch.nn.Module:
+        """The network of a file, with its weights. Raises BadModel when they don't fit."""
+
+    def load(self, path: Path) -> Model:
+        """See Trainer.load."""
+        file = load_model(path, self.framework, self.task)
+        return self.at_work(file, self.rebuilt(file))
+
+    def export_model(self, weights: State) -> Model:
+        """See Loop."""
+        file = self.facts(weights)
+        return self.at_work(file, self.rebuilt(file))
+
     def facts(self, weights: dict[str, torch.Tensor]) -> ModelFile:
         """The model file with these weights."""
         config, _ = self.order.training
@@ -114,6 +131,15 @@ class DetectionLoop(Loop):
                 torch.from_numpy(cut[kept].astype(np.float32)).to(self.run.device),
                 torch.tensor(np.array(labels, dtype=np.int64)[kept], device=self.run.device),
             )
+
+
+def with_weights(network: torch.nn.Module, file: ModelFile, named: str) -> torch.nn.Module:
+    """The network, fresh before, with a file's weights. Raises BadModel when they don't fit what is `named`."""
+    try:
+        network.load_state_dict(file.state)
+    except RuntimeError:
+        raise BadModel(f"The model's weights don't fit {named}: choose another.") from None
+    return network
 
 
 def detections(

@@ -1,15 +1,21 @@
-"""What queries say of pictures, in our loop and, taken apart, in exported files: RT-DETR's and RF-DETR's."""
+"""What detectors with queries share, in our loop and, taken apart, in exported files: RT-DETR's and RF-DETR's."""
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
 from copy import deepcopy
+from typing import Any, ClassVar
 
 import torch
 
+from studio9_trainers.capabilities import Capabilities
 from studio9_trainers.detections import Detections
+from studio9_trainers.errors import BadModel
 from studio9_trainers.export.exportable import Array, Exportable, Outputs
 from studio9_trainers.files import ModelFile
-from studio9_trainers.loops.detecting import Raw, detections
+from studio9_trainers.loops.batches import Batch
+from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector, detections, with_weights
 from studio9_trainers.loops.pixels import SCALED, Variation, place, square_input
+from studio9_trainers.machine import device
 
 MEANINGS = (
     "batch x queries x 4: left, top, right and bottom of a box in pixels of the input, which may lie beyond it",
@@ -54,6 +60,62 @@ class Queries(torch.nn.Module):
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `queries`."""
         return queries(self.network, pixels)
+
+
+class QueryDetector(SquareDetector):
+    """Boxes as the queries of the last layer give them."""
+
+    def raw(self, pixels: torch.Tensor, limit: int) -> list[Raw]:
+        """See SquareDetector."""
+        return strongest(*queries(self.network, pixels), limit)
+
+    def exportable(self) -> Exportable:
+        """See CanExport."""
+        return exportable(self.network, self.file)
+
+
+class QueryLoop(DetectionLoop):
+    """Trains and loads them. `backbone` is what the names of its tensors begin with, with the last point."""
+
+    offers: ClassVar[Capabilities]
+    architectures: ClassVar[Collection[str]]
+    backbone: ClassVar[str]
+    detector: ClassVar[type[QueryDetector]] = QueryDetector
+
+    @abstractmethod
+    def fresh(self, architecture: str, labels: int, queries: int) -> torch.nn.Module:
+        """A network for so many labels."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See Trainer.capabilities."""
+        return self.offers
+
+    def at_work(self, file: ModelFile, network: torch.nn.Module) -> SquareDetector:
+        """See DetectionLoop."""
+        return self.detector(file, network, device())
+
+    def rebuilt(self, file: ModelFile) -> torch.nn.Module:
+        """See DetectionLoop."""
+        if file.architecture not in self.architectures:
+            known = ", ".join(self.architectures)
+            raise BadModel(f"The model is a {file.architecture}; here are {known}: use a newer version.")
+        network = self.fresh(file.architecture, len(file.labels), int(file.options["queries"]))
+        return with_weights(network, file, file.architecture)
+
+    def is_backbone(self, name: str) -> bool:
+        """See Loop."""
+        return name.startswith(self.backbone)
+
+    def frozen_modules(self, model: torch.nn.Module) -> list[torch.nn.Module]:
+        """See Loop."""
+        return [model.get_submodule(self.backbone.rstrip("."))]
+
+    def answered(self, model: torch.nn.Module, batch: Batch) -> tuple[Any, int]:
+        """What the network of the package says of a batch, with its losses, and how many true boxes that has."""
+        wanted = [centred(corners, labels, batch.side) for corners, labels in self.targets(batch)]
+        output = model(pixel_values=batch.pixels.float() / 255, labels=wanted)
+        return output, sum(len(one["class_labels"]) for one in wanted)
 
 
 def exportable(network: torch.nn.Module, file: ModelFile) -> Exportable:

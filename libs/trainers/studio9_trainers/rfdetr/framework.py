@@ -4,10 +4,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from studio9_task.catalogue import Architecture, Head, IntParameter
+from studio9_task.catalogue import Architecture, IntParameter
 from studio9_trainers.capabilities import COMPUTED, Capabilities, Task
 from studio9_trainers.frameworks import Framework
-from studio9_trainers.offered import common_parameters, installed, loop_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import installed, query_head
 from studio9_trainers.trainer import Order, Trainer
 
 NAME = "rfdetr"
@@ -59,33 +59,19 @@ _OWN: dict[str, Any] = {
     "module": "transformers.models.rf_detr.modeling_rf_detr",
     "class_name": "RfDetrForObjectDetection",
 }
+_QUERIES = IntParameter(
+    name="queries",
+    description="The most boxes it can find in a picture; published weights know 300",
+    defaults=(300,),
+    min=10,
+    max=300,
+    step=1,
+)
 
 FRAMEWORK = Framework(
     name=NAME,
     architectures=tuple(Architecture(id=key, name=name, **_OWN) for key, name in ARCHITECTURES.items()),
-    heads=(
-        Head(
-            id=HEAD,
-            name="RF-DETR",
-            consumer="detector",
-            architectures=tuple(ARCHITECTURES),
-            parameters=(
-                *common_parameters(epochs=25, batch_size=8, rate=5e-4, optimizers=("AdamW",)),
-                *loop_parameters(clip_norm=0.1, weight_decay=1e-4),
-                IntParameter(
-                    name="queries",
-                    description="The most boxes it can find in a picture; published weights know 300",
-                    defaults=(300,),
-                    min=10,
-                    max=300,
-                    step=1,
-                ),
-                mirror_parameter(),
-                scale_parameter(0.05),
-            ),
-            **_OWN,
-        ),
-    ),
+    heads=(query_head(_OWN, HEAD, "RF-DETR", ARCHITECTURES, _QUERIES, rate=5e-4),),
     capabilities=_capabilities,
     trainer=_trainer,
 )

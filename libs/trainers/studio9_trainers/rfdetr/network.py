@@ -11,9 +11,6 @@ from transformers import RfDetrConfig, RfDetrForObjectDetection
 from transformers.models.rf_detr.configuration_rf_detr import RfDetrDinov2Config
 from transformers.utils import logging
 
-from studio9_trainers.errors import BadModel
-from studio9_trainers.files import ModelFile
-
 MEAN = (0.485, 0.456, 0.406)
 SPREAD = (0.229, 0.224, 0.225)
 """Of red, green and blue in the pictures that the published backbones have learned from."""
@@ -112,18 +109,6 @@ def build(architecture: str, labels: int, queries: int) -> RfDetr:
     """A fresh network for so many labels."""
     logging.set_verbosity_error()
     return RfDetr(RfDetrForObjectDetection(configuration(architecture, labels, queries)))
-
-
-def rebuilt(file: ModelFile) -> RfDetr:
-    """The network of a file, with its weights. Raises BadModel when they don't fit."""
-    if file.architecture not in SHAPES:
-        raise BadModel(f"The model is a {file.architecture}; here are {', '.join(SHAPES)}: use a newer version.")
-    network = build(file.architecture, len(file.labels), int(file.options["queries"]))
-    try:
-        network.load_state_dict(file.state)
-    except RuntimeError:
-        raise BadModel(f"The model's weights don't fit {file.architecture}: choose another.") from None
-    return network
 
 
 def for_one_size(network: torch.nn.Module, side: int) -> torch.nn.Module:

@@ -2,62 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
-from studio9_trainers.capabilities import Capabilities
 from studio9_trainers.export.exportable import Exportable
-from studio9_trainers.files import ModelFile, State, load_model
+from studio9_trainers.files import ModelFile, State
 from studio9_trainers.loops.batches import Batch
-from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector
-from studio9_trainers.loops.queries import centred, exportable, queries, strongest
-from studio9_trainers.machine import device
-from studio9_trainers.models import Model
+from studio9_trainers.loops.queries import QueryDetector, QueryLoop, exportable
 from studio9_trainers.rfdetr.framework import CAPABILITIES, NAME, PUBLISHED
-from studio9_trainers.rfdetr.network import SHAPES, build, for_one_size, rebuilt
+from studio9_trainers.rfdetr.network import SHAPES, build, for_one_size
 from studio9_trainers.rfdetr.weights import begun
 
-BACKBONE = "detector.model.backbone.backbone."
 WEIGHTS = {"loss_ce": 1.0, "loss_bbox": 5.0, "loss_giou": 2.0}
 """The last layer's parts of the loss, and what each counts; all others are told as one."""
 
 
-class RfDetrDetector(SquareDetector):
-    """Boxes as the queries of the last layer give them."""
-
-    def raw(self, pixels: torch.Tensor, limit: int) -> list[Raw]:
-        """See SquareDetector."""
-        return strongest(*queries(self.network, pixels), limit)
+class RfDetrDetector(QueryDetector):
+    """See QueryDetector."""
 
     def exportable(self) -> Exportable:
         """See CanExport."""
         return exportable(for_one_size(self.network, self.file.input_size), self.file)
 
 
-class RfDetrTrainer(DetectionLoop):
+class RfDetrTrainer(QueryLoop):
     """Trains and loads them."""
 
     framework = NAME
+    offers = CAPABILITIES
+    architectures = SHAPES
+    backbone = "detector.model.backbone.backbone."
+    detector = RfDetrDetector
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """See Trainer.capabilities."""
-        return CAPABILITIES
-
-    def load(self, path: Path) -> Model:
-        """See Trainer.load."""
-        file = load_model(path, NAME, self.task)
-        return self.at_work(file, rebuilt(file))
-
-    def at_work(self, file: ModelFile, network: torch.nn.Module) -> SquareDetector:
-        """See DetectionLoop."""
-        return RfDetrDetector(file, network, device())
-
-    def export_model(self, weights: State) -> Model:
-        """See Loop."""
-        file = self.facts(weights)
-        return self.at_work(file, rebuilt(file))
+    def fresh(self, architecture: str, labels: int, queries: int) -> torch.nn.Module:
+        """See QueryLoop."""
+        return build(architecture, labels, queries)
 
     def create_model(self) -> torch.nn.Module:
         """See Loop."""
@@ -87,17 +66,8 @@ class RfDetrTrainer(DetectionLoop):
         made = super().facts(weights)
         return replace(made, options={**made.options, "queries": self.queries})
 
-    def is_backbone(self, name: str) -> bool:
-        """See Loop."""
-        return name.startswith(BACKBONE)
-
-    def frozen_modules(self, model: torch.nn.Module) -> list[torch.nn.Module]:
-        """See Loop."""
-        return [model.get_submodule(BACKBONE.rstrip("."))]
-
     def losses(self, model: torch.nn.Module, batch: Batch) -> Mapping[str, torch.Tensor]:
         """See Loop."""
-        wanted = [centred(corners, labels, batch.side) for corners, labels in self.targets(batch)]
-        output = model(pixel_values=batch.pixels.float() / 255, labels=wanted)
+        output, _ = self.answered(model, batch)
         parts = {name: output.loss_dict[name] * weight for name, weight in WEIGHTS.items()}
         return {**parts, "loss_deeper": output.loss - torch.stack(list(parts.values())).sum()}

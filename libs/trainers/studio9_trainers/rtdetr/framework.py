@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from studio9_task.catalogue import Architecture, Head, IntParameter
+from studio9_task.catalogue import Architecture, IntParameter
 from studio9_trainers.capabilities import COMPUTED, Capabilities, Task
 from studio9_trainers.frameworks import Framework
-from studio9_trainers.offered import common_parameters, installed, loop_parameters, mirror_parameter, scale_parameter
+from studio9_trainers.offered import installed, query_head
 from studio9_trainers.trainer import Order, Trainer
 
 NAME = "rtdetr"
@@ -44,33 +44,14 @@ _OWN: dict[str, Any] = {
     "module": "transformers.models.rt_detr.modeling_rt_detr",
     "class_name": "RTDetrForObjectDetection",
 }
+_QUERIES = IntParameter(
+    name="queries", description="The most boxes it can find in a picture", defaults=(60,), min=10, max=1000, step=1
+)
 
 FRAMEWORK = Framework(
     name=NAME,
     architectures=tuple(Architecture(id=key, name=name, **_OWN) for key, name in ARCHITECTURES.items()),
-    heads=(
-        Head(
-            id=HEAD,
-            name="RT-DETR",
-            consumer="detector",
-            architectures=tuple(ARCHITECTURES),
-            parameters=(
-                *common_parameters(epochs=25, batch_size=8, rate=0.002, optimizers=("AdamW",)),
-                *loop_parameters(clip_norm=0.1, weight_decay=1e-4),
-                IntParameter(
-                    name="queries",
-                    description="The most boxes it can find in a picture",
-                    defaults=(60,),
-                    min=10,
-                    max=1000,
-                    step=1,
-                ),
-                mirror_parameter(),
-                scale_parameter(0.05),
-            ),
-            **_OWN,
-        ),
-    ),
+    heads=(query_head(_OWN, HEAD, "RT-DETR", ARCHITECTURES, _QUERIES, rate=0.002),),
     capabilities=_capabilities,
     trainer=_trainer,
 )

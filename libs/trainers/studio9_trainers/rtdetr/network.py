@@ -6,9 +6,6 @@ import torch
 from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
 from transformers.utils import logging
 
-from studio9_trainers.errors import BadModel
-from studio9_trainers.files import ModelFile
-
 BACKBONES: dict[str, dict[str, Any]] = {
     "RTDETR_S": {
         "embedding_size": 16,
@@ -58,15 +55,3 @@ def build(architecture: str, labels: int, queries: int) -> torch.nn.Module:
         num_labels=labels,
     )
     return RTDetrForObjectDetection(config)
-
-
-def rebuilt(file: ModelFile) -> torch.nn.Module:
-    """The network of a file, with its weights. Raises BadModel when they don't fit."""
-    if file.architecture not in BACKBONES:
-        raise BadModel(f"The model is a {file.architecture}; here are {', '.join(BACKBONES)}: use a newer version.")
-    network = build(file.architecture, len(file.labels), int(file.options["queries"]))
-    try:
-        network.load_state_dict(file.state)
-    except RuntimeError:
-        raise BadModel(f"The model's weights don't fit {file.architecture}: choose another.") from None
-    return network

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from studio9_trainers.capabilities import Capabilities
-from studio9_trainers.errors import BadModel
-from studio9_trainers.files import ModelFile, State, load_model, read_model
+from studio9_trainers.files import ModelFile, State, read_model
 from studio9_trainers.loops.batches import Batch
-from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector
+from studio9_trainers.loops.detecting import DetectionLoop, Raw, SquareDetector, with_weights
 from studio9_trainers.machine import device
-from studio9_trainers.models import Model
 from studio9_trainers.transfer.detectors import DetectionNetwork
 from studio9_trainers.transfer.framework import capability
 from studio9_trainers.transfer.network import backbone_of, backbone_options, load_backbone
@@ -40,19 +37,14 @@ class Detection(DetectionLoop):
         """See Trainer.capabilities."""
         return capability(self.task)
 
-    def load(self, path: Path) -> Model:
-        """See Trainer.load."""
-        file = load_model(path, NAME, self.task)
-        return self.at_work(file, _rebuilt(file))
-
     def at_work(self, file: ModelFile, network: torch.nn.Module) -> SquareDetector:
         """See DetectionLoop."""
         return TorchvisionDetector(file, network, device())
 
-    def export_model(self, weights: State) -> Model:
-        """See Loop."""
-        file = self.facts(weights)
-        return self.at_work(file, _rebuilt(file))
+    def rebuilt(self, file: ModelFile) -> torch.nn.Module:
+        """See DetectionLoop."""
+        network = DetectionNetwork(file.architecture, file.head, len(file.labels), file.input_size, file.options)
+        return with_weights(network, file, f"{file.architecture} with {file.head}")
 
     def create_model(self) -> torch.nn.Module:
         """See Loop."""
@@ -74,12 +66,3 @@ class Detection(DetectionLoop):
     def facts(self, weights: State) -> ModelFile:
         """See DetectionLoop."""
         return replace(super().facts(weights), options=self.options)
-
-
-def _rebuilt(file: ModelFile) -> DetectionNetwork:
-    network = DetectionNetwork(file.architecture, file.head, len(file.labels), file.input_size, file.options)
-    try:
-        network.load_state_dict(file.state)
-    except RuntimeError:
-        raise BadModel(f"The model's weights don't fit {file.architecture} with {file.head}: choose another.") from None
-    return network

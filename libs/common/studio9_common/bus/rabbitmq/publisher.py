@@ -82,18 +82,22 @@ class Publisher:
             outcomes[index] = outcome
         return outcomes
 
-    async def _alone(self, exchange: str, one: Outgoing) -> Studio9Error | None:
+    async def send_one(self, exchange: str, message: Outgoing) -> None:
+        """As `send`."""
+        await self.send(
+            exchange,
+            message.routing_key,
+            message.body,
+            message.message_id,
+            message.headers,
+            mandatory=message.mandatory,
+            persistent=message.persistent,
+            expires_s=message.expires_s,
+        )
+
+    async def _alone(self, exchange: str, message: Outgoing) -> Studio9Error | None:
         try:
-            await self.send(
-                exchange,
-                one.routing_key,
-                one.body,
-                one.message_id,
-                one.headers,
-                mandatory=one.mandatory,
-                persistent=one.persistent,
-                expires_s=one.expires_s,
-            )
+            await self.send_one(exchange, message)
         except Studio9Error as error:
             return error
         return None
