@@ -10,9 +10,10 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements/ requirements/
+# All is compiled here: a task's container may not keep what it compiles.
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt SSL_CERT_FILE=/run/ca.crt; fi; \
-    export UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never; \
+    export UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1; \
     python3 -m venv /opt/bootstrap \
  && /opt/bootstrap/bin/pip install --quiet --require-hashes --no-deps -r requirements/bootstrap.lock \
  && /opt/bootstrap/bin/uv venv --quiet --python "$(command -v python3)" /opt/trainers \
@@ -22,7 +23,7 @@ COPY libs/task/ libs/task/
 COPY libs/trainers/ libs/trainers/
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/ca.crt ]; then export SSL_CERT_FILE=/run/ca.crt; fi; \
-    export UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never; \
+    export UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1; \
     mkdir /opt/own \
  && /opt/bootstrap/bin/uv pip install --quiet --python /opt/trainers/bin/python --no-deps --target /opt/own \
       --build-constraint requirements/platform.lock ./libs/task ./libs/trainers

@@ -105,8 +105,7 @@ class Runner:
         return result
 
     def _environment(self, part: Part) -> Mapping[str, str]:
-        # Compiled once, and kept out of the tree.
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(project.cache_folder() / "pycache")}
+        environment = dict(os.environ)
         if part.servers and self._fleet:
             waiting = time.monotonic()
             environment |= self._fleet.addresses(*part.servers)
