@@ -43,9 +43,10 @@ WRITES, PUBLISHES = 1, 3
 SLOTS = 128
 JOBS, QUICK_JOBS = 3_000, 60
 """Jobs of one arm's turn."""
-WARM_UP_JOBS = 1_500
-"""Jobs of either arm before its first turn: a store that has just begun compiles what it runs for thousands of
-writes, and no installation stays that young."""
+WARM_UP_JOBS, WARM_UPS, STILL_WARMING = 1_500, (3, 8), 0.9
+"""Jobs of a warm-up turn of either arm, how many of these at least and at most, and which share of the turn before the
+store's processor time a job is below while it still gets warm: Elasticsearch has just begun and spends half of its time
+on compiling what it runs, for tens of thousands of writes; no installation stays that young."""
 PAIRS = 3
 PROCESSES = ("orion", "aries", "worker")
 ENDED = Queue("bench.ended.v1", (JobCompleted.routing_key, JobFailed.routing_key, JobCancelled.routing_key))
@@ -138,9 +139,7 @@ async def _throughput(bench: Bench, deployed: Deployed, bus: Bus) -> Figure:
         postgresql=bench.address("STUDIO9_TEST_POSTGRESQL_URL"),
         name=deployed.name,
     ) as celery:
-        warm_up = QUICK_JOBS if bench.quick else WARM_UP_JOBS
-        await celery.turn(warm_up)
-        await _turn(deployed, bus, warm_up)
+        warm_ups = await _warm_up(deployed, bus, celery, quick=bench.quick)
         for n in range(2 * pairs):
             if n % 4 in (0, 3):
                 ours.append(await _turn(deployed, bus, jobs))
@@ -160,7 +159,18 @@ async def _throughput(bench: Bench, deployed: Deployed, bus: Bus) -> Figure:
             name: statistics.median(turn.cpu_of[name] / turn.jobs for turn in ours) for name in ours[0].cpu_of
         },
     }
-    return replace(figure, extra={**figure.extra, **cpu})
+    return replace(figure, extra={**figure.extra, **cpu, "warm_up_store_cpu_s_per_job": warm_ups})
+
+
+async def _warm_up(deployed: Deployed, bus: Bus, celery: Celery, *, quick: bool) -> list[float]:
+    """Turns of both arms until the store's processor time a job falls no more; that of each."""
+    jobs, least, most = (QUICK_JOBS, 1, 1) if quick else (WARM_UP_JOBS, *WARM_UPS)
+    taken: list[float] = []
+    while len(taken) < least or (len(taken) < most and taken[-1] < STILL_WARMING * taken[-2]):
+        await celery.turn(jobs)
+        turn = await _turn(deployed, bus, jobs)
+        taken.append(turn.cpu_of["store"] / turn.jobs)
+    return taken
 
 
 async def _turn(deployed: Deployed, bus: Bus, jobs: int) -> Turn:
