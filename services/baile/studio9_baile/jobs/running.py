@@ -84,6 +84,7 @@ class Background:
     async def stop(self) -> None:
         """Gives back what is in hand."""
         await asyncio.gather(*(subscriber.stop() for subscriber in self.subscribers))
+        self._core.uploads.stop()
         await asyncio.gather(*(loop.stop() for loop in self._loops))
         with suppress(Unavailable):
             await self._core.uploads.tell()

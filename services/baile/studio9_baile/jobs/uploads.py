@@ -3,6 +3,7 @@ for each other. What is to be told is committed with the picture, so that a kill
 to its own next start."""
 
 import asyncio
+from contextlib import suppress
 
 from studio9_baile.database import Database
 
@@ -16,11 +17,17 @@ class Uploads:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._telling = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Nothing gathers from now on: what waits is told by the next `tell`."""
+        self._stopping.set()
 
     async def step(self) -> bool:
         """Tells what has gathered. Raises DatabaseUnavailable; it is told later then."""
         if await self._untold():
-            await asyncio.sleep(GATHER_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), GATHER_S)
             await self.tell()
         return False
 
