@@ -29,6 +29,7 @@ def repository(tmp_path: Path) -> Path:
         "libs/task/tests/test_a.py",
         "libs/trainers/tests/test_a.py",
         "services/baile/tests/test_a.py",
+        "services/baile/tests/runs/test_a.py",
         "services/orion/tests/test_a.py",
         "tests/contract/bus/test_a.py",
         "tests/deploy/test_a.py",
@@ -37,7 +38,7 @@ def repository(tmp_path: Path) -> Path:
         "tests/chaos/test_a.py",
         "tests/bench/test_a.py",
     ):
-        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     (tmp_path / "tests/integration").mkdir()
     return tmp_path
@@ -56,8 +57,9 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["trainers", "baile", "contract", "deploy", "unit", "e2e", "simulation", "chaos"]
-    assert plan["baile"].paths == ("services/baile/tests",)
+    assert list(plan) == ["trainers", "baile", "baile-runs", "contract", "deploy", "unit", "e2e", "simulation", "chaos"]
+    assert plan["baile"].paths == ("services/baile/tests/test_a.py",)
+    assert plan["baile-runs"].paths == ("services/baile/tests/runs",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
     assert plan["unit"].servers == ("postgresql",)
@@ -69,7 +71,9 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "bench"
     alone = parts.planned(repository, unit=True, everything=False)
-    assert [(part.name, part.servers) for part in alone] == [("trainers", ()), ("baile", ()), ("unit", ())]
+    assert [(part.name, part.servers) for part in alone] == [
+        (name, ()) for name in ("trainers", "baile", "baile-runs", "unit")
+    ]
 
 
 def test_named_paths_go_to_their_environment(repository: Path) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 TRAINERS = ("libs/trainers", "libs/task")
-# Baile's unit tests take as long as all the others together: they are a part of their own.
+# Baile's unit tests take longer than all the others together: they are two parts, what lies in folders the second.
 BAILE = "services/baile"
 # Suites under tests/; the extra ones when everything is asked for.
 SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
 EXTRA = ("bench",)
-# Two parts of a turn run at a time: the long ones begin first, so that both lanes end at about the same time. The
+# Some parts of a turn run at a time: the long ones begin first, so that the lanes end at about the same time. The
 # trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a
 # fresh machine the tools of `deploy` are built, in minutes.
-LONG = ("trainers", "baile", "contract", "integration", "deploy")
+LONG = ("trainers", "baile", "baile-runs", "contract", "integration", "deploy")
 # One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
 # computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
 # want the machine for themselves.
@@ -59,12 +59,13 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
         str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
     )
     trainers = tuple(path for path in beside if path.startswith(TRAINERS))
-    baile = tuple(path for path in beside if path.startswith(BAILE))
+    baile, runs = _baile(root) if any(path.startswith(BAILE) for path in beside) else ((), ())
     servers = () if unit else UNIT
     parts = [
         Part("trainers", "trainers", trainers),
         Part("baile", "platform", baile, servers),
-        Part("unit", "platform", tuple(path for path in beside if path not in trainers + baile), servers),
+        Part("baile-runs", "platform", runs, servers),
+        Part("unit", "platform", tuple(path for path in beside if not path.startswith((*TRAINERS, BAILE))), servers),
     ]
     if not unit:
         suites = SUITES + (EXTRA if everything else ())
@@ -74,6 +75,15 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
             if any((root / "tests" / name).rglob("test_*.py"))
         ]
     return sorted((part for part in parts if part.paths), key=lambda part: (part.turn, part.name not in LONG))
+
+
+def _baile(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The test files of Baile, and the folders of tests beside them."""
+    found = sorted((root / BAILE / "tests").iterdir())
+    files = [path for path in found if path.match("test_*.py")]
+    folders = [path for path in found if path.is_dir() and any(path.rglob("test_*.py"))]
+    of = [tuple(str(path.relative_to(root)) for path in some) for some in (files, folders)]
+    return of[0], of[1]
 
 
 def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Runs the parts: turn by turn, those of one turn two at a time, in order."""
+"""Runs the parts: turn by turn, those of one turn a few at a time, in order."""
 
 import json
 import os
@@ -22,6 +22,9 @@ from studio9_cli.testing.checks import run_checks
 from studio9_cli.testing.parts import Part
 from studio9_cli.testing.results import Result, from_junit
 
+LANES = (os.cpu_count() or 1) + 1
+"""Parts at a time: each waits for servers, disks and clocks nearly as long as it computes."""
+
 
 class Runner:
     """One run of the tests. `limit_s` bounds the parts' own time; waiting for servers to be built is not counted."""
@@ -40,7 +43,7 @@ class Runner:
         with ExitStack() as stack:
             self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studio9-test-")))
             self._processes.remove_at_end(self._scratch)
-            lanes = stack.enter_context(ThreadPoolExecutor(max_workers=2))
+            lanes = stack.enter_context(ThreadPoolExecutor(max_workers=LANES))
             # Entered last, so that an interruption ends the servers and parts before the lanes are waited for.
             stack.callback(self._processes.close)
             if any(part.servers for part in parts):
