@@ -110,6 +110,8 @@ async def test_argo_keeps_configuration_and_secrets(documents: ElasticsearchDocu
     assert [one.version for one in past] == [1, 2]
     info = await baile.add_secret("bucket", {"key": "k"}, audiences=["taurus"], organisation="acme")
     assert await taurus.reveal(info.id, organisation="acme") == {"key": "k"}
+    other = await baile.add_secret("album", "value", audiences=["worker"], organisation="acme")
+    assert [one async for one in baile.list_secrets(organisation="acme", limit=1)] == [other, info]
     assert await service.secrets.rotate() == 0
     await service.stop()
     for client in (baile, taurus):

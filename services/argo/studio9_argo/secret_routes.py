@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from studio9_argo.routes import Project, version_of
@@ -32,9 +32,10 @@ class NewSecret(ChangedSecret):
 
 
 class SecretList(BaseModel):
-    """Secrets without their values."""
+    """A page of secrets without their values."""
 
     items: list[SecretInfo]
+    next: str | None = None
 
 
 def secret_router(secrets: Secrets) -> APIRouter:
@@ -48,8 +49,14 @@ def secret_router(secrets: Secrets) -> APIRouter:
         return info
 
     @routes.get("")
-    async def list_secrets(caller: ServiceCaller, project: Project = None) -> SecretList:
-        return SecretList(items=await secrets.list(caller, project))
+    async def list_secrets(
+        caller: ServiceCaller,
+        project: Project = None,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 1_000,
+    ) -> SecretList:
+        items, following = await secrets.list(caller, project, after=after, limit=limit)
+        return SecretList(items=items, next=following)
 
     @routes.get("/{id}")
     async def get(caller: ServiceCaller, response: Response, id: str) -> SecretInfo:

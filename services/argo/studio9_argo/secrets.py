@@ -61,14 +61,18 @@ class Secrets:
             raise Forbidden
         return _info(id, (await self._own(caller, id)).body)
 
-    async def list(self, caller: Caller, project: str | None) -> list[SecretInfo]:
-        """The organisation's secrets without their values."""
+    async def list(
+        self, caller: Caller, project: str | None, *, after: str | None, limit: int
+    ) -> tuple[list[SecretInfo], str | None]:
+        """A page of the organisation's secrets without their values, by name, and where the next one begins."""
         _check_keeper(caller)
         equals: dict[str, Any] = {"organisation": caller.organisation}
         if project is not None:
             equals["project"] = project
-        page = await self._documents.search(SECRETS.name, Where(equals=equals), sort=("name",), limit=1_000, fresh=True)
-        return [_info(hit.id, hit.body) for hit in page.hits]
+        page = await self._documents.search(
+            SECRETS.name, Where(equals=equals), sort=("name",), limit=limit, after=after, fresh=after is None
+        )
+        return [_info(hit.id, hit.body) for hit in page.hits], page.next
 
     async def delete(self, caller: Caller, id: str) -> None:
         """Raises NotFound."""

@@ -59,13 +59,33 @@ async def test_a_value_is_nowhere_but_in_the_cipher(
     await as_service("taurus").reveal(info.id, organisation="acme")
     stored = await documents.get(SECRETS.name, info.id)
     assert "very-secret-text" not in str(stored.body)
-    listed = await baile.list_secrets(organisation="acme")
+    listed = [one async for one in baile.list_secrets(organisation="acme")]
     assert listed == [info] and "very-secret-text" not in str(listed)
-    assert await baile.list_secrets(organisation="rival") == []
+    assert [one async for one in baile.list_secrets(organisation="rival")] == []
     with pytest.raises(BadInput) as refused:
         await baile.add_secret("x", "very-secret-text", audiences=["everybody"], organisation="acme")
     assert "very-secret-text" not in str(refused.value.problem())
     assert "very-secret-text" not in "".join(capsys.readouterr())
+
+
+async def test_secrets_are_listed_page_by_page(argo: Argo, as_service: Clients, keys: TokenKeys) -> None:
+    baile = as_service("baile")
+    for name, project in (("c", "p"), ("a", "p"), ("b", None), ("e", None), ("d", "p")):
+        await baile.add_secret(name, "value", audiences=["worker"], organisation="acme", project=project)
+    await baile.add_secret("c", "value", audiences=["worker"], organisation="rival")
+    pages = baile.list_secrets(organisation="acme", limit=2)
+    first = await anext(pages)
+    await baile.delete_secret(first.id, organisation="acme")
+    assert [first.name, *[one.name async for one in pages]] == ["a", "b", "c", "d", "e"], "a deletion shifts no page"
+    assert [one.name async for one in baile.list_secrets(organisation="acme", project="p", limit=1)] == ["c", "d"]
+    headers = {"Authorization": f"Bearer {keys.sign(Caller('baile', 'acme'), 'argo')}"}
+    transport = httpx.ASGITransport(argo.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://argo", headers=headers) as http:
+        older = (await http.get("/v1/secrets")).json()
+        assert [one["name"] for one in older["items"]] == ["b", "c", "d", "e"] and older["next"] is None
+        for wrong in ({"after": "no cursor"}, {"limit": 0}, {"limit": 1_001}):
+            refused = await http.get("/v1/secrets", params=wrong)
+            assert refused.status_code == 400 and refused.json()["field"].endswith(next(iter(wrong))), refused.text
 
 
 async def test_replace_and_delete(as_service: Clients) -> None:

@@ -102,8 +102,10 @@ class StandIns:
             if self.away:
                 return JSONResponse({"title": "away"}, 503)
             organisation = TokenKeys(KEYS).check(request.headers["authorization"][7:], "argo").organisation
-            of = [self.kept[one] for one in self.secrets if self.kept[one]["organisation"] == organisation]
-            return JSONResponse({"items": of})
+            after = request.query_params.get("after", "")
+            of = [one for one in sorted(self.secrets) if self.kept[one]["organisation"] == organisation and one > after]
+            page = of[:2]
+            return JSONResponse({"items": [self.kept[one] for one in page], "next": page[-1] if of[2:] else None})
 
         @self.argo.post("/v1/secrets/{reference}/reveal")
         async def reveal(reference: str) -> JSONResponse:

@@ -243,16 +243,26 @@ class ArgoClient:
         )
         return SecretInfo.model_validate(response.json())
 
-    async def list_secrets(self, *, organisation: str, project: str | None = None) -> Sequence[SecretInfo]:
-        """What may be known of an organisation's secrets; never their values."""
-        response = await self._http.request(
-            "GET",
-            "/v1/secrets",
-            organisation=organisation,
-            retry_s=self._retry_s,
-            params=_given({"project": project}),
-        )
-        return [SecretInfo.model_validate(item) for item in response.json()["items"]]
+    async def list_secrets(
+        self, *, organisation: str, project: str | None = None, limit: int = 1_000
+    ) -> AsyncIterator[SecretInfo]:
+        """What may be known of an organisation's secrets, all of them by name; never their values. `limit`: how many
+        are read at a time, at most 1,000."""
+        after: str | None = None
+        while True:
+            response = await self._http.request(
+                "GET",
+                "/v1/secrets",
+                organisation=organisation,
+                retry_s=self._retry_s,
+                params=_given({"project": project, "after": after, "limit": str(limit)}),
+            )
+            body = response.json()
+            for item in body["items"]:
+                yield SecretInfo.model_validate(item)
+            after = body.get("next")
+            if after is None:  # also from an Argo that knows no pages
+                return
 
     async def reveal(self, id: str, *, organisation: str) -> Any:
         """The value, for a service among its audiences. Keep it in memory only. Raises NotFound, Forbidden."""

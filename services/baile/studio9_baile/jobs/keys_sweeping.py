@@ -33,7 +33,7 @@ class KeysSweeper:
         until = self._core.clock.now() - ON_THE_WAY
         old = [
             one.id
-            for one in await self._core.argo.list_secrets(organisation=organisation)
+            async for one in self._core.argo.list_secrets(organisation=organisation)
             if one.name.startswith(NAMED) and one.audiences == AUDIENCES and parse_time(one.updated_at) <= until
         ]
         async with self._core.database.read(organisation) as work:

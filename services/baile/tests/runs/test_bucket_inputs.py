@@ -133,11 +133,11 @@ async def test_keys_that_cannot_be_are_refused_and_not_repeated(
 async def test_keys_that_no_credential_names_any_more_are_forgotten(ana: Any, bo: Any, installation: Any) -> None:
     core, secrets, kept = installation.baile.core, installation.stand_ins.secrets, installation.stand_ins.kept
     named, lost, new = [await stored(ana) for _ in range(3)]
-    theirs, other = await stored(bo), await stored(ana)
+    theirs, other, late = await stored(bo), await stored(ana), await stored(ana)
     kept[other]["name"] = "transfer 1"
     kept[new]["updated_at"] = format_time(core.clock.now())
     async with core.database.write(kept[lost]["organisation"]) as work:
-        for gone in (lost, new, other):
+        for gone in (lost, new, other, late):
             await work.credentials.remove(await work.credentials.get(gone))
     await KeysSweeper(core).step()
     assert set(secrets) == {named, new, theirs, other}, "a new one's row may still come; others are not this sweep's"
