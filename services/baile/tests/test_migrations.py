@@ -50,6 +50,8 @@ TENTH = (
     f" VALUES ('s', 'o', {NOW}, 'u1', 's', {NOW}, 'IDLE')",
     "INSERT INTO stored_files (id, organisation, created_at, file_set, name, key, profile, sha256, size, content_type)"
     f" VALUES ('f', 'o', {NOW}, 's', 'f', 'k', 'd', 's', 7, 'text/plain')",
+    "INSERT INTO dataset_versions (id, organisation, created_at, author, purpose, pictures, shapes)"
+    f" VALUES ('d', 'o', {NOW}, 'u1', 'tiles', 1, 1)",
 )
 
 
@@ -124,6 +126,7 @@ async def test_what_the_tenth_schema_holds_is_counted_in_bytes(empty: str) -> No
     await database.migrate()
     async with database.read("o") as work:
         assert await work.tallies.pictures("a") == 3 and await work.tallies.usage() == Usage(3, 3 + 7)
+        assert not (await work.dataset_versions.get("d")).listed, "a sweep will look at what it holds"
     async with database.write("o") as work:
         await work.pictures.remove(await work.pictures.get("p0"))
         await work.files.remove(await work.files.get("f"))

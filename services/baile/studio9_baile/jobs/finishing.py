@@ -103,7 +103,7 @@ class Finisher:
             if process.result_state is not ResultState.pending:
                 return
             if tiles is not None:
-                tiled(self._core, work, process, tiles)
+                await tiled(self._core, work, process, tiles)
             else:
                 await self._apply(work, process, ended, result, artifact, manifest)
             close(work, process, ProcessStatus.COMPLETED)

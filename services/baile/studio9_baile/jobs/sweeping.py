@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from studio9_baile.core import Core
-from studio9_baile.models.jobs import IMPORT_PICTURES, VIDEO_IMPORT, ResultState
+from studio9_baile.jobs.tiled import list_tiles
+from studio9_baile.models.jobs import IMPORT_PICTURES, TILING, VIDEO_IMPORT, ResultState
 from studio9_baile.repositories.jobs import LIVE
 from studio9_baile.repositories.work import Work
 from studio9_common.logs import logger
@@ -34,7 +35,9 @@ def _owner(key: str) -> str:
 
 
 async def _pictures(work: Work, keys: Sequence[str]) -> set[str]:
-    known = await work.pictures.stored([_last(key) for key in keys])
+    """Those of albums, and tiles. (What other dataset versions hold besides, their manifests say.)"""
+    hashes = [_last(key) for key in keys]
+    known = await work.pictures.stored(hashes) | await work.dataset_objects.stored(hashes)
     return {key for key in keys if _last(key) in known}
 
 
@@ -110,9 +113,21 @@ class Sweeper:
         async with self._core.database.system(writing=False) as system:
             organisations = await system.organisation_ids()
         for organisation in organisations:
+            await list_tiles(self._core, organisation)
+            await self._forget_strays(organisation)
             for place in PLACES:
                 await self._sweep(organisation, place)
         return False
+
+    async def _forget_strays(self, organisation: str) -> None:
+        """Tiles that were noted for a version that did not come about, or has gone meanwhile, are nobody's."""
+        async with self._core.database.read(organisation) as work:
+            stray = await work.dataset_objects.without_version()
+            coming = {one.context["tiles"] for one in await work.processes.going_on(TILING)}
+        if gone := stray - coming:
+            async with self._core.database.write(organisation) as work:
+                for version in gone:
+                    await work.dataset_objects.forget(version, unless_there=True)
 
     async def _sweep(self, organisation: str, place: str) -> None:
         if place == "pictures":
@@ -169,10 +184,10 @@ class Sweeper:
         return True
 
     async def _not_in_manifests(self, organisation: str, keys: Sequence[str]) -> list[str]:
-        """Those that no dataset version names: a version can be used for as long as it is there, whatever has become
-        of the album. None while a manifest itself cannot be found: what it named is not known."""
+        """Those that no dataset version of albums names: a version can be used for as long as it is there, whatever has
+        become of the album. None while a manifest itself cannot be found: what it named is not known."""
         async with self._core.database.read(organisation) as work:
-            manifests = await work.manifests.all()
+            manifests = await work.manifests.unlisted()
         named: set[str] = set()
         folder = self._core.settings.work_dir / "sweeping"
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from studio9_baile.models.base import Asset, Scoped, Unchanging, digest, in_library, reference
@@ -30,7 +30,9 @@ class Stage(StrEnum):
 
 class DatasetVersion(Unchanging):
     """An immutable list of (picture content, label revision, split), written for every training, evaluation and
-    prediction. Its manifests are objects of studio9_task.PictureRecord lines."""
+    prediction. Its manifests are objects of studio9_task.PictureRecord lines.
+
+    The row of one that was deleted stays, for the models and predictions that name it; no repository shows it."""
 
     __tablename__ = "dataset_versions"
 
@@ -38,6 +40,20 @@ class DatasetVersion(Unchanging):
     purpose: Mapped[str]
     pictures: Mapped[int]
     shapes: Mapped[int]
+    listed: Mapped[bool] = mapped_column(server_default=false())
+    """Whether DatasetObject rows say which pictures it holds, and they count: for tiles, which no album has."""
+    deleted_at: Mapped[datetime | None]
+
+
+class DatasetObject(Scoped):
+    """An object that a dataset version holds. No foreign key: tiles are noted while their version is being made."""
+
+    __tablename__ = "dataset_objects"
+    __table_args__ = (UniqueConstraint("dataset_version", "sha256"),)
+
+    dataset_version: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
 
 
 class DatasetManifest(Scoped):

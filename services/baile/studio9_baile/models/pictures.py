@@ -152,7 +152,8 @@ class Tally(Scoped):
     make uploads to one album wait for each other.)
 
     `what`: `picture` (all pictures), `labelled` (those with any label), `label` (those with this label), `file` (files
-    of a file set, counted as `pictures`). Pictures and files have `bytes`.
+    of a file set, counted as `pictures`), `tile` (of dataset versions; of no album). The first and the last two have
+    `bytes`; those of tiles are no trigger's, but noted by who makes or deletes a dataset version.
     """
 
     __tablename__ = "tallies"
@@ -162,8 +163,8 @@ class Tally(Scoped):
             "ix_tallies_usage",
             "organisation",
             "what",
-            sqlite_where=text("what IN ('picture', 'file')"),
-            postgresql_where=text("what IN ('picture', 'file')"),
+            sqlite_where=text("what IN ('picture', 'file', 'tile')"),
+            postgresql_where=text("what IN ('picture', 'file', 'tile')"),
         ),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from studio9_baile.models.identity import Organisation
 from studio9_baile.models.jobs import (
@@ -39,8 +39,19 @@ class Processes(Repository[Process]):
 
     async def going_on(self, job_type: str) -> list[Process]:
         """The processes of a kind whose results are not in yet, or may still come."""
-        going_on = or_(Process.status.in_(LIVE), Process.result_state == ResultState.pending)
-        return await self.all(Process.job_type == job_type, going_on)
+        return await self.all(Process.job_type == job_type, self._going_on)
+
+    @property
+    def _going_on(self) -> ColumnElement[bool]:
+        return or_(Process.status.in_(LIVE), Process.result_state == ResultState.pending)
+
+    async def needing(self, version: str) -> list[Process]:
+        """The processes that work on a dataset version, or begin what will, and are not over."""
+        named = or_(
+            Process.context["dataset_version"].as_string() == version,
+            Process.context[("then", "dataset_version")].as_string() == version,
+        )
+        return await self.all(self._going_on, named)
 
     async def hand_over(self, user: str, heir: str | None) -> None:
         """A user's processes go to another; without one they are forgotten."""

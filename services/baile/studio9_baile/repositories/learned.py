@@ -1,20 +1,36 @@
 """Dataset versions, code packages, models and model versions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import defer
+from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy.orm import aliased, defer
 
-from studio9_baile.models.learned import CodePackage, DatasetManifest, DatasetVersion, Model, ModelVersion
+from studio9_baile.models.identity import Organisation
+from studio9_baile.models.learned import (
+    CodePackage,
+    DatasetManifest,
+    DatasetObject,
+    DatasetVersion,
+    Model,
+    ModelVersion,
+)
 from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository, Slice
 from studio9_common.errors import NotFound
 
 
 class DatasetVersions(Repository[DatasetVersion]):
-    """Dataset versions."""
+    """Dataset versions that are not deleted."""
 
     row = DatasetVersion
     missing = "Dataset version not found"
+
+    @property
+    def mine(self) -> ColumnElement[bool]:
+        return and_(super().mine, DatasetVersion.deleted_at.is_(None))
+
+    async def hand_over(self, user: str, heir: str) -> None:
+        """A user's dataset versions go to another."""
+        await self._session.execute(self.update(DatasetVersion.author == user).values(author=heir))
 
 
 class DatasetManifests(Repository[DatasetManifest]):
@@ -25,6 +41,71 @@ class DatasetManifests(Repository[DatasetManifest]):
     async def of(self, version: str) -> dict[str, DatasetManifest]:
         """The manifests of a version by name."""
         return {row.name: row for row in await self.all(DatasetManifest.dataset_version == version)}
+
+    async def unlisted(self) -> list[DatasetManifest]:
+        """Those of the versions of which no rows say which objects they hold."""
+        listed = select(DatasetVersion.id).where(
+            DatasetVersion.organisation == self.organisation, DatasetVersion.listed
+        )
+        return await self.all(DatasetManifest.dataset_version.not_in(listed))
+
+
+class DatasetObjects(Repository[DatasetObject]):
+    """Which objects dataset versions hold."""
+
+    row = DatasetObject
+
+    async def note(self, version: str, sizes: Mapping[str, int]) -> None:
+        """A version holds objects, at most CHUNK, of these hashes and sizes; what is noted already is left as it is."""
+        statement = select(DatasetObject.sha256).where(
+            self.mine, DatasetObject.dataset_version == version, DatasetObject.sha256.in_(sizes)
+        )
+        there = set(await self._session.scalars(statement))
+        for sha256, size in sizes.items():
+            if sha256 not in there:
+                self.make(dataset_version=version, sha256=sha256, size=size)
+
+    async def stored(self, hashes: Collection[str]) -> set[str]:
+        """Those of these hashes, at most CHUNK, that a version holds, be it in its making."""
+        statement = select(DatasetObject.sha256).where(self.mine, DatasetObject.sha256.in_(hashes))
+        return set(await self._session.scalars(statement))
+
+    async def sole_bytes(self, version: str) -> int:
+        """Bytes of the objects of a version that no other listed one holds. Versions that share objects are looked at
+        one after the other: the organisation's row is locked from here on, as by the numbers of events."""
+        organisation = select(Organisation.id).where(Organisation.id == self.organisation)
+        await self._session.execute(organisation.with_for_update(key_share=True))
+        other = aliased(DatasetObject)
+        elsewhere = exists().where(
+            other.organisation == self.organisation,
+            other.sha256 == DatasetObject.sha256,
+            other.dataset_version != version,
+            DatasetVersion.id == other.dataset_version,
+            DatasetVersion.listed,
+            DatasetVersion.deleted_at.is_(None),
+        )
+        total = select(func.sum(DatasetObject.size)).where(
+            self.mine, DatasetObject.dataset_version == version, ~elsewhere
+        )
+        return int(await self._session.scalar(total) or 0)
+
+    async def without_version(self) -> set[str]:
+        """The versions of which objects are noted, and that are not there (yet, or any more)."""
+        statement = select(DatasetObject.dataset_version).where(self.mine, self._of_nobody).distinct()
+        return set(await self._session.scalars(statement))
+
+    async def forget(self, version: str, *, unless_there: bool = False) -> None:
+        """A version holds nothing (any more)."""
+        where = [DatasetObject.dataset_version == version]
+        await self._session.execute(self.delete_where(*where, *([self._of_nobody] if unless_there else [])))
+
+    @property
+    def _of_nobody(self) -> ColumnElement[bool]:
+        return ~exists().where(
+            DatasetVersion.organisation == self.organisation,
+            DatasetVersion.id == DatasetObject.dataset_version,
+            DatasetVersion.deleted_at.is_(None),
+        )
 
 
 class CodePackages(Repository[CodePackage]):

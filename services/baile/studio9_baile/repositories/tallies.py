@@ -11,14 +11,15 @@ from studio9_baile.repositories.base import Repository
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many pictures there are, and bytes of pictures and files."""
+    """How many pictures there are, and bytes of pictures, files and tiles."""
 
     pictures: int
     bytes: int
 
 
 class Tallies(Repository[Tally]):
-    """Sums of what triggers have noted; exact, as they are part of the transactions that change the rows."""
+    """Sums of what triggers, and whoever makes tiles, have noted; exact, as they are part of the transactions that
+    change the rows."""
 
     row = Tally
 
@@ -57,14 +58,19 @@ class Tallies(Repository[Tally]):
         return Usage(int(pictures or 0), int(size or 0))
 
     async def usage(self) -> Usage:
-        """What the organisation has of pictures and files."""
+        """What the organisation has of pictures, files and tiles."""
         statement = (
             select(Tally.what, func.sum(Tally.pictures), func.sum(Tally.bytes))
-            .where(self.mine, Tally.what.in_(("picture", "file")))
+            .where(self.mine, Tally.what.in_(("picture", "file", "tile")))
             .group_by(Tally.what)
         )
         found = {what: (int(number), int(size)) for what, number, size in await self._session.execute(statement)}
         return Usage(found.get("picture", (0, 0))[0], sum(size for _, size in found.values()))
+
+    def tiles(self, size: int) -> None:
+        """So many bytes of tiles have come, or gone."""
+        if size:
+            self.make(album="", what="tile", predicted=False, label="", pictures=0, shapes=0, bytes=size)
 
     async def _sum(self, *where: ColumnElement[bool]) -> int:
         statement = select(func.sum(Tally.pictures)).where(self.mine, *where)

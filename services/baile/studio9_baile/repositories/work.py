@@ -16,7 +16,14 @@ from studio9_baile.repositories.aiming import Sight, Target
 from studio9_baile.repositories.credentials import Credentials
 from studio9_baile.repositories.identity import AccessTokens, PastPasswords, SignIns, Users
 from studio9_baile.repositories.jobs import ConfigWrites, Events, Outbox, Processes, UntoldUploads
-from studio9_baile.repositories.learned import CodePackages, DatasetManifests, DatasetVersions, Models, ModelVersions
+from studio9_baile.repositories.learned import (
+    CodePackages,
+    DatasetManifests,
+    DatasetObjects,
+    DatasetVersions,
+    Models,
+    ModelVersions,
+)
 from studio9_baile.repositories.library import Folders, ProjectLinks, Projects, Shares
 from studio9_baile.repositories.notices import Deliveries, Notifications, Webhooks
 from studio9_baile.repositories.pictures import (
@@ -114,6 +121,10 @@ class Work:
     @cached_property
     def manifests(self) -> DatasetManifests:
         return DatasetManifests(*self._mine)
+
+    @cached_property
+    def dataset_objects(self) -> DatasetObjects:
+        return DatasetObjects(*self._mine)
 
     @cached_property
     def code(self) -> CodePackages:

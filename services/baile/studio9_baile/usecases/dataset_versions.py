@@ -1,4 +1,4 @@
-"""Dataset versions as `/v1` shows them: made once from albums, and never changed."""
+"""Dataset versions as `/v1` shows them: made once from albums, never changed, deleted when nothing works on them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,8 @@ from studio9_baile.models.pictures import Album, AlbumStatus
 from studio9_baile.repositories.base import Slice
 from studio9_baile.usecases.access import AccessDenied, check_read
 from studio9_baile.usecases.changes import Kind, changed
-from studio9_baile.usecases.datasets import SPLITS, add_version, write_version
-from studio9_common.errors import BadInput
+from studio9_baile.usecases.datasets import SPLITS, add_version, drop_version, write_version
+from studio9_common.errors import BadInput, Conflict
 
 PURPOSE = "v1"
 LINK_S = 3_600
@@ -17,6 +17,14 @@ LINK_S = 3_600
 
 Files = list[tuple[DatasetManifest, str]]
 """Manifests, each with a URL."""
+MOST_NAMED = 10
+"""Jobs that are named in a refusal."""
+
+
+class DatasetVersionInUse(Conflict):
+    """Jobs still need this dataset version; cancel them, or wait for their end."""
+
+    code = "dataset_version_in_use"
 
 
 async def create_version(core: Core, caller: Caller, albums: Mapping[str, str]) -> tuple[DatasetVersion, Files]:
@@ -58,6 +66,26 @@ async def get_version(core: Core, caller: Caller, identifier: str) -> tuple[Data
             raise AccessDenied
         manifests = await work.manifests.of(row.id)
     return row, await _links(core, manifests)
+
+
+async def delete_version(core: Core, caller: Caller, identifier: str) -> None:
+    """Deletes one of the caller's dataset versions. Models and predictions that were made with it stay, and name it.
+    Raises NotFound, AccessDenied, DatasetVersionInUse, which names the jobs."""
+    async with core.database.write(caller.organisation) as work:
+        row = await work.dataset_versions.get(identifier, lock=True)
+        if row.author != caller.user:
+            raise AccessDenied
+        if jobs := await work.processes.needing(row.id):
+            named = ", ".join(f"{job.id} ({job.kind})" for job in jobs[:MOST_NAMED])
+            more = f" and {len(jobs) - MOST_NAMED} more" if len(jobs) > MOST_NAMED else ""
+            raise DatasetVersionInUse(
+                f"Jobs that are not over need this dataset version: {named}{more}",
+                field="version_id",
+                value=row.id,
+                fix="cancel them (POST /v1/jobs/{id}/cancel), or wait for their end",
+            )
+        await drop_version(work, row)
+        changed(work, Kind.DATASET_VERSION, row.id, "deleted", by=caller)
 
 
 async def _links(core: Core, manifests: Mapping[str, DatasetManifest]) -> Files:

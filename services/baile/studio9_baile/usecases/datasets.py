@@ -128,14 +128,17 @@ def _lines(
     return b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
 
 
-def add_version(work: Work, author: str, version: NewVersion, profile: str, job: str | None) -> DatasetVersion:
-    """Makes a user's written version known, with where it came from."""
+def add_version(
+    work: Work, author: str, version: NewVersion, profile: str, job: str | None, *, listed: bool = False
+) -> DatasetVersion:
+    """Makes a user's written version known, with where it came from. `listed`: its objects are noted already."""
     row = work.dataset_versions.make(
         id=version.id,
         author=author,
         purpose=version.purpose,
         pictures=sum(one.pictures for one in version.manifests),
         shapes=sum(one.shapes for one in version.manifests),
+        listed=listed,
     )
     for one in version.manifests:
         work.manifests.make(
@@ -151,3 +154,20 @@ def add_version(work: Work, author: str, version: NewVersion, profile: str, job:
         )
         made_from(work, Kind.DATASET_VERSION, version.id, Kind.ALBUM, one.album, one.name, job)
     return row
+
+
+async def count_objects(work: Work, version: str) -> None:
+    """The noted objects of a version count, from now on, in what the organisation keeps: each once, however many
+    versions hold it."""
+    work.tallies.tiles(await work.dataset_objects.sole_bytes(version))
+
+
+async def drop_version(work: Work, version: DatasetVersion) -> None:
+    """A version is there no more, and does not count. The objects of its manifests, and those that it alone has named,
+    are left to the sweep; what was made from it keeps its id."""
+    for manifest in (await work.manifests.of(version.id)).values():
+        await work.manifests.remove(manifest)
+    version.deleted_at = work.now
+    if version.listed:
+        work.tallies.tiles(-await work.dataset_objects.sole_bytes(version.id))
+    await work.dataset_objects.forget(version.id)

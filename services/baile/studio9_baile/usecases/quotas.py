@@ -31,5 +31,5 @@ async def check_room(core: Core, work: Work, *, pictures: int = 0, size: int = 0
                 f"Your organisation may keep {limit} {name}; it has {there}, and this would bring {more} more",
                 field=f"quotas.{name}",
                 value=limit,
-                fix="delete albums, datasets or models, or ask who runs the installation to raise baile/quotas",
+                fix="delete albums, datasets, tiles or models, or ask who runs the installation to raise baile/quotas",
             )

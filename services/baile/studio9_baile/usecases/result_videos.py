@@ -74,7 +74,11 @@ async def begin_video(
         job_type=process.job_type,
         target=Kind.CV_PREDICTION,
         target_id=prediction.id,
-        data={"album": album, "filename": plan["filename"]},
+        data={
+            "album": album,
+            "filename": plan["filename"],
+            "dataset_version": process.context["dataset_version"],
+        },
     )
     return ask(work, wanted, core.limits)
 

@@ -59,6 +59,7 @@ async def tile_version(core: Core, caller: Caller, identifier: str, parameters: 
         data={"outputs": {}, "dataset_version": source.id, "tiles": tiles},
     )
     async with core.database.write(caller.organisation) as work:
+        await work.dataset_versions.get(source.id, lock=True)  # it may have been deleted meanwhile
         process = ask(work, wanted, core.limits)
         changed(work, Kind.DATASET_VERSION, source.id, "tiling", by=caller)
     return process

@@ -69,7 +69,7 @@ async def train(
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
-        data, manifests = await trainable(work, caller, dataset_version, head)
+        data, manifests = await trainable(work, caller, dataset_version, head, lock=True)
         await check_credentials(work, caller, files)
         code = None if own is None else await usable(work, caller, own.package, own.entry)
         version = await new_version(work, model, data, parameters, head, code)
@@ -197,11 +197,12 @@ def requirements_of(core: Core, profile: str | None) -> Requirements:
 
 
 async def trainable(
-    work: Work, caller: Caller, identifier: str, head: Head
+    work: Work, caller: Caller, identifier: str, head: Head, *, lock: bool = False
 ) -> tuple[DatasetVersion, Mapping[str, DatasetManifest]]:
-    """A dataset version of the caller's that can be trained on, and its manifests by name. Raises BadInput."""
+    """A dataset version of the caller's that can be trained on, and its manifests by name. `lock`: it is not deleted
+    meanwhile. Raises BadInput."""
     field = "dataset_version_id"
-    data = await work.dataset_versions.find(identifier)
+    data = await work.dataset_versions.find(identifier, lock=lock)
     if data is None or data.author != caller.user:
         raise BadInput("Dataset version not found", field=field, value=identifier[:100], fix="choose one of yours")
     manifests = await work.manifests.of(data.id)

@@ -86,7 +86,7 @@ async def tune(
     async with core.database.write(caller.organisation) as work:
         model = await work.models.get(model_id, lock=True)
         check_owner(caller, model)
-        data, manifests = await trainable(work, caller, dataset_version, head)
+        data, manifests = await trainable(work, caller, dataset_version, head, lock=True)
         code = None if own is None else await usable(work, caller, own.package, own.entry)
         version = await new_version(work, model, data, train, head, code)
         spec = Spec(

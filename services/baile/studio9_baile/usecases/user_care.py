@@ -10,6 +10,7 @@ from studio9_baile.repositories.base import AssetRepository
 from studio9_baile.repositories.work import Work
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.credentials import forget
+from studio9_baile.usecases.datasets import drop_version
 from studio9_baile.usecases.deployments import update_deployment
 from studio9_baile.usecases.users import NewUser, check_rank, put_password, require_admin, taken
 from studio9_common.errors import BadInput, Unavailable
@@ -108,6 +109,7 @@ async def delete_user(core: Core, caller: Caller, identifier: str, heir: str | N
         await work.processes.hand_over(user.id, heir)
         await work.shares.hand_over(user.id, heir)
         await work.code.hand_over(user.id, heir)
+        await _versions(work, user.id, heir)
         await work.flush()
         await work.users.remove(user)
         work.audit(caller.user, "delete", "USER", user.id, {"heir": heir} if heir else None)
@@ -133,6 +135,15 @@ async def _transfer(work: Work, repository: AssetRepository[Any], user: str, hei
             asset.name = await repository.free_name(heir, asset.name)
         asset.owner = heir
         await work.flush()
+
+
+async def _versions(work: Work, user: str, heir: str | None) -> None:
+    """A user's dataset versions go to another; without one there is nothing that needs them."""
+    if heir is not None:
+        await work.dataset_versions.hand_over(user, heir)
+        return
+    for version in await work.dataset_versions.all(work.dataset_versions.row.author == user):
+        await drop_version(work, version)
 
 
 async def _check_last_owner(work: Work, user: User, role: Role | None) -> None:

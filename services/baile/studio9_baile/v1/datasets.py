@@ -119,6 +119,13 @@ async def get(version_id: Id, core: TheCore, caller: TheCaller) -> DatasetAnswer
     return DatasetAnswer.of(*await dataset_versions.get_version(core, caller, version_id))
 
 
+@routes.delete("/{version_id}", status_code=204)
+async def delete(version_id: Id, core: TheCore, caller: TheCaller) -> None:
+    """Refused while a job that is not over needs it. What was trained on it, or predicted, stays as it is and names it
+    still; its manifests go, and with them the bytes that nothing else shows."""
+    await dataset_versions.delete_version(core, caller, version_id)
+
+
 @routes.post("/{version_id}/tile", status_code=202)
 async def tile(version_id: Id, body: TileBody, core: TheCore, caller: TheCaller) -> Tiling:
     """Queues the cutting of all its pictures into tiles. The dataset version that is named is there once the job, which

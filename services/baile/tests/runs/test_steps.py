@@ -112,6 +112,9 @@ async def test_what_the_second_step_learns_from_is_fixed_when_it_is_asked_for(
     for name in ("train", "test"):
         await ana.refused(400, "DELETE", f"/albums/{albums[name]}")
     first = await workers.take()
+    for version in (await ana.ok("GET", "/v1/dataset-versions"))["items"]:
+        refused = await ana.send("DELETE", f"/v1/dataset-versions/{version['id']}")
+        assert refused.status_code == 409 and first.data.job in refused.json()["detail"], refused.text
     await workers.complete(first)
     second = await workers.take()
     assert second.data.spec.provenance.dataset_version != first.data.spec.provenance.dataset_version

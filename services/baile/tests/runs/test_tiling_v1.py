@@ -28,11 +28,11 @@ def tile_of(record: PictureRecord, content: bytes) -> TileRecord:
     })  # fmt: skip
 
 
-async def complete(workers: Any, installation: Any, request: Any, png: Any) -> None:
-    """What the trainers leave."""
+async def complete(workers: Any, installation: Any, request: Any, png: Any, *, first: int = 0) -> None:
+    """What the trainers leave: a tile of each picture, of colours from the first on."""
     contents: dict[str, bytes] = {}
     records = []
-    for number, record in enumerate((await workers.pictures(request))["pictures"]):
+    for number, record in enumerate((await workers.pictures(request))["pictures"], first):
         content = png(48, 48, (number, 7, 7))
         records.append(tile_of(record, content))
         contents[records[-1].sha256] = content
