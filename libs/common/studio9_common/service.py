@@ -5,12 +5,14 @@ import gc
 import importlib
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
 
+from studio9_common.errors import Studio9Error
 from studio9_common.http.operating import metrics_app
 from studio9_common.logs import logger
 from studio9_common.tasks import end
@@ -87,10 +89,22 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return made
 
 
-def run(program: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a program that serves to its end, as `asyncio.run` does, on a loop of `loop_factory`."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(program)
+def run(program: Coroutine[Any, Any, Result], service: str) -> Result:
+    """Runs the program of a service to its end, as `asyncio.run` does, on a loop of `loop_factory`. A setting that
+    cannot be used, or another error of ours, ends the process with one line that says what to do, and status 1."""
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(program)
+    except Studio9Error as error:
+        sys.exit(f"studio9_{service}: {_line(error)}")
+
+
+def _line(error: Studio9Error) -> str:
+    """What is wrong, where, and how to mend it."""
+    known = [error.field, None if error.value is None else str(error.value)[:200]]
+    place = " = ".join(part for part in known if part)
+    text = error.message + (f" ({place})" if place else "") + (f"; {error.fix}" if error.fix else "")
+    return " ".join(text.split())
 
 
 def collect_rarely() -> None:

@@ -27,4 +27,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main())
+    run(main(), "argo")

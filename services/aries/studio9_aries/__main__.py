@@ -24,4 +24,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main())
+    run(main(), "aries")

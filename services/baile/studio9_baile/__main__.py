@@ -39,4 +39,4 @@ async def main(print_token: bool) -> None:
 
 
 if __name__ == "__main__":
-    run(main("bootstrap-token" in sys.argv[1:]))
+    run(main("bootstrap-token" in sys.argv[1:]), "baile")

@@ -34,6 +34,7 @@ from studio9_common.config import LiveConfig
 from studio9_common.errors import BadInput, Unavailable
 from studio9_common.health import Liveness
 from studio9_common.http.app import create_app
+from studio9_common.logs import logger
 from studio9_common.metrics import Metrics
 from studio9_common.metrics_bus import MeasuredBus, measure_queues
 from studio9_common.objects import local_http
@@ -57,14 +58,21 @@ class BaileService:
 
     def __init__(self, core: Core, asgi: FastAPI, background: Background) -> None:
         self.core, self.asgi, self._background = core, asgi, background
+        self._log = logger(self.name)
 
     async def start(self) -> None:
-        """Brings the database up to date, waiting while it is away, and begins the work behind the requests."""
+        """Brings the database up to date, waiting while it is away, and begins the work behind the requests. Raises
+        BadInput where the database does not let Baile in."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Unavailable), wait=wait_random_exponential(multiplier=0.2, max=5)
         ):
             with attempt:
-                await self.core.database.migrate()
+                try:
+                    await self.core.database.migrate()
+                except Unavailable as error:
+                    cause = f"{type(error.__cause__).__name__}: {error.__cause__}"
+                    self._log.warning("database_unavailable", message=error.message, cause=cause)
+                    raise
         await self._background.start()
 
     async def stop(self) -> None:

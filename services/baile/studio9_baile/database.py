@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import QueuePool
@@ -52,6 +52,13 @@ class DatabaseReadOnly(DatabaseUnavailable):
     code = "database_read_only"
 
 
+class DatabaseRefuses(DatabaseUnavailable):
+    """The database does not let Baile in any more, so the request changed nothing; tell whoever runs it to compare
+    user, password and database with those in Baile's database_url."""
+
+    code = "database_refuses"
+
+
 class Collision(Conflict):
     """Somebody else did the same at the same moment; read again and repeat."""
 
@@ -60,22 +67,34 @@ _PLANNING = {"application_name": "studio9-baile", "random_page_cost": "1.1", "ji
 """Our queries are short and go by indexes: on a disk without heads, and no code is made for them first."""
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
+_NO_DATABASE = "3D000"
 _AWAY = ("08", "40001", "40P01", "53", "57P0", "58")
 """PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html): no connection; undone
 because of another transaction, as in a deadlock; no resources; starting or stopping; trouble with the machine."""
+_WRITE = "write postgresql://user:password@host/database, its signs in % form, or sqlite:///file"
+_HELP = {
+    "28P01": "correct user and password in it, or give the role this password: ALTER ROLE ... PASSWORD",
+    "28000": "name a role in it that may log in from here: ALTER ROLE ... LOGIN, and a line in pg_hba.conf",
+    "3D000": "make the database: CREATE DATABASE, or name another one in it",
+    "42501": "let the role of it connect there and make tables: GRANT CONNECT, and CREATE on the schema public",
+}
+"""What helps where PostgreSQL does not let Baile in, by its code."""
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 
 def engine_for(url: str, pool: int = 10) -> AsyncEngine:
     """An engine; the address has no driver in it. Raises BadInput for another database."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # whose texts may hold the password
+        raise BadInput("this is no address of a database", field="database_url", fix=_WRITE) from None
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
         raise BadInput(
             "the database is neither PostgreSQL nor SQLite",
             field="database_url",
             value=parsed.drivername,
-            fix="write postgresql://user:password@host/database or sqlite:///file",
+            fix=_WRITE,
         )
     if driver.startswith("postgresql"):
         return create_async_engine(
@@ -114,10 +133,17 @@ def _failure(error: DBAPIError | OSError) -> DatabaseUnavailable | None:
         return DatabaseFull()
     if not isinstance(error, DBAPIError) or isinstance(error, OperationalError | InterfaceError):
         return DatabaseUnavailable()
-    state = getattr(error.orig, "sqlstate", None) or ""
+    state = _state(error)
     if state == _READ_ONLY:
         return DatabaseReadOnly()
+    if state.startswith("28") or state == _NO_DATABASE:
+        return DatabaseRefuses()
     return DatabaseUnavailable() if error.connection_invalidated or state.startswith(_AWAY) else None
+
+
+def _state(error: BaseException | None) -> str:
+    """PostgreSQL's code."""
+    return getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
 
 
 def _is_full(error: DBAPIError | OSError) -> bool:
@@ -157,9 +183,21 @@ class Database:
         return self._turn is not None
 
     async def migrate(self) -> None:
-        """Brings the tables to this version's schema; several instances may try at once."""
-        async with self._guarded(), self._writing.begin() as connection:
-            await connection.run_sync(upgrade)
+        """Brings the tables to this version's schema; several instances may try at once. Raises BadInput where the
+        database does not let us in or make tables, DatabaseUnavailable."""
+        try:
+            async with self._guarded(), self._writing.begin() as connection:
+                await connection.run_sync(upgrade)
+        except (DatabaseRefuses, DBAPIError) as error:
+            refused = error.__cause__ if isinstance(error, DatabaseRefuses) else error
+            if not isinstance(refused, DBAPIError) or _state(refused) not in _HELP:
+                raise
+            raise BadInput(
+                f"PostgreSQL does not let Baile in: {getattr(refused.orig, '__cause__', None) or refused.orig}",
+                field="database_url",
+                value=self._engine.url.set(drivername="postgresql", query={}).render_as_string(),
+                fix=_HELP[_state(refused)],
+            ) from None
 
     @asynccontextmanager
     async def read(self, organisation: str) -> AsyncIterator[Work]:

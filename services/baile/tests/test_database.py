@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, make_url, select
 
 from studio9_baile import migrations
 from studio9_baile.database import Database, DatabaseUnavailable, engine_for
@@ -21,6 +22,8 @@ from studio9_baile.models.identity import Organisation
 from studio9_baile.models.records import Lineage
 from studio9_common.errors import BadInput, NotFound
 from studio9_common.ids import new_id
+
+from .conftest import NO_SERVER, POSTGRESQL
 
 
 @pytest.fixture
@@ -204,3 +207,43 @@ def test_the_schema_has_one_newest_revision() -> None:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent / "alembic"))
     config.set_main_option("path_separator", "os")
     assert len(ScriptDirectory.from_config(config).get_heads()) == 1
+
+
+@NO_SERVER
+async def test_a_wrong_address_of_postgresql_names_the_setting_and_not_the_password() -> None:
+    good, role = make_url(POSTGRESQL), f"role_{new_id().replace('-', '')}"
+    wrong = good.set(password="marked-password")
+    cases = [
+        (wrong, "password authentication failed", "ALTER ROLE ... PASSWORD"),
+        (good.set(database="nowhere"), 'database "nowhere" does not exist', "CREATE DATABASE"),
+        (wrong.set(username=role), "not permitted to log in", "ALTER ROLE ... LOGIN"),
+        (wrong.set(username=f"{role}_b"), "permission denied for schema public", "GRANT CONNECT"),
+    ]
+    connection = await asyncpg.connect(POSTGRESQL)
+    await connection.execute(f"CREATE ROLE {role} PASSWORD 'marked-password'")
+    await connection.execute(f"CREATE ROLE {role}_b LOGIN PASSWORD 'marked-password'")
+    try:
+        for url, message, fix in cases:
+            database = Database(url.render_as_string(hide_password=False))
+            with pytest.raises(BadInput, match=message) as refused:
+                await database.migrate()
+            problem = refused.value.problem()
+            assert problem["field"] == "database_url" and fix in problem["fix"]
+            assert problem["value"] == url.render_as_string(), "its password in stars"
+            assert refused.value.__suppress_context__, "the driver's own trace is not shown"
+            assert "marked-password" not in str(problem) and str(good.password) not in str(problem)
+            if url is wrong:
+                with pytest.raises(DatabaseUnavailable, match="compare user, password") as later:
+                    await database.ping()
+                assert later.value.code == "database_refuses", "a password that changed while it ran"
+            await database.close()
+    finally:
+        await connection.execute(f"DROP ROLE {role}, {role}_b")
+        await connection.close()
+
+
+@pytest.mark.parametrize("url", ["marked-password", "postgresql://ana:marked-password@host:port/x"])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Database(url)
+    assert refused.value.field == "database_url" and "marked-password" not in str(refused.value.problem())

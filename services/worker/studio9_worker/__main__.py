@@ -5,12 +5,10 @@ things are and who it is; others take all of it from their settings.
 """
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 
 from studio9_common.bus.connect import open_bus
 from studio9_common.clients.argo import ArgoClient
-from studio9_common.errors import Studio9Error
 from studio9_common.logs import configure_logs, logger
 from studio9_common.service import run, run_service
 from studio9_common.tokens import TokenKeys, TokenSource
@@ -51,7 +49,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        run(main())
-    except Studio9Error as error:
-        sys.exit(f"studio9_worker: {error.message}")
+    run(main(), "worker")

@@ -49,6 +49,8 @@ _TABLE = f"{SCHEMA}.{TABLE}"
 _LEDGER = f"{SCHEMA}.{LEDGER}"
 _LOCK = zlib.crc32(b"studio9 warehouse")
 # Of what a statement is to blame for: data, syntax, names, limits, a cancelled query, rights.
+_REFUSED = ("28", "3D")
+"""What its codes begin with where it does not let us in."""
 _STATEMENT = ("22", "42", "54", "57014", "25006", "0A")
 
 
@@ -214,7 +216,9 @@ class PostgreSqlWarehouse:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as db:
                 yield db
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise WarehouseUnavailable(f"PostgreSQL did not do it: {error}") from error
+            refused = (getattr(error, "sqlstate", None) or "").startswith(_REFUSED)
+            fix = "; correct user, password and database in warehouse_url" if refused else ""
+            raise WarehouseUnavailable(f"PostgreSQL did not do it: {error}{fix}") from error
 
 
 def _type(column: Column) -> str:

@@ -124,4 +124,4 @@ async def main(slots: int, marks: TextIO) -> None:
 
 if __name__ == "__main__":
     with Path(os.environ["MARKS"]).open("a", buffering=1) as file:
-        run(main(int(os.environ["SLOTS"]), file))
+        run(main(int(os.environ["SLOTS"]), file), "worker")

@@ -47,7 +47,7 @@ def translate(error: BaseException, subject: str) -> Studio9Error:
     if isinstance(error, ChannelPreconditionFailed) and "inequivalent" in str(error):
         return QueueMismatch(f"{subject} exists with other arguments; raise its version")
     if isinstance(error, ProbableAuthenticationError):
-        return BusUnavailable("the broker refused this user or password")
+        return BusUnavailable("the broker refused this user or password; correct them in bus_url")
     if isinstance(error, TimeoutError):
         return BusUnavailable(f"the broker did not answer in time about {subject}")
     return BusUnavailable(f"the connection to the broker was lost: {type(error).__name__}")

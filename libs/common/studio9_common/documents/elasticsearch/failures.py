@@ -20,7 +20,8 @@ def translated() -> Iterator[None]:
         yield
     except (AuthenticationException, AuthorizationException) as error:
         raise DocumentsUnavailable(
-            f"the document store refuses our credentials: {_reason(error)}", fix="check the user and its role"
+            f"the document store refuses our credentials (documents_url): {_reason(error)}",
+            fix="check the user and its role",
         ) from error
     except ApiError as error:
         if error.status_code == 400:
