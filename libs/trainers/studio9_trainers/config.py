@@ -1,6 +1,6 @@
 """How a training is to run, with every default filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -31,7 +31,9 @@ class LoopOptions(Contract):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     final_rate: float = Field(default=0.05, ge=0, le=1, description="the rate at the end, as a part of the rate")
     weight_decay: float = Field(default=0.01, ge=0)
-    class_weights: Literal["none", "balanced"] = "none"
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: rare labels count as much as frequent ones; heads that publish it only"
+    )
     deterministic: bool = True
     state_every_s: float = Field(default=600.0, ge=0, description="a state inside epochs too, so often; 0: never")
 
@@ -103,6 +105,18 @@ def training_config(parameters: Mapping[str, Any], catalogue: Catalogue, seed: i
         options={name: value for name, value in values.items() if name not in (*COMMON, *loop)}
         | with_defaults(architecture.parameters, given.architecture_parameters),
     )
+
+
+def check_class_weights(config: TrainingConfig, heads: Iterable[Head]) -> None:
+    """Raise UserError where settings ask for class weights of a head that knows none."""
+    takes = [one.id for one in heads if any(parameter.name == "class_weights" for parameter in one.parameters)]
+    if config.loop.class_weights != "none" and config.head not in takes:
+        others = f", or choose {', '.join(takes)}" if takes else ""
+        raise UserError(
+            f"class_weights = {config.loop.class_weights!r}: {config.head} does not weigh classes: leave it at 'none'"
+            f"{others}.",
+            "bad_parameters",
+        )
 
 
 def _chosen(catalogue: Catalogue, given: TrainParameters) -> tuple[Architecture, Head]:

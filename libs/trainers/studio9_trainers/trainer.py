@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from studio9_trainers.capabilities import Capabilities, Task
-from studio9_trainers.config import TrainingConfig, training_config
+from studio9_trainers.config import TrainingConfig, check_class_weights, training_config
 from studio9_trainers.data.dataset import PictureSet, not_parted, split_off
 from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
@@ -111,6 +111,8 @@ def get_trainer(
         at_work.checkpoint = resume
     if isinstance(config, Mapping):
         config = training_config(config, catalogue(), at_work.seed, begun=begin is not None)
+    if config is not None:
+        check_class_weights(config, found.heads)
     material = None
     if train is not None:
         if config is None:

@@ -120,9 +120,14 @@ class Classification(Transfer):
         config, _ = self.order.training
         scores = model.head(self._features(model, batch))
         smoothing = float(config.options.get("label_smoothing", 0.0))
-        weights = self._weights if config.loop.class_weights == "balanced" else None
         targets = self.targets(batch)
-        return {"loss": functional.cross_entropy(scores, targets, weight=weights, label_smoothing=smoothing)}
+        if config.loop.class_weights == "none":
+            return {"loss": functional.cross_entropy(scores, targets, label_smoothing=smoothing)}
+        # Not divided by the batch's own weights: those of a batch of one label, or of one picture, would cancel out.
+        loss = functional.cross_entropy(
+            scores, targets, weight=self._weights, label_smoothing=smoothing, reduction="sum"
+        )
+        return {"loss": loss / (targets >= 0).sum()}
 
     @torch.inference_mode()
     def validate(self, model: torch.nn.Module) -> tuple[dict[str, float], float]:
@@ -170,12 +175,16 @@ class Classification(Transfer):
 
     @cached_property
     def _weights(self) -> torch.Tensor:
+        """Of each label: their mean over the pictures learned from is 1. A label that none of them shows weighs
+        nothing, or smoothing would pull towards it."""
         _, material = self.order.training
         counts = torch.zeros(len(self.labels))
         for picture in material.train.pictures:
             if (label := label_of(picture)) is not None:
                 counts[self.labels.index(label)] += 1
-        return (counts.sum() / (len(counts) * counts.clamp_min(1))).to(self.run.device)
+        shown = counts > 0
+        weights = torch.where(shown, counts.sum() / (shown.sum() * counts.clamp_min(1)), 0.0)
+        return weights.to(self.run.device)
 
 
 class ComponentClassification(Classification):
