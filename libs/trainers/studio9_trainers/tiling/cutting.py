@@ -1,8 +1,10 @@
-"""Cuts a picture into its tiles, one row of tiles in memory at a time."""
+"""Cuts a picture into its tiles, one row of tiles in memory at a time, and what the next shares with it."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +30,7 @@ def cut_pixels(pixels: Pixels, spec: TileSpec) -> Iterator[tuple[Tile, Pixels]]:
     """The tiles of a picture that is in memory; unscaled and unpadded ones are views of it."""
     height, width = pixels.shape[:2]
     grid = Grid(spec, width, height)
-    _, scaled = next(Whole(pixels, Upright(1, width, height)).strips(*grid.scaled))
+    scaled = Whole(pixels, Upright(1, width, height)).scaled(*grid.scaled)
     for tile in grid:
         yield tile, filled(scaled[tile.top : tile.bottom, tile.left : tile.right], spec)
 
@@ -38,11 +40,19 @@ def cut_source(source: Source, grid: Grid) -> Iterator[tuple[Tile, Pixels]]:
     width, height = grid.scaled
     upright = Upright(source.upright.orientation, *((height, width) if source.upright.turned else (width, height)))
     wanted = sorted(((upright.stored(_place(tile)), tile) for tile in grid), key=lambda one: (one[0][1], one[0][0]))
-    window = _Window(source.strips(upright.width, upright.height), upright.width)
-    for (top, bottom), tiles in groupby(wanted, key=lambda one: (one[0][1], one[0][3])):
-        rows = window.rows(top, bottom)
-        for (left, _, right, _), tile in tiles:
-            yield tile, filled(upright.turn(rows[:, left:right]), grid.spec)
+    rows = [_Row(*span, list(tiles)) for span, tiles in groupby(wanted, key=lambda one: (one[0][1], one[0][3]))]
+    strips = source.strips(upright.width, upright.height)
+    shared: list[_Strip] = []
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        row.begin(shared)
+        shared = [strip for strip in shared if following and strip.end > following.top]
+        while row.open:
+            strip = _Strip(*next(strips))
+            row.take(strip)
+            if following and strip.end > following.top:
+                shared.append(strip)
+        for tile, pixels in row.tiles():
+            yield tile, filled(upright.turn(pixels), grid.spec)
 
 
 def filled(pixels: Pixels, spec: TileSpec) -> Pixels:
@@ -55,37 +65,53 @@ def filled(pixels: Pixels, spec: TileSpec) -> Pixels:
     return whole
 
 
-class _Window:
-    """Rows of a picture that is read once, from top to bottom; those above what was asked for last are forgotten."""
+class _Strip(NamedTuple):
+    """Rows of the stored picture, from `first`."""
 
-    def __init__(self, strips: Iterator[tuple[int, Pixels]], width: int) -> None:
-        self._strips = strips
-        self._width = width
-        self._top = self._end = 0
-        self._held = np.empty((0, width, 3), np.uint8)
-        self._rest: tuple[int, Pixels] | None = None
+    first: int
+    pixels: Pixels
 
-    def rows(self, top: int, bottom: int) -> Pixels:
-        """Rows from `top` to `bottom`, valid until the next call; `top` never goes back."""
-        if bottom - top > len(self._held):
-            larger = np.empty((bottom - top, self._width, 3), np.uint8)
-            larger[: self._end - self._top] = self._held[: self._end - self._top]
-            self._held = larger
-        kept = max(0, self._end - top)
-        if kept and top > self._top:
-            self._held[:kept] = self._held[top - self._top : self._end - self._top].copy()
-        self._top, self._end = top, max(self._end, top) if kept == 0 else top + kept
-        while self._end < bottom:
-            first, strip = self._rest or next(self._strips)
-            self._rest = None
-            last = first + len(strip)
-            begin, stop = max(first, self._end), min(last, bottom)
-            if begin < stop:
-                self._held[begin - top : stop - top] = strip[begin - first : stop - first]
-                self._end = stop
-            if last > bottom:
-                self._rest = (first, strip)
-        return self._held[: bottom - top]
+    @property
+    def end(self) -> int:
+        return self.first + len(self.pixels)
+
+
+class _Row:
+    """The tiles that lie side by side, from `top` to `bottom` of the stored picture, filled strip by strip: a pixel is
+    copied to its tile while the processor's cache has it."""
+
+    def __init__(self, top: int, bottom: int, tiles: Sequence[tuple[Rectangle, Tile]]) -> None:
+        self.top, self.bottom = top, bottom
+        self._wanted = tiles
+        self._end = top
+        self._tiles: deque[tuple[int, int, Tile, Pixels]] = deque()
+
+    @property
+    def open(self) -> bool:
+        """Whether rows are missing."""
+        return self._end < self.bottom
+
+    def begin(self, strips: Iterable[_Strip]) -> None:
+        """With what the row above has in common with it; until now it takes no memory."""
+        height = self.bottom - self.top
+        for (left, _, right, _), tile in self._wanted:
+            self._tiles.append((left, right, tile, np.empty((height, right - left, 3), np.uint8)))
+        for strip in strips:
+            self.take(strip)
+
+    def take(self, strip: _Strip) -> None:
+        """What it shows of a strip."""
+        begin, end = max(strip.first, self.top), min(strip.end, self.bottom)
+        rows = strip.pixels[begin - strip.first : end - strip.first]
+        for left, right, _, pixels in self._tiles:
+            pixels[begin - self.top : end - self.top] = rows[:, left:right]
+        self._end = end
+
+    def tiles(self) -> Iterator[tuple[Tile, Pixels]]:
+        """Each tile and its pixels, which are held no longer."""
+        while self._tiles:
+            _, _, tile, pixels = self._tiles.popleft()
+            yield tile, pixels
 
 
 def _place(tile: Tile) -> Rectangle:

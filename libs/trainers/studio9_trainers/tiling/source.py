@@ -70,10 +70,15 @@ class Whole:
 
     def strips(self, width: int, height: int) -> Iterator[tuple[int, Pixels]]:
         """See Source."""
-        pixels = self.pixels
-        if (width, height) != (pixels.shape[1], pixels.shape[0]):
-            pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
-        yield 0, pixels
+        pixels = self.scaled(width, height)
+        for top in range(0, height, STRIP):
+            yield top, pixels[top : top + STRIP]
+
+    def scaled(self, width: int, height: int) -> Pixels:
+        """All of it in a size."""
+        if (width, height) == (self.pixels.shape[1], self.pixels.shape[0]):
+            return self.pixels
+        return np.asarray(Image.fromarray(self.pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def open_source(path: Path, name: str | None = None, memory_mib: int = MEMORY_MIB) -> Source:
