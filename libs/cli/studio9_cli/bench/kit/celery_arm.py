@@ -17,6 +17,7 @@ import psycopg
 from studio9_cli import project
 from studio9_cli.bench.kit.usage import server_pid, total
 from studio9_cli.servers.processes import Processes
+from studio9_common.errors import Studio9Error
 
 PROGRAM = Path(__file__).with_name("celery_peer.py")
 POLL_S = 0.02
@@ -104,6 +105,8 @@ class Celery:
         async with asyncio.timeout(TURN_S):
             while True:
                 await asyncio.sleep(POLL_S)
+                if self._submitter.returncode is not None:
+                    raise Studio9Error("Celery's submitter has ended; what it printed says why")
                 if await self._count() >= self._done + jobs:
                     break
             seconds = time.perf_counter() - started
