@@ -22,6 +22,9 @@ JUNIT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
+E2E = ("e2e", "e2e-2")
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     for file in (
@@ -34,6 +37,7 @@ def repository(tmp_path: Path) -> Path:
         "tests/contract/bus/test_a.py",
         "tests/deploy/test_a.py",
         "tests/e2e/test_a.py",
+        "tests/e2e/test_journey.py",
         "tests/simulation/test_a.py",
         "tests/chaos/test_a.py",
         "tests/bench/test_a.py",
@@ -57,13 +61,14 @@ def test_counts_each_test_once(tmp_path: Path) -> None:
 
 def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None:
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
-    assert list(plan) == ["trainers", "baile", "baile-runs", "contract", "deploy", "unit", "e2e", "simulation", "chaos"]
+    assert list(plan) == ["trainers", "baile", "baile-2", "contract", "deploy", "unit", *E2E, "simulation", "chaos"]
     assert plan["baile"].paths == ("services/baile/tests/test_a.py",)
-    assert plan["baile-runs"].paths == ("services/baile/tests/runs",)
+    assert plan["baile-2"].paths == ("services/baile/tests/runs",)
     assert plan["unit"].paths == ("libs/common/tests", "services/orion/tests")
     assert plan["trainers"].paths == ("libs/task/tests", "libs/trainers/tests")
     assert plan["unit"].servers == ("postgresql",)
-    assert [name for name, part in plan.items() if part.servers == parts.EVERY] == ["contract", "e2e"]
+    assert [name for name, part in plan.items() if part.servers == parts.EVERY] == ["contract", *E2E]
+    assert plan["e2e-2"].paths == ("tests/e2e/test_journey.py",) and plan["e2e-2"].training
     turns = [part.turn for part in plan.values()]
     assert turns == sorted(turns) and plan["unit"].turn < plan["e2e"].turn == plan["simulation"].turn
     assert turns.count(plan["chaos"].turn) == 1
@@ -72,7 +77,7 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     assert [part.name for part in everything][-1] == "bench"
     alone = parts.planned(repository, unit=True, everything=False)
     assert [(part.name, part.servers) for part in alone] == [
-        (name, ()) for name in ("trainers", "baile", "baile-runs", "unit")
+        (name, ()) for name in ("trainers", "baile", "baile-2", "unit")
     ]
 
 

@@ -1,30 +1,31 @@
 """The parts of a test run: which tests, in which environment, with real servers or without."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 TRAINERS = ("libs/trainers", "libs/task")
-# Baile's unit tests take longer than all the others together: they are two parts, what lies in folders the second.
-BAILE = "services/baile"
+BAILE = "services/baile/tests"
+# The longest folders are two parts each; these of them are in the second.
+SECOND = {BAILE: ("jobs", "runs", "v1"), "tests/e2e": ("test_interrupted.py", "test_journey.py", "test_threads.py")}
 # Suites under tests/; the extra ones when everything is asked for.
 SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
 EXTRA = ("bench",)
 # Some parts of a turn run at a time: the long ones begin first, so that the lanes end at about the same time. The
 # trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a
 # fresh machine the tools of `deploy` are built, in minutes.
-LONG = ("trainers", "baile", "baile-runs", "contract", "integration", "deploy")
+LONG = ("trainers", "baile", "baile-2", "contract", "integration", "deploy")
 # One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
 # computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
 # want the machine for themselves.
-TURNS = {"e2e": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
+TURNS = {"e2e": 1, "e2e-2": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start tasks in the trainers' environment.
-TRAINING = frozenset({"integration", "containers", "e2e", "chaos", "bench"})
+TRAINING = frozenset({"integration", "containers", "e2e", "e2e-2", "chaos", "bench"})
 YIELDING = frozenset({"simulation"})
 
 
@@ -59,31 +60,36 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
         str(path.relative_to(root)) for path in [*root.glob("libs/*/tests"), *root.glob("services/*/tests")]
     )
     trainers = tuple(path for path in beside if path.startswith(TRAINERS))
-    baile, runs = _baile(root) if any(path.startswith(BAILE) for path in beside) else ((), ())
     servers = () if unit else UNIT
     parts = [
         Part("trainers", "trainers", trainers),
-        Part("baile", "platform", baile, servers),
-        Part("baile-runs", "platform", runs, servers),
+        *_halves(root, Part("baile", "platform", (BAILE,), servers)),
         Part("unit", "platform", tuple(path for path in beside if not path.startswith((*TRAINERS, BAILE))), servers),
     ]
     if not unit:
         suites = SUITES + (EXTRA if everything else ())
         parts += [
-            Part(name, "platform", (f"tests/{name}",), _needs(name))
+            part
             for name in suites
             if any((root / "tests" / name).rglob("test_*.py"))
+            for part in _halves(root, Part(name, "platform", (f"tests/{name}",), _needs(name)))
         ]
     return sorted((part for part in parts if part.paths), key=lambda part: (part.turn, part.name not in LONG))
 
 
-def _baile(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The test files of Baile, and the folders of tests beside them."""
-    found = sorted((root / BAILE / "tests").iterdir())
-    files = [path for path in found if path.match("test_*.py")]
-    folders = [path for path in found if path.is_dir() and any(path.rglob("test_*.py"))]
-    of = [tuple(str(path.relative_to(root)) for path in some) for some in (files, folders)]
-    return of[0], of[1]
+def _halves(root: Path, part: Part) -> list[Part]:
+    """A part of one folder as it is, or as the two parts that SECOND makes of it."""
+    folder = part.paths[0]
+    if folder not in SECOND:
+        return [part]
+    found = [
+        path for path in sorted((root / folder).glob("*")) if path.match("test_*.py") or any(path.rglob("test_*.py"))
+    ]
+    halves = [[path for path in found if (path.name in SECOND[folder]) is second] for second in (False, True)]
+    return [
+        replace(part, name=name, paths=tuple(str(path.relative_to(root)) for path in half))
+        for name, half in zip((part.name, f"{part.name}-2"), halves, strict=True)
+    ]
 
 
 def chosen(root: Path, paths: Sequence[str], *, start: Path) -> list[Part]:
