@@ -29,6 +29,8 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/root
       --build-constraint requirements/platform.lock ./libs/task ./libs/trainers
 
 FROM ${BASE}
+# Images of Python leave its own modules uncompiled, and a container could not keep what it compiles of them.
+RUN python3 -m compileall -q -x '/(site-packages|dist-packages|tests?|lib2to3)/' "$(python3 -c 'import os; print(os.path.dirname(os.__file__))')"
 COPY --from=build /opt/trainers /opt/trainers
 COPY --from=build /opt/own /opt/own
 RUN printf '#!/bin/sh\nexec python3 -P -m studio9_trainers.task "$@"\n' > /opt/trainers/bin/studio9-task \
