@@ -164,12 +164,13 @@ def _asgi(core: Core, bus: Bus, background: Background, metrics: Metrics, tracer
         openapi_url="/v1/openapi.json",
     )
     app.state.core = core
-    # As they are: including a router builds all of its routes anew for every app.
-    app.router.routes.extend(v1_routes().routes)
     salsa = v2_app(core)
     app.state.v2 = salsa
+    # First, for routes are tried one after the other.
     for prefix in V2_PREFIXES:
         app.mount(prefix, salsa)
+    # As they are: including a router builds all of its routes anew for every app.
+    app.router.routes.extend(v1_routes().routes)
     if isinstance(core.objects, LocalObjects):
         app.include_router(local_http.router(core.objects), prefix="/objects")
     if settings.ui_dir is not None:

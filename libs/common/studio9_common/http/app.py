@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -25,6 +26,8 @@ from studio9_common.tokens import Caller, TokenKeys
 from studio9_common.tracing import Tracer
 
 PROBLEM = "application/problem+json"
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own: requests are followed and counted here (`observing`), and once."""
 QUIET_S = 10.0
 CAUSE_LENGTH = 300
 _SECRET = re.compile("password|token|secret", re.IGNORECASE)
@@ -55,7 +58,7 @@ def create_app(
         async with loop_lag(metrics):
             yield
 
-    app = FastAPI(title=f"Studio9 {service}", lifespan=lifespan, **options)
+    app = FastAPI(title=f"Studio9 {service}", lifespan=lifespan, telemetry=NO_TELEMETRY, **options)
     app.state.service = service
     app.state.keys = keys
     app.state.metrics = metrics

@@ -29,6 +29,7 @@ from studio9_baile.v2 import (
     users,
 )
 from studio9_baile.v2.middleware import LimitBody, RefuseNul, too_large
+from studio9_common.http.app import NO_TELEMETRY
 
 TOPICS = (
     session, accounts, users, config, albums, pictures, imports, model_files, models, experiments, predictions, online,
@@ -40,7 +41,14 @@ EXPOSED = ("Content-Disposition", "ETag", "Studio9-Label-Report")
 
 def v2_app(core: Core, **state: Any) -> FastAPI:
     """To be mounted at `/v2.0`. `state` is what single topics need besides the core."""
-    app = FastAPI(title="Studio9 for Salsa", version="2.0", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Studio9 for Salsa",
+        version="2.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
+    )
     app.state.core = core
     app.state.started = core.clock.monotonic()
     for name, value in state.items():
