@@ -45,7 +45,8 @@ def test_it_learns_and_predicts_where_its_author_runs_it(
     assert main(["train", str(pictures), *own, "--entry", "own.trainer:Colour", *small, "--out", str(run)]) == 0
     result = RESULT.validate_json((run / "outputs" / "result.json").read_bytes())
     assert (result.kind, result.framework) == ("train", "custom")
-    assert {path.name for path in (run / "inputs" / "code").rglob("*")} == {"own", "trainer.py"}
+    copied = [path for path in (run / "inputs" / "code").rglob("*") if "__pycache__" not in path.parts]
+    assert {path.name for path in copied} == {"own", "trainer.py"}
     model, found = run / "outputs" / "model.pt", tmp_path / "found"
     assert main(["predict", str(model), str(pictures), *own, "--no-pictures", "--out", str(found)]) == 0
     predicted = list(read_predictions(found / "outputs" / "predictions.jsonl"))
