@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from studio9_cli.servers import artifacts
-from studio9_cli.servers.elasticsearch import java_home, java_options
+from studio9_cli.servers.elasticsearch import java_home
 from studio9_cli.servers.server import Missing, Offer, Place
 
 VERSION = "1.6.14"
@@ -48,14 +48,7 @@ class ElasticMq:
         settings = CONFIGURATION.format(port=port, password=secrets.token_hex(16))
         configuration.write_text(settings, encoding="utf-8")
         java = Path(java_home(NEEDS_JAVA) or "") / "bin" / "java"
-        command: list[str | Path] = [
-            java,
-            "-Xmx256m",
-            *java_options(place),
-            f"-Dconfig.file={configuration}",
-            "-cp",
-            f"{jars}/*",
-        ]
+        command: list[str | Path] = [java, "-Xmx256m", f"-Dconfig.file={configuration}", "-cp", f"{jars}/*"]
         process = place.processes.spawn(
             "elasticmq",
             [*command, "org.elasticmq.server.Main"],

@@ -89,8 +89,7 @@ class ElasticsearchNode:
         settings = SETTINGS.format(folder=folder, http=self.port, transport=transport)
         (configuration / "elasticsearch.yml").write_text(settings, encoding="utf-8")
         (configuration / "jvm.options.d").mkdir(exist_ok=True)
-        options = ["-Xms512m", "-Xmx512m", *java_options(place)]
-        (configuration / "jvm.options.d" / "own.options").write_text("\n".join([*options, ""]), encoding="utf-8")
+        (configuration / "jvm.options.d" / "heap.options").write_text("-Xms512m\n-Xmx512m\n", encoding="utf-8")
         (configuration / "users").write_text(f"{name}:{password_hash(password)}\n", encoding="utf-8")
         (configuration / "users_roles").write_text(f"superuser:{name}\n", encoding="utf-8")
         # Must not be a parent of the home folder, or the server's own entitlement check stops the start.
@@ -120,12 +119,6 @@ class ElasticsearchNode:
     def ready(self) -> bool:
         """Whether its shards can be used."""
         return _healthy(self.url)
-
-
-def java_options(place: Place) -> list[str]:
-    """What Java is told beside its memory. For minutes of tests the second compiler costs more than all it speeds up:
-    half of what Elasticsearch takes."""
-    return ["-XX:TieredStopAtLevel=1"] if place.tested else []
 
 
 def java_home(at_least: int = NEEDS_JAVA) -> Path | None:

@@ -48,11 +48,10 @@ class Outcome:
 class Fleet:
     """Starts servers in the background. A context manager: the end of the block ends every server.
 
-    Nothing here raises for a server that cannot be had; its outcome carries the reason. `tested`: see Place.
+    Nothing here raises for a server that cannot be had; its outcome carries the reason.
     """
 
-    def __init__(self, wanted: Iterable[Server] | None = None, *, tested: bool = False) -> None:
-        self._tested = tested
+    def __init__(self, wanted: Iterable[Server] | None = None) -> None:
         self._wanted: Sequence[Server] = tuple(servers() if wanted is None else wanted)
         self._pool = ThreadPoolExecutor(max_workers=max(1, len(self._wanted)), thread_name_prefix="server")
         self._outcomes: dict[str, Future[Outcome]] = {}
@@ -107,8 +106,7 @@ class Fleet:
         if isinstance(offer, Missing):
             return Outcome(server.name, server.describe(), "", {}, offer.reason)
         try:
-            folder, needed = self._make_folder(server.name), self._needed(server)
-            addresses = server.start(Place(folder, self._processes, needed, self._tested))
+            addresses = server.start(Place(self._make_folder(server.name), self._processes, self._needed(server)))
         except ProcessEnded as error:
             return Outcome(server.name, server.describe(), offer.origin, {}, f"did not start: {error}")
         seconds = time.monotonic() - started

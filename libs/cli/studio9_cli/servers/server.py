@@ -25,13 +25,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server may run: its own folder, the keeper of its processes, the addresses of what runs already; and
-    whether it is only tested with, for minutes."""
+    """Where a server may run: its own folder, the keeper of its processes, the addresses of what runs already."""
 
     folder: Path
     processes: Processes
     addresses: Mapping[str, str] = field(default_factory=dict)
-    tested: bool = False
 
 
 class Server(Protocol):

@@ -47,7 +47,7 @@ class Runner:
             # Entered last, so that an interruption ends the servers and parts before the lanes are waited for.
             stack.callback(self._processes.close)
             if any(part.servers for part in parts):
-                self._fleet = stack.enter_context(Fleet(tested=True))
+                self._fleet = stack.enter_context(Fleet())
             running = [lanes.submit(self._checks)] if checks else []
             results: list[Result] = []
             for _, turn in groupby(parts, key=lambda part: part.turn):
