@@ -81,6 +81,12 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     ]
 
 
+def test_what_a_second_half_names_is_there() -> None:
+    for folder, names in parts.SECOND.items():
+        there = {path.name for path in (Path(__file__).parents[3] / folder).iterdir()}
+        assert set(names) < there, folder
+
+
 def test_named_paths_go_to_their_environment(repository: Path) -> None:
     found = parts.chosen(
         repository,

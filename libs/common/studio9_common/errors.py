@@ -47,6 +47,14 @@ class Studio9Error(Exception):
             body["fix"] = self.fix
         return body
 
+    @property
+    def line(self) -> str:
+        """For people, in one line: what is wrong, where, and how to mend it."""
+        body = self.problem()
+        place = " = ".join(body[name] for name in ("field", "value") if name in body)
+        text = self.message + (f" ({place})" if place else "") + (f"; {self.fix}" if self.fix else "")
+        return " ".join(text.split())
+
 
 class BadInput(Studio9Error):
     """The request holds a value that cannot be used; correct the named field and send it again."""

@@ -96,15 +96,7 @@ def run(program: Coroutine[Any, Any, Result], service: str) -> Result:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(program)
     except Studio9Error as error:
-        sys.exit(f"studio9_{service}: {_line(error)}")
-
-
-def _line(error: Studio9Error) -> str:
-    """What is wrong, where, and how to mend it."""
-    known = [error.field, None if error.value is None else str(error.value)[:200]]
-    place = " = ".join(part for part in known if part)
-    text = error.message + (f" ({place})" if place else "") + (f"; {error.fix}" if error.fix else "")
-    return " ".join(text.split())
+        sys.exit(f"studio9_{service}: {error.line}")
 
 
 def collect_rarely() -> None:

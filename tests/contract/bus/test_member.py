@@ -135,7 +135,7 @@ async def test_its_name_is_what_the_broker_checked_not_what_a_header_says(place:
     await place.admin.declare(BEATS)
     publisher = member._publisher  # type: ignore[attr-defined]  # what no port offers, a hostile machine does
     forged = {ROUTING_KEY: "worker.beat.gpu-2"}
-    await publisher.send(EXCHANGE, "worker.beat.gpu-1", b"forged", new_id(), forged)
+    await publisher.send(EXCHANGE, Outgoing("worker.beat.gpu-1", b"forged", new_id(), forged))
     async with place.admin.consume(BEATS.name) as consumer:
         (delivery,) = await consumer.get(timeout_s=30)
         assert delivery.routing_key == "worker.beat.gpu-1"
@@ -151,7 +151,7 @@ async def test_no_way_around_leads_into_another_queue(place: Place, member: Bus)
     publisher = member._publisher  # type: ignore[attr-defined]  # what no port offers, a hostile machine does
     for exchange in ("studio9.delay.1", "studio9.return", "studio9.replay", "studio9.dead", "studio9.lost", ""):
         with pytest.raises(BusForbidden):
-            await publisher.send(exchange, BEATS.name, b"forged", new_id(), {})
+            await publisher.send(exchange, message(BEATS.name, b"forged"))
     assert await place.admin.depth(BEATS.name) == 0
 
 

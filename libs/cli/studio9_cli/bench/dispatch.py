@@ -45,8 +45,8 @@ JOBS, QUICK_JOBS = 3_000, 60
 """Jobs of one arm's turn."""
 WARM_UP_JOBS, WARM_UPS, STILL_WARMING = 1_500, (3, 8), 0.9
 """Jobs of a warm-up turn of either arm, how many of these at least and at most, and which share of the turn before the
-store's processor time a job is below while it still gets warm: Elasticsearch has just begun and spends half of its time
-on compiling what it runs, for tens of thousands of writes; no installation stays that young."""
+store's processor time a job is below while it still gets warm: Elasticsearch has just begun and compiles what it runs
+(`warm_up_store_cpu_s_per_job`); no installation stays that young."""
 PAIRS = 3
 PROCESSES = ("orion", "aries", "worker")
 ENDED = Queue("bench.ended.v1", (JobCompleted.routing_key, JobFailed.routing_key, JobCancelled.routing_key))

@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
             options = _options(folder.options(), args)
             run_here(folder, options, free_port(options.host))
     except Studio9Error as error:
-        fix = f" ({error.fix})" if error.fix else ""
-        print(f"studio9: {error.message}{fix}", file=sys.stderr)
+        print(f"studio9: {error.line}", file=sys.stderr)
         return 1
     return 0
 

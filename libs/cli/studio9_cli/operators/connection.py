@@ -85,8 +85,7 @@ def run_command(
     try:
         found = asyncio.run(whole())
     except Studio9Error as error:
-        fix = f" ({error.fix})" if error.fix else ""
-        print(f"studio9: {error.message}{fix}", file=sys.stderr)
+        print(f"studio9: {error.line}", file=sys.stderr)
         return 1
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else show(found))
     return 0

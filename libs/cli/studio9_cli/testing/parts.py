@@ -9,23 +9,24 @@ TRAINERS = ("libs/trainers", "libs/task")
 BAILE = "services/baile/tests"
 # The longest folders are two parts each; these of them are in the second.
 SECOND = {BAILE: ("jobs", "runs", "v1"), "tests/e2e": ("test_interrupted.py", "test_journey.py", "test_threads.py")}
+_HALF = "-2"
 # Suites under tests/; the extra ones when everything is asked for.
 SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
 EXTRA = ("bench",)
 # Some parts of a turn run at a time: the long ones begin first, so that the lanes end at about the same time. The
 # trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a
 # fresh machine the tools of `deploy` are built, in minutes.
-LONG = ("trainers", "baile", "baile-2", "contract", "integration", "deploy")
+LONG = ("trainers", "baile", "contract", "integration", "deploy")
 # One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
 # computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
 # want the machine for themselves.
-TURNS = {"e2e": 1, "e2e-2": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
+TURNS = {"e2e": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start tasks in the trainers' environment.
-TRAINING = frozenset({"integration", "containers", "e2e", "e2e-2", "chaos", "bench"})
+TRAINING = frozenset({"integration", "containers", "e2e", "chaos", "bench"})
 YIELDING = frozenset({"simulation"})
 
 
@@ -41,7 +42,7 @@ class Part:
     @property
     def turn(self) -> int:
         """Parts of a lower one are over before it begins."""
-        return TURNS.get(self.name, 0)
+        return TURNS.get(self.whole, 0)
 
     @property
     def yielding(self) -> bool:
@@ -51,7 +52,12 @@ class Part:
     @property
     def training(self) -> bool:
         """Whether its tests start tasks in the trainers' environment."""
-        return self.name in TRAINING
+        return self.whole in TRAINING
+
+    @property
+    def whole(self) -> str:
+        """The name of what it is all or half of."""
+        return self.name.removesuffix(_HALF)
 
 
 def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
@@ -74,7 +80,7 @@ def planned(root: Path, *, unit: bool, everything: bool) -> list[Part]:
             if any((root / "tests" / name).rglob("test_*.py"))
             for part in _halves(root, Part(name, "platform", (f"tests/{name}",), _needs(name)))
         ]
-    return sorted((part for part in parts if part.paths), key=lambda part: (part.turn, part.name not in LONG))
+    return sorted((part for part in parts if part.paths), key=lambda part: (part.turn, part.whole not in LONG))
 
 
 def _halves(root: Path, part: Part) -> list[Part]:
@@ -88,7 +94,7 @@ def _halves(root: Path, part: Part) -> list[Part]:
     halves = [[path for path in found if (path.name in SECOND[folder]) is second] for second in (False, True)]
     return [
         replace(part, name=name, paths=tuple(str(path.relative_to(root)) for path in half))
-        for name, half in zip((part.name, f"{part.name}-2"), halves, strict=True)
+        for name, half in zip((part.name, f"{part.name}{_HALF}"), halves, strict=True)
     ]
 
 

@@ -48,9 +48,9 @@ LOAD_TIMEOUT_S = 600
 _TABLE = f"{SCHEMA}.{TABLE}"
 _LEDGER = f"{SCHEMA}.{LEDGER}"
 _LOCK = zlib.crc32(b"studio9 warehouse")
-# Of what a statement is to blame for: data, syntax, names, limits, a cancelled query, rights.
+# Where it does not let us in.
 _REFUSED = ("28", "3D")
-"""What its codes begin with where it does not let us in."""
+# Of what a statement is to blame for: data, syntax, names, limits, a cancelled query, rights.
 _STATEMENT = ("22", "42", "54", "57014", "25006", "0A")
 
 

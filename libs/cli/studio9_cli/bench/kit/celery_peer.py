@@ -45,14 +45,15 @@ noop = app.task(nothing, name="nothing")
 def submit() -> None:
     """Once more where the broker refuses: it does while the queue that it has just made has no leader."""
     refused = importlib.import_module("kombu.exceptions").OperationalError
-    for _ in range(TRIES):
+    for left in reversed(range(TRIES)):
         try:
             noop.delay()
         except refused:
+            if not left:
+                raise
             time.sleep(PAUSE_S)
         else:
             return
-    noop.delay()
 
 
 def main() -> None:

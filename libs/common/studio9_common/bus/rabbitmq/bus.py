@@ -101,7 +101,7 @@ class RabbitBus:
         await self._link.close()
 
     async def _send(self, message: Outgoing) -> None:
-        await self._publisher.send_one(topology.EXCHANGE, _without_own(message))
+        await self._publisher.send(topology.EXCHANGE, _without_own(message))
 
     async def _publish_part(self, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
         sent = await self._publisher.send_many(topology.EXCHANGE, [_without_own(message) for message in messages])

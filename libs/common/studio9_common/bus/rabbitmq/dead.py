@@ -12,7 +12,7 @@ from aiormq.channel import Channel
 from aiormq.exceptions import ChannelLockedResource, ConnectionInternalError
 
 from studio9_common.bus.headers import DEAD_ID, DEAD_QUEUE, DEAD_REASON, FAILURES, ROUTING_KEY, visible
-from studio9_common.bus.port import BusUnavailable, DeadLetter, QueueGone, Unroutable
+from studio9_common.bus.port import BusUnavailable, DeadLetter, Outgoing, QueueGone, Unroutable
 from studio9_common.bus.rabbitmq import topology
 from studio9_common.bus.rabbitmq.failures import Unanswered
 from studio9_common.bus.rabbitmq.link import ANSWER_TIMEOUT_S, Link
@@ -62,7 +62,8 @@ class DeadLetters:
                 kept = {k: v for k, v in found.headers.items() if k not in (FAILURES, DEAD_ID, DEAD_QUEUE, DEAD_REASON)}
                 letter = found.letter
                 try:
-                    await self._publisher.send(topology.REPLAY, letter.queue, letter.body, letter.message_id, kept)
+                    message = Outgoing(letter.queue, letter.body, letter.message_id, kept)
+                    await self._publisher.send(topology.REPLAY, message)
                 except Unroutable as error:
                     raise QueueGone(f"the queue {letter.queue} is gone; declare it before this replay") from error
                 await channel.basic_ack(found.tag)

@@ -17,7 +17,7 @@ from studio9_common.bus.headers import (
     rung,
     visible,
 )
-from studio9_common.bus.port import FAILURE_LIMIT
+from studio9_common.bus.port import FAILURE_LIMIT, Outgoing
 from studio9_common.bus.rabbitmq import topology
 from studio9_common.bus.rabbitmq.wire import routing_key_of, text_headers
 from studio9_common.ids import new_id
@@ -106,8 +106,8 @@ class RabbitDelivery:
 
     async def _move(self, exchange: str, routing_key: str, headers: dict[str, str]) -> None:
         self._consumer.check()
-        send = self._consumer.publisher.send_surely
-        await self._end(send(exchange, routing_key, self._message.body, self.message_id, headers))
+        message = Outgoing(routing_key, self._message.body, self.message_id, headers)
+        await self._end(self._consumer.publisher.send_surely(exchange, message))
         if not self._consumer.left:
             self._consumer.ack(self._tag())
 

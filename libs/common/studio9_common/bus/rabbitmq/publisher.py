@@ -1,7 +1,7 @@
 """Publishing with confirms."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aio_pika.abc import AbstractChannel
 
@@ -28,24 +28,13 @@ class Publisher:
         self._confirms: Confirms | None = None
         self._opening = asyncio.Lock()
 
-    async def send(
-        self,
-        exchange: str,
-        routing_key: str,
-        body: bytes,
-        message_id: str,
-        headers: Mapping[str, str],
-        *,
-        mandatory: bool = True,
-        persistent: bool = True,
-        expires_s: float | None = None,
-    ) -> None:
+    async def send(self, exchange: str, message: Outgoing) -> None:
         """Returns once the broker has confirmed. Raises Unroutable, BusUnavailable, or QueueGone without exchange."""
-        properties = Properties(message_id, headers, persistent, expires_s)
-        with translated(_named(routing_key)):
+        properties = Properties(message.message_id, message.headers, message.persistent, message.expires_s)
+        with translated(_named(message.routing_key)):
             confirms = await self._current()
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                await confirms.publish(exchange, routing_key, body, properties, mandatory)
+                await confirms.publish(exchange, message.routing_key, message.body, properties, message.mandatory)
 
     async def send_many(self, exchange: str, messages: Sequence[Outgoing]) -> list[Studio9Error | None]:
         """What `send` of each would raise, or None. All are on their way together, within one time limit, and need no
@@ -82,22 +71,9 @@ class Publisher:
             outcomes[index] = outcome
         return outcomes
 
-    async def send_one(self, exchange: str, message: Outgoing) -> None:
-        """As `send`."""
-        await self.send(
-            exchange,
-            message.routing_key,
-            message.body,
-            message.message_id,
-            message.headers,
-            mandatory=message.mandatory,
-            persistent=message.persistent,
-            expires_s=message.expires_s,
-        )
-
     async def _alone(self, exchange: str, message: Outgoing) -> Studio9Error | None:
         try:
-            await self.send_one(exchange, message)
+            await self.send(exchange, message)
         except Studio9Error as error:
             return error
         return None
@@ -119,14 +95,12 @@ class Publisher:
                 self._confirms = Confirms(channel)
             return self._confirms
 
-    async def send_surely(
-        self, exchange: str, routing_key: str, body: bytes, message_id: str, headers: Mapping[str, str]
-    ) -> None:
+    async def send_surely(self, exchange: str, message: Outgoing) -> None:
         """Sends to an exchange of the bus itself, after mending what was deleted or takes nothing any more. Raises
         BusUnavailable."""
         queue = OWN_QUEUES[exchange]
         try:
-            await self.send(exchange, routing_key, body, message_id, headers)
+            await self.send(exchange, message)
         except (Unroutable, QueueGone):
             await self._link.repair()
         except BusUnavailable as error:
@@ -136,7 +110,7 @@ class Publisher:
             self._mender.worked(queue)
             return
         try:
-            await self.send(exchange, routing_key, body, message_id, headers)
+            await self.send(exchange, message)
         except (Unroutable, QueueGone) as error:
             raise BusUnavailable(f"the exchange {exchange} leads nowhere on the broker") from error
 
