@@ -158,7 +158,8 @@ class Agent:
         key = record.key
         users = dict.fromkeys(self._users[slot] for slot in record.slots if slot in self._users)
         before = [life for life in users if life.holds_slot]
-        life = AttemptLife(self.context, record, self.changed.set)
+        gpus = tuple(self.slots.devices[slot] for slot in record.slots if slot in self.slots.devices)
+        life = AttemptLife(self.context, record, self.changed.set, gpus)
         self._lives[key] = life
         if life.holds_slot:
             self._users.update(dict.fromkeys(record.slots, life))

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,7 +39,7 @@ from studio9_worker.runners.choosing import choose_runner
 from studio9_worker.runners.container import ContainerRunner
 from studio9_worker.runners.port import Runner
 from studio9_worker.settings import WorkerSettings
-from studio9_worker.slots import machine_slots
+from studio9_worker.slots import Slots, machine_slots
 from studio9_worker.state import WorkerState
 from studio9_worker.sweep import sweep_orphans
 
@@ -130,7 +131,9 @@ class WorkerService:
         cache = InputCache(settings.state_dir / "cache", int(settings.cache_gib * GIB))
         await cache.open()
         found = await asyncio.to_thread(gpus) if settings.gpu_slots else ()
-        slots = machine_slots(settings.cpu_slots, found, settings.label_set)
+        known = json.loads(await state.fact("gpus", lambda _: "{}"))
+        slots = machine_slots(settings.cpu_slots, found, settings.label_set, known)
+        await state.fact("gpus", lambda _: json.dumps(slots.devices), keep=False)
         if self._runner is None:
             self._runner = await asyncio.to_thread(choose_runner, settings, worker, len(slots.slots))
         context = Context(
@@ -146,7 +149,6 @@ class WorkerService:
             log=self._log.bind(worker=worker),
             live=self._live,
             argo=self._argo,
-            devices=slots.devices,
             tracer=self._tracer,
         )
         agent = self.agent = Agent(context, slots)
@@ -157,7 +159,7 @@ class WorkerService:
         self._begin(ANNOUNCING, self._announce(beats))
         self._begin("worker-beats", self._forever(beats.run))
         self._begin("worker-sweep", self._sweep(context))
-        self._begin("worker-machine", self._measure(agent, bool(found)))
+        self._begin("worker-machine", self._measure(agent))
         await self._follow_configuration(cache)
 
     async def stop(self) -> None:
@@ -217,14 +219,24 @@ class WorkerService:
             return await ask_image(self._runner)
         return await ask_catalogue(self._settings.command)
 
-    async def _measure(self, agent: Agent, with_gpus: bool) -> None:
-        """Keeps what beats tell of the cores and GPUs up to date."""
+    async def _measure(self, agent: Agent) -> None:
+        """Keeps what beats tell of the cores and GPUs up to date, and a slot for each GPU that answers."""
         while True:
-            found = await asyncio.to_thread(gpus) if with_gpus else ()
+            found = await asyncio.to_thread(gpus) if self._settings.gpu_slots else ()
+            await self._offer(agent, agent.slots.measured(found))
             busy = agent.context.busy.now()
-            agent.slots = agent.slots.measured(found)
-            agent.machine = {**figures(found), **({} if busy is None else {"cores_busy": round(busy, 2)})}
+            told = figures(found, agent.slots.devices)
+            agent.machine = {**told, **({} if busy is None else {"cores_busy": round(busy, 2)})}
             await asyncio.sleep(self._settings.beat_s)
+
+    async def _offer(self, agent: Agent, now: Slots) -> None:
+        """These slots from now on. A new GPU's number is written down first: the next agent knows it by the same."""
+        if now.devices != agent.slots.devices:
+            await agent.context.state.fact("gpus", lambda _: json.dumps(now.devices), keep=False)
+        before, after = {one.id for one in agent.slots.slots}, {one.id for one in now.slots}
+        for slot in sorted(before ^ after):
+            self._log.warning("gpu_gone" if slot in before else "gpu_found", slot=slot, gpu=now.devices[slot])
+        agent.slots = now
 
     async def _sweep(self, context: Context) -> None:
         while True:

@@ -1,6 +1,5 @@
 """What the parts of the agent share: made once by the composition, passed to whoever needs it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,7 @@ from studio9_worker.state import WorkerState
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`worker` is this worker's id, `devices` its GPUs by slot, `hop` takes what is done in moments to a thread."""
+    """`worker` is this worker's id, `hop` takes what is done in moments to a thread."""
 
     worker: str
     settings: WorkerSettings
@@ -37,7 +36,6 @@ class Context:
     log: Any
     live: LiveSettings[WorkerSettings] | None = None
     argo: ArgoClient | None = None
-    devices: Mapping[str, str] = field(default_factory=dict)
     busy: BusyCores = field(default_factory=BusyCores)
     tracer: Tracer = field(default_factory=Tracer)
     hop: SharedHop = field(default_factory=SharedHop)

@@ -3,7 +3,7 @@
 A card that is split (MIG) counts as its parts, each with memory of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +26,13 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs in the driver's order; empty without a driver."""
-    try:
-        with _driver():
-            count = pynvml.nvmlDeviceGetCount()
-            cards = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
-            return tuple(_look(part) for card in cards for part in _parts(card))
-    except pynvml.NVMLError:
-        return ()
+    """The GPUs that answer, in the driver's order; empty without a driver."""
+    found: list[Gpu] = []
+    with suppress(pynvml.NVMLError), _driver():
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # one that fell off its bus hides none of the others
+                found += [_look(part) for part in _parts(pynvml.nvmlDeviceGetHandleByIndex(index))]
+    return tuple(found)
 
 
 @contextmanager
@@ -77,10 +76,11 @@ def _look(card: Any) -> Gpu:
     )
 
 
-def figures(found: tuple[Gpu, ...]) -> dict[str, float]:
-    """What a beat tells of the GPUs, numbered as their slots are."""
+def figures(found: tuple[Gpu, ...], devices: Mapping[str, str]) -> dict[str, float]:
+    """What a beat tells of the GPUs, each under its slot's name (`gpu_0_use`); `devices` is slot id → the GPU's id."""
     told: dict[str, float] = {}
-    for number, gpu in enumerate(found):
+    slot_of = {uuid: slot.replace("-", "_") for slot, uuid in devices.items()}
+    for gpu in found:
         measured = {
             "memory_gib": gpu.memory_gib,
             "memory_free_gib": gpu.free_gib,
@@ -88,5 +88,5 @@ def figures(found: tuple[Gpu, ...]) -> dict[str, float]:
             "temperature_c": gpu.temperature_c,
             "power_w": gpu.power_w,
         }
-        told |= {f"gpu_{number}_{name}": value for name, value in measured.items() if value is not None}
+        told |= {f"{slot_of[gpu.uuid]}_{name}": value for name, value in measured.items() if value is not None}
     return told

@@ -44,13 +44,17 @@ CANCELLED_PATIENCE_S = 5.0
 
 
 class AttemptLife:
-    """Begin it with `run` in a task of its own. `on_change` is called when a beat should tell something new."""
+    """Begin it with `run` in a task of its own. `on_change` is called when a beat should tell something new; `gpus` are
+    the ids of its slots' GPUs."""
 
-    def __init__(self, context: Context, record: AttemptRecord, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, record: AttemptRecord, on_change: Callable[[], None], gpus: tuple[str, ...] = ()
+    ) -> None:
         self.record = record
         self.told = Told()
         self._context = context
         self._on_change = on_change
+        self._gpus = gpus
         self._folder = context.folders.of(record.key)
         self._events = EventReader(self._folder.events)
         self.vacated = asyncio.Event()
@@ -204,11 +208,6 @@ class AttemptLife:
             return Ending("failed", reason(error.code, error.message))
         self._log.info("task_started", threads=threads)
         return None
-
-    @property
-    def _gpus(self) -> tuple[str, ...]:
-        devices = self._context.devices
-        return tuple(devices[slot] for slot in self.record.slots if slot in devices)
 
     async def _follow(self) -> TaskState:
         state = await self._look()

@@ -15,18 +15,23 @@ class Slots:
     slots: tuple[Slot, ...]
     labels: tuple[str, ...] = ()
     devices: Mapping[str, str] = field(default_factory=dict)
-    """Slot id → the GPU's id."""
+    """Slot id → the GPU's id, of every GPU that was seen."""
 
     def measured(self, gpus: tuple[Gpu, ...]) -> "Slots":
-        """The same slots with the memory that is free now."""
-        free = {gpu.uuid: gpu.free_gib for gpu in gpus}
-        now = tuple(
-            slot.model_copy(update={"gpu_memory_free_gib": free.get(self.devices[slot.id], 0.0)})
-            if slot.id in self.devices
-            else slot
-            for slot in self.slots
+        """One slot for each GPU that answers now, with the memory that is free now.
+
+        A GPU keeps its slot's id for good: one that is gone has no slot until it is there again,
+        and one that was added gets a number of its own.
+        """
+        slot_of = {uuid: slot for slot, uuid in self.devices.items()}
+        for gpu in gpus:
+            slot_of.setdefault(gpu.uuid, f"gpu-{len(slot_of)}")
+        cards = tuple(
+            Slot(id=slot_of[gpu.uuid], kind="gpu", gpu_memory_gib=gpu.memory_gib, gpu_memory_free_gib=gpu.free_gib)
+            for gpu in gpus
         )
-        return replace(self, slots=now)
+        on_cpu = tuple(slot for slot in self.slots if slot.kind != "gpu")
+        return replace(self, slots=on_cpu + cards, devices={slot: uuid for uuid, slot in slot_of.items()})
 
     def fitting(self, needs: Requirements, taken: Iterable[str]) -> tuple[Slot, ...]:
         """Free slots for these requirements, one for each GPU, the smallest that will do; none where it does not fit.
@@ -54,11 +59,9 @@ def cpu_slots(count: int, labels: tuple[str, ...] = ()) -> Slots:
     return Slots(tuple(Slot(id=f"cpu-{number}") for number in range(count)), labels)
 
 
-def machine_slots(cpus: int, gpus: tuple[Gpu, ...], labels: tuple[str, ...] = ()) -> Slots:
-    """So many slots on the processor alone, and one for each GPU."""
-    on_gpus = tuple(
-        Slot(id=f"gpu-{number}", kind="gpu", gpu_memory_gib=gpu.memory_gib, gpu_memory_free_gib=gpu.free_gib)
-        for number, gpu in enumerate(gpus)
-    )
-    devices = {slot.id: gpu.uuid for slot, gpu in zip(on_gpus, gpus, strict=True)}
-    return Slots(cpu_slots(cpus).slots + on_gpus, labels, devices)
+def machine_slots(
+    cpus: int, gpus: tuple[Gpu, ...], labels: tuple[str, ...] = (), known: Mapping[str, str] | None = None
+) -> Slots:
+    """So many slots on the processor alone, and one for each GPU; `known` are the devices of an earlier agent, whose
+    tasks may still run on them."""
+    return replace(cpu_slots(cpus, labels), devices=known or {}).measured(gpus)
