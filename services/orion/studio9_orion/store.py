@@ -1,11 +1,13 @@
 """The seam between Orion and its documents: three calls, which Aries' client offers and a simulation can imitate."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from studio9_common.clients.aries import BulkItem, BulkOutcome, Document, Documents
 from studio9_common.documents.port import Where
 from studio9_common.errors import Studio9Error, Unavailable
+from studio9_common.tasks import end
 
 PAGE = 500
 
@@ -96,3 +98,35 @@ async def find(
         after, fresh = hits.next, False
         if after is None or not hits.items:
             return
+
+
+async def pages(
+    store: Store,
+    collection: str,
+    where: Where,
+    *,
+    sort: Sequence[str] = (),
+    most: int,
+    fresh: bool = False,
+    page: int = PAGE,
+) -> AsyncGenerator[list[Document]]:
+    """As `find`, page by page, and the next one is fetched while one is worked on."""
+
+    def fetch(left: int, after: str | None, fresh: bool) -> asyncio.Task[Documents]:
+        found = store.search(collection, where, sort=sort, limit=min(page, left), after=after, fresh=fresh)
+        return asyncio.ensure_future(found)
+
+    next_ = fetch(most, None, fresh)
+    try:
+        while True:
+            hits = await next_
+            most -= len(hits.items)
+            more = hits.next is not None and bool(hits.items) and most > 0
+            if more:
+                next_ = fetch(most, hits.next, False)
+                await asyncio.sleep(0)  # so that it is on its way
+            yield hits.items
+            if not more:
+                return
+    finally:
+        await end(next_)

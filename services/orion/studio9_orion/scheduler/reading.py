@@ -6,21 +6,24 @@ clock of another Orion that is late by more than the overlap) costs time, never 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from studio9_common.contracts.collections import JOBS, job_of
+from studio9_common.clients.aries import Document
+from studio9_common.contracts.collections import JOBS, job_as_known
 from studio9_common.contracts.job import Phase
 from studio9_common.documents.port import Where
 from studio9_common.times import Clock, format_time
 from studio9_orion.jobs import HELD_PHASES, Jobs
 from studio9_orion.joining.members import removed_among
 from studio9_orion.scheduler.view import View
-from studio9_orion.store import find
+from studio9_orion.store import pages
 from studio9_orion.workers import Worker, Workers
 
-PAGE = 100
-"""Jobs of one page: few enough that the loop is not held up while they are decoded."""
+PAGE = 500
+AT_ONCE = 50
+"""Jobs that are decoded without a pause: few enough that the loop is not held up."""
 MOST = 50_000
 WANTED = (Phase.queued.value, *HELD_PHASES)
 
@@ -105,11 +108,19 @@ class Reader:
         self._looked_at = now
 
     async def _search(self, where: Where, sort: Sequence[str], versions: dict[str, str]) -> None:
-        hits = find(self._jobs.store, JOBS.name, where, sort=sort, most=MOST, fresh=True, page=PAGE)
-        async for item in hits:
+        async with contextlib.aclosing(
+            pages(self._jobs.store, JOBS.name, where, sort=sort, most=MOST, fresh=True, page=PAGE)
+        ) as found:
+            async for items in found:
+                for start in range(0, len(items), AT_ONCE):
+                    self._note(items[start : start + AT_ONCE], versions)
+                    await asyncio.sleep(0)
+
+    def _note(self, items: Iterable[Document], versions: dict[str, str]) -> None:
+        for item in items:
             versions[item.id], before = item.etag, self._versions.get(item.id)
             if before != item.etag and item.id not in self._view.touched:
-                self._view.note(job_of(item.body), self._clock.now())
+                self._view.note(job_as_known(item.body), self._clock.now())
 
     async def _again(self, ids: Iterable[str]) -> None:
         """Reads jobs by id, in real time."""
