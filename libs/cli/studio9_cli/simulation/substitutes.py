@@ -156,6 +156,7 @@ def substitutes(
         (studio9_orion.engine, "LEAD_SHARE", 1.0),
         (studio9_common.contracts.collections, "dump", _same),
         (studio9_common.contracts.collections, "load", _same),
+        (studio9_common.contracts.collections, "known", _same),
         (studio9_common.bus.subscriber, "random", rng),
         (studio9_orion.store, "BulkItem", LightItem),
         (studio9_orion.jobs, "BulkItem", LightItem),
