@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     every = f"of {', '.join(NAMES)}; all without any"
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=every)
-    parser.add_argument("--base", default="", help="image to build on; else the recipe's own")
+    parser.add_argument("--base", default="", help="image to build on, by name or id; else the recipe's own")
     parser.add_argument("--engine", default="", help="address of the Docker Engine; else the docker command's own")
     parser.add_argument("--network", default="", help="network of the build's steps, such as host")
     parser.add_argument("--ca", type=Path, help="certificates with which the package index is trusted")

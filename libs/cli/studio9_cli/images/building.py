@@ -59,7 +59,7 @@ class Image:
 def build(options: Build, recipe: Recipe, name: str) -> Image:
     """Builds an image and names it. Raises BuildFailed."""
     command = [*_client(options), "build", "--progress=plain", "--file", str(recipe.file), "--tag", name]
-    arguments = {**recipe.arguments, **({"BASE": options.base} if options.base else {})}
+    arguments = {**recipe.arguments, **({"BASE": _named(options)} if options.base else {})}
     for key, value in arguments.items():
         command += ["--build-arg", f"{key}={value}"]
     if options.network:
@@ -88,6 +88,17 @@ def known(options: Build, name: str, seconds: float | None = None, steps: Sequen
     (image,) = json.loads(done.stdout)
     user = str((image.get("Config") or {}).get("User") or "")
     return Image(str(image["Id"]), int(image["Size"]), user, options.base, seconds, tuple(steps))
+
+
+def _named(options: Build) -> str:
+    """The base by a name: BuildKit takes an image's id for the name of one in a registry."""
+    if not options.base.startswith("sha256:"):
+        return options.base
+    name = f"studio9-base:{options.base.removeprefix('sha256:')[:12]}"
+    done = _told([*_client(options), "tag", options.base, name])
+    if done.returncode != 0:
+        raise BuildFailed(done.stderr.strip() or f"the engine has no image {options.base}")
+    return name
 
 
 def _client(options: Build) -> list[str]:

@@ -14,7 +14,8 @@ from studio9_cli.servers.artifacts import cached, folder_of
 from studio9_cli.servers.processes import Processes
 
 SUITE = "bookworm"
-PACKAGES = ("python3",)
+PACKAGES = ("python3", "python3-venv")
+"""With venv the services' and the trainers' images can be made on it."""
 LEFT_OUT = ("./dev", "./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man")
 MAKE_S = 900.0
 CONTENT = hashlib.sha256("\n".join((SUITE, *PACKAGES, *LEFT_OUT)).encode()).hexdigest()[:12]
