@@ -49,7 +49,10 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWritten:
-    """A state lies durably on the disk: `epoch` finished epochs and `step` batches of the next one."""
+    """A state lies durably on the disk: `epoch` finished epochs and `step` batches of the next one.
+
+    Told when the batch after it is done, at the latest: it is written while that is computed.
+    """
 
     epoch: int
     step: int

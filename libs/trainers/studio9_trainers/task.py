@@ -5,6 +5,7 @@ checkpoint). The last event is a result, or an error unless it was told to stop.
 """
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ def run_task(folder: TaskFolder, rank: int = 0, world: int = 1, *, own_machine: 
             traceback.print_exc()
             if (code := _failed_beside(run, PATIENCE_S)) is not None:  # a library's own talk with the others broke off
                 return code
-            events.failed("system", "system_error", f"{type(error).__name__}: {error}")
+            events.failed("system", *_unforeseen(error))
             return EXIT_SYSTEM
     return EXIT_OK
 
@@ -84,6 +85,13 @@ def _broken_off(run: Run, error: Stopped | LostTouch) -> int:
         return EXIT_STOPPED
     run.events.failed("system", LostTouch.code, str(error))
     return EXIT_SYSTEM
+
+
+def _unforeseen(error: Exception) -> tuple[str, str]:
+    """(code, message) of a failure that nobody has given words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full", "The machine has no room left for the task's files; its last checkpoint is whole."
+    return "system_error", f"{type(error).__name__}: {error}"
 
 
 def _failed_beside(run: Run, patience_s: float) -> int | None:

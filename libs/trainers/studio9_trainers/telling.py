@@ -1,10 +1,9 @@
-"""From a training's typed events to the task's own: progress, metrics, checkpoints."""
+"""From a training's typed events to the task's own: progress, metrics, why it ended."""
 
 import time
 
 from studio9_trainers.events import (
     BatchDone,
-    CheckpointWritten,
     EpochEnded,
     EpochStarted,
     TrainingEvent,
@@ -52,8 +51,6 @@ class Teller:
                 for key, value in event.figures.items():
                     self._run.events.metric(key, value, step=event.epoch, split="val")
                 self._progress(event.epoch)
-            case CheckpointWritten():
-                self._run.events.checkpoint(event.written, epoch=event.epoch, step=event.step)
             case TrainingStopped(reason="patience"):
                 self._run.events.log(f"Ended after epoch {event.epoch}: no later one was better for long enough.")
             case _:

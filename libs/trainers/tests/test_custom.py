@@ -26,6 +26,7 @@ from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.models import Classifier, Scores
 from studio9_trainers.run import open_run
+from studio9_trainers.state.training import read_state
 from studio9_trainers.trainer import Material, Order
 
 GOOD = """
@@ -140,7 +141,7 @@ def test_it_goes_on_to_the_same_weights_and_is_judged(
     again.run.checkpoint = first
     trained = CustomTrainer(task, again, doors=sealed).train()
     assert trained.resumed_from == 1
-    states = [torch.load(path, weights_only=True) for path in (last, checkpoints / "epoch-0002.pt")]
+    states = [read_state(path) for path in (last, checkpoints / "epoch-0002.pt")]
     for part in ("model", "average"):
         for name, tensor in states[0][part].items():
             assert torch.equal(tensor, states[1][part][name]), (part, name)

@@ -45,6 +45,7 @@ from studio9_trainers.events import BatchDone, Listener, TrainingEvent
 from studio9_trainers.loops import loop
 from studio9_trainers.loops.loop import Loop
 from studio9_trainers.run import Run, open_run
+from studio9_trainers.state.training import read_state
 from studio9_trainers.task import run_task
 from studio9_trainers.trainer import get_trainer
 
@@ -146,7 +147,7 @@ def test_a_training_with_batch_norms_is_that_of_one(scans: Callable[[range], Pic
     assert one(Rank(), "") == 0
     assert forked(one) == [0, 0]
     left = [tmp_path / name / "outputs" / "checkpoints" / "epoch-0002.pt" for name in ("0 of 1", "0 of 2")]
-    alone, together = (torch.load(path, weights_only=True) for path in left)
+    alone, together = (read_state(path) for path in left)
     for part in ("model", "average"):
         for name, value in alone[part].items():
             assert torch.allclose(value, together[part][name], rtol=1e-5, atol=1e-5), (part, name)
@@ -284,7 +285,7 @@ def test_weights_are_the_same_after_each_epoch_also_after_going_on(
     again.request.write_text(json.dumps(request))
     assert learned(again) == [EXIT_OK, EXIT_OK], again.events.read_text()[-2000:]
     assert checksums(again) == [first[1:], second[1:]]
-    last = [torch.load(one.outputs / "checkpoints" / "epoch-0002.pt", weights_only=True) for one in (unbroken, again)]
+    last = [read_state(one.outputs / "checkpoints" / "epoch-0002.pt") for one in (unbroken, again)]
     for part in ("model", "average"):
         for name, tensor in last[0][part].items():
             assert torch.equal(tensor, last[1][part][name]), (part, name)

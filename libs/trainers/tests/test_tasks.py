@@ -24,6 +24,7 @@ from studio9_task.pictures import read_manifest, write_manifest
 from studio9_task.results import RESULT, EvaluateResult, PredictResult, TrainResult, read_predictions
 from studio9_task.shim_task import Limits
 from studio9_trainers.files import read_model
+from studio9_trainers.state.training import read_state
 
 Job = Callable[..., TaskFolder]
 Start = Callable[[TaskFolder], "subprocess.Popen[str]"]
@@ -142,9 +143,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert [one.epoch for one in told(folder) if isinstance(one, Checkpoint)] == [2, 3]
     result = result_of(folder)
     assert (result.resumed_from, result.epochs_done) == (1, 3)
-    unbroken, broken = (
-        torch.load(one.outputs / "checkpoints" / "epoch-0003.pt", weights_only=True) for one in (trained, folder)
-    )
+    unbroken, broken = (read_state(one.outputs / "checkpoints" / "epoch-0003.pt") for one in (trained, folder))
     for part in ("model", "average"):
         for name, tensor in unbroken[part].items():
             assert torch.equal(tensor, broken[part][name]), (part, name)

@@ -32,6 +32,7 @@ from studio9_trainers.files import read_model
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.loops import loop
 from studio9_trainers.run import Run, open_run
+from studio9_trainers.state.training import read_state
 from studio9_trainers.trainer import get_trainer
 from studio9_trainers.truth import check_learnable
 
@@ -130,7 +131,7 @@ def unbroken(case: Case, pictures: PictureSet, tmp_path_factory: pytest.TempPath
 
 
 def same_weights(one: Path, other: Path) -> None:
-    states = [torch.load(path, weights_only=True) for path in (one, other)]
+    states = [read_state(path) for path in (one, other)]
     for part in ("model", "average"):
         assert states[0][part].keys() == states[1][part].keys()
         for name, tensor in states[0][part].items():
@@ -139,8 +140,9 @@ def same_weights(one: Path, other: Path) -> None:
 
 def test_events_come_typed_and_in_order(unbroken: Ended) -> None:
     kinds = [type(event) for event in unbroken.heard if not isinstance(event, BestSoFar)]
-    epoch = [EpochStarted, *[BatchDone] * 3, EpochEnded, Validated, CheckpointWritten]
-    assert kinds == [*epoch, *epoch, TrainingStopped]
+    learned = [*[BatchDone] * 3, EpochEnded, Validated]
+    durable = [CheckpointWritten, *learned]
+    assert kinds == [EpochStarted, *learned, EpochStarted, *durable, CheckpointWritten, TrainingStopped]
     assert any(isinstance(event, BestSoFar) and event.epoch == 1 for event in unbroken.heard)
     told = EventReader(unbroken.run.folder.events).read(10_000)
     assert {"progress", "metric", "checkpoint"} <= {one.type for one in told if hasattr(one, "type")}
@@ -216,7 +218,7 @@ def test_half_precision_is_told_and_learns_about_the_same(
     assert (unbroken.effective["precision"], half.effective["precision"]) == ("fp32", "bf16")
     assert half.losses != unbroken.losses
     assert sum(half.losses[0].values()) == pytest.approx(sum(unbroken.losses[0].values()), rel=0.1)
-    assert {one.dtype for one in torch.load(half.last, weights_only=True)["model"].values()} <= {
+    assert {one.dtype for one in read_state(half.last)["model"].values()} <= {
         torch.float32,
         torch.int64,
     }  # only what is computed has 16 bits
@@ -226,7 +228,7 @@ def moves(case: Case, pictures: PictureSet, folder: Path, unbroken: Ended, **mor
     """How far weights move in an epoch that begins with a model's; those of the backbone alone must fit."""
     begin = unbroken.run.folder.outputs / "model.pt"
     left = trained(case, pictures, folder, begin=begin, epochs=1, average=False, **more)
-    after, before = torch.load(left.last, weights_only=True)["model"], read_model(begin).state
+    after, before = read_state(left.last)["model"], read_model(begin).state
     return {name: float((value.double() - before[name].double()).abs().max()) for name, value in after.items()}
 
 

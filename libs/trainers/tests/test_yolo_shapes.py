@@ -36,6 +36,7 @@ from studio9_trainers.files import ModelFile, copied, read_model
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.merging.sliced import sliced
 from studio9_trainers.run import open_run
+from studio9_trainers.state.training import read_state
 from studio9_trainers.task import run_task
 from studio9_trainers.trainer import get_trainer
 from studio9_trainers.truth import check_learnable
@@ -127,7 +128,7 @@ def test_a_run_that_goes_on_from_an_epoch_ends_with_the_same_weights(task: Any, 
         trainer = get_trainer("yolo", task, config=config, train=pictures, val=held, run=run)
         trained = trainer.train()
         assert trained.resumed_from == resumed
-    last = [torch.load(folder / "epoch-0002.pt", weights_only=True) for folder in (first, again)]
+    last = [read_state(folder / "epoch-0002.pt") for folder in (first, again)]
     for part in ("model", "average"):
         for key, tensor in last[0][part].items():
             assert torch.equal(tensor, last[1][part][key]), (part, key)

@@ -1,6 +1,5 @@
 """Kind `trial`: one set of a study's settings, trained to its next rung."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from studio9_task.tuning import STATE, TrialParameters
 from studio9_trainers.config import TrainingConfig, training_config
 from studio9_trainers.data.dataset import PictureSet, not_parted, read_pictures, split_off
 from studio9_trainers.data.marks import marked
-from studio9_trainers.errors import BadCheckpoint, BadInput, UserError
-from studio9_trainers.files import load_plain
+from studio9_trainers.errors import BadInput, UserError
 from studio9_trainers.frameworks import catalogue
 from studio9_trainers.inference import Inference, Seen
 from studio9_trainers.kinds.judged import best_thresholds, store_chosen
@@ -24,7 +22,7 @@ from studio9_trainers.kinds.material import described
 from studio9_trainers.kinds.preparing import check
 from studio9_trainers.machine import ran
 from studio9_trainers.run import Run
-from studio9_trainers.state.training import Place
+from studio9_trainers.state.training import Place, read_state
 from studio9_trainers.trainer import Trained
 from studio9_trainers.truth import check_learnable, labels_of
 from studio9_trainers.tuning.search import TrainingCandidate
@@ -90,7 +88,7 @@ def _state(run: Run) -> Path | None:
 
 
 def _place(path: Path) -> Place:
-    return Place(**json.loads(load_plain(path, "checkpoint", BadCheckpoint)["facts"])["place"])
+    return Place(**read_state(path)["facts"]["place"])
 
 
 def _judged(

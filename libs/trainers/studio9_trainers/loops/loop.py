@@ -127,13 +127,14 @@ class Loop(ABC):
         self.best: State = {}
         resumed = self._resume()
         reason: Literal["finished", "patience"] = "finished"
-        while self.place.epoch < config.epochs:
-            epoch = self.place.epoch
-            losses = self.train_epoch(epoch, self.place.step)
-            self._after_epoch(epoch, losses)
-            if 0 < config.patience <= self.place.epoch - self.place.best_epoch:
-                reason = "patience"
-                break
+        with self.checkpoints:
+            while self.place.epoch < config.epochs:
+                epoch = self.place.epoch
+                losses = self.train_epoch(epoch, self.place.step)
+                self._after_epoch(epoch, losses)
+                if 0 < config.patience <= self.place.epoch - self.place.best_epoch:
+                    reason = "patience"
+                    break
         self.run.tell(TrainingStopped(self.place.epoch, reason))
         return Trained(
             model=self.export_model(self.best or copied(self.average.model)),
@@ -164,6 +165,7 @@ class Loop(ABC):
             ends = (number + 1) % loop.accumulate == 0 or number + 1 == batches
             for key, value in self._step(batch, ends).items():
                 sums[key] = sums.get(key, 0.0) + value
+            self.checkpoints.settle()
             self.run.tell(BatchDone(epoch + 1, number + 1, batches))
             present = self.clock()
             told = self.run.stop.wanted and present - began < GRACE_S
@@ -178,7 +180,7 @@ class Loop(ABC):
         return {key: value / batches for key, value in sums.items()}
 
     def save_checkpoint(self) -> None:
-        """Write the state of this place, durably; only the leading process does."""
+        """Write the state of this place while the next batch is computed; only the leading process does."""
         if not self.run.leads:
             return
         config, _ = self.order.training
@@ -187,8 +189,8 @@ class Loop(ABC):
             config=config,
             labels=self.labels,
             place=self.place,
-            model=copied(self.model),
-            average=copied(self.average.model),
+            model=self.model.state_dict(),
+            average=self.average.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
             scaler=self.precision.state(),
             best=None if self.place.step == 0 and self.place.best_epoch == self.place.epoch else self.best or None,

@@ -9,7 +9,7 @@ from studio9_trainers.capabilities import Task
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.dataset import PictureSet
 from studio9_trainers.errors import UserError
-from studio9_trainers.events import CheckpointWritten, TrainingEvent, Validated
+from studio9_trainers.events import CheckpointWritten, EpochStarted, TrainingEvent, Validated
 from studio9_trainers.run import Run, open_run
 from studio9_trainers.trainer import Trained, get_trainer
 from studio9_trainers.tuning.rounds import Rounds, Winner
@@ -56,7 +56,7 @@ def search(
 
 
 class _RungReached(Exception):
-    """The training has come to its rung, and its state is durable."""
+    """The training has come to its rung; its last state is durable once this has left it."""
 
 
 @dataclass
@@ -86,8 +86,8 @@ class TrainingCandidate:
                 self.fitness.append(event.fitness)
             elif isinstance(event, CheckpointWritten) and event.step == 0:
                 self.checkpoint = event.written.path
-                if event.epoch >= epochs < self.config.epochs:
-                    raise _RungReached
+            elif isinstance(event, EpochStarted) and event.epoch > epochs:
+                raise _RungReached
 
         trainer = get_trainer(
             self.framework, self.task, config=self.config, train=self.train, val=self.val, resume=self.checkpoint,

@@ -76,7 +76,7 @@ class Fit(DetectionTrainer):
         self._run, self._config = run, config
         self._sets, self._labels, self._points = sets, labels, points
         self._state, self._begin = state, begin
-        self._checkpoints, self._together = Checkpoints(run), Together(run)
+        self.checkpoints, self._together = Checkpoints(run), Together(run)
         self.best: State = {}
         self.best_epoch = 0
         self.epochs_done = 0
@@ -189,12 +189,14 @@ class Fit(DetectionTrainer):
                 self._begin_epoch()
             case "on_train_batch_end":
                 self._batch += 1
+                self.checkpoints.settle()
                 self._run.tell(BatchDone(self.epoch + 1, self._batch, len(self.train_loader)))
                 self._together.check_stop()
             case "on_train_end":
                 reason: Literal["finished", "patience"] = (
                     "finished" if self.epochs_done >= self._config.epochs else "patience"
                 )
+                self.checkpoints.settle()
                 self._run.tell(TrainingStopped(self.epochs_done, reason))
 
     def _begin_epoch(self) -> None:
@@ -242,12 +244,11 @@ class Fit(DetectionTrainer):
         return False
 
     def save_model(self) -> bool:
-        """Our own state, durable, then told."""
+        """Our own state."""
         self.epochs_done = self.epoch + 1
         self._tell_epoch()
-        average = copied(self.ema.ema)
         if self.best_fitness == self.fitness or not self.best:
-            self.best, self.best_epoch = average, self.epochs_done
+            self.best, self.best_epoch = copied(self.ema.ema), self.epochs_done
             self._run.tell(BestSoFar(self.epochs_done, float(self.best_fitness)))
         place = Place(
             epoch=self.epochs_done,
@@ -261,13 +262,13 @@ class Fit(DetectionTrainer):
                 config=self._config,
                 labels=self._labels,
                 place=place,
-                model=copied(self.model),
-                average=average,
+                model=self.model.state_dict(),
+                average=self.ema.ema.state_dict(),
                 optimizer=self.optimizer.state_dict(),
                 scaler=self.scaler.state_dict(),
                 best=None if self.best_epoch == self.epochs_done else self.best,
             )
-            self._checkpoints.write(state)
+            self.checkpoints.write(state)
         return True
 
     @property

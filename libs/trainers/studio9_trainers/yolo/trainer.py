@@ -58,7 +58,8 @@ class YoloTrainer:
             best, best_epoch, done = state.best_weights, state.place.best_epoch, state.place.epoch
         else:
             fit = Fit(run, config, (material.train, material.val), labels, input_size, state, weights, points)
-            fit.train()
+            with fit.checkpoints:
+                fit.train()
             best, best_epoch, done = fit.best, fit.best_epoch, fit.epochs_done
             effective |= fit.effective
         file = ModelFile(

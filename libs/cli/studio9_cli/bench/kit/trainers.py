@@ -11,8 +11,11 @@ from typing import Any
 
 from studio9_cli import project
 from studio9_cli.bench.kit.pairs import Arm
+from studio9_task.environment import task_environment
+from studio9_task.layout import TaskFolder
 
 LINE_LIMIT = 2**20
+GIVEN_BACK = "MALLOC_MMAP_THRESHOLD_=4194304"
 
 
 class ArmFailed(Exception):
@@ -46,16 +49,17 @@ class Measuring:
 
 
 @asynccontextmanager
-async def measuring(program: str) -> AsyncIterator[Measuring]:
+async def measuring(program: str, *, as_task: bool = False) -> AsyncIterator[Measuring]:
     """Starts `libs/trainers/bench/<program>.py`, on one core and with one thread; it ends with the block.
 
-    Large blocks go back to the system when they are free: else the memory told is that of gaps between them.
+    Large blocks go back to the system when they are free: else the memory told is that of gaps between them. `as_task`:
+    they stay, as in the platform's tasks.
     """
     python = await asyncio.to_thread(project.ensure_trainers)
     path = project.root() / "libs" / "trainers" / "bench" / f"{program}.py"
     process = await asyncio.create_subprocess_exec(
-        "/usr/bin/env", "OMP_NUM_THREADS=1", "VIPS_CONCURRENCY=1", "MALLOC_MMAP_THRESHOLD_=4194304",
-        "YOLO_OFFLINE=1", "YOLO_AUTOINSTALL=false",
+        "/usr/bin/env", "OMP_NUM_THREADS=1", "VIPS_CONCURRENCY=1",
+        "YOLO_OFFLINE=1", "YOLO_AUTOINSTALL=false", *(_task_memory() if as_task else [GIVEN_BACK]),
         str(python), str(path),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
     )  # fmt: skip
@@ -70,3 +74,8 @@ async def measuring(program: str) -> AsyncIterator[Measuring]:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _task_memory() -> list[str]:
+    given = task_environment(TaskFolder(project.root()), 1, project.root())
+    return [f"{name}={value}" for name, value in given.items() if name.startswith("MALLOC_")]
