@@ -115,6 +115,25 @@ async def test_events_are_numbered_in_the_order_of_their_commits(database: Datab
         assert [event.number for event in await work.events.after(0, "u")] == [1]
 
 
+@NO_SERVER
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_the_server_has_ended_is_replaced(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.read("a") as work:
+        assert await work.lineage.count() == 0
+    server = await asyncpg.connect(database_url)
+    ended = await server.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    await server.close()
+    monkeypatch.setattr("studio9_baile.database.ASKED_AFTER_S", 0)
+    assert len(ended) == 1
+    async with database.read("a") as work:
+        assert await work.lineage.count() == 0
+
+
 async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
     away = Database("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(DatabaseUnavailable):
@@ -144,6 +163,7 @@ async def test_a_server_that_refuses_connections_for_now_is_away(code: str) -> N
     server.close()
 
 
+@NO_SERVER
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_what_a_deadlock_has_undone_is_to_be_sent_again(database: Database) -> None:
     turn = asyncio.Barrier(2)

@@ -3,9 +3,21 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Delete, Select, UnaryExpression, Update, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    UnaryExpression,
+    Update,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -33,6 +45,19 @@ class Slice:
     limit: int = 50
 
 
+async def for_cursors(session: AsyncSession) -> AsyncSession:
+    """A session whose rows can be streamed: where its statements are transactions of their own, one begins with the
+    next, for cursors live in a transaction."""
+    connection = (await session.connection()).sync_connection
+    assert connection is not None
+    own = connection.connection.dbapi_connection
+    alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if alone and own is not None and connection.dialect.detect_autocommit_setting(own):
+        # The pool sets it back when the connection returns.
+        connection.dialect.set_isolation_level(own, "READ COMMITTED")
+    return session
+
+
 class Repository(Generic[Row]):
     """The rows of one table that belong to one organisation."""
 
@@ -51,6 +76,15 @@ class Repository(Generic[Row]):
 
     def select(self, *where: ColumnElement[bool]) -> Select[Row]:
         return select(self.row).where(self.mine, *where)
+
+    @classmethod
+    @cache
+    def _by_id(cls, lock: bool) -> Select[Any]:
+        """Made once for each table: most of what a short statement costs here is making it."""
+        row = cls.row
+        statement = select(row).where(row.organisation == bindparam("organisation"), row.id == bindparam("identifier"))
+        # Whoever waits for a row wants it as it is then, not as it was when it was read before.
+        return statement.with_for_update().execution_options(populate_existing=True) if lock else statement
 
     def update(self, *where: ColumnElement[bool]) -> Update:
         return update(self.row).where(self.mine, *where).execution_options(synchronize_session=False)
@@ -82,11 +116,9 @@ class Repository(Generic[Row]):
     async def find(self, identifier: str, *, lock: bool = False) -> Row | None:
         if "\x00" in identifier:  # from a path; no id has one, and PostgreSQL refuses to compare with it
             return None
-        statement = self.select(self.row.id == identifier)
-        if lock or self._sight.locks(identifier):
-            # Whoever waits for a row wants it as it is then, not as it was when it was read before.
-            statement = statement.with_for_update().execution_options(populate_existing=True)
-        found: Row | None = await self._session.scalar(statement)
+        statement = self._by_id(lock or self._sight.locks(identifier))
+        wanted = {"organisation": self.organisation, "identifier": identifier}
+        found: Row | None = await self._session.scalar(statement, wanted)
         if found is not None:
             self._sight.see(found)
         return found
@@ -103,17 +135,22 @@ class Repository(Generic[Row]):
         wanted = list(dict.fromkeys(identifiers))
         found: dict[str, Row] = {}
         for start in range(0, len(wanted), CHUNK):
-            rows = await self.rows(self.select(self.row.id.in_(wanted[start : start + CHUNK])))
+            chunk = wanted[start : start + CHUNK]
+            rows = await self.rows(self.select(self.row.id.in_(chunk)), at_most=len(chunk))
             found.update({row.id: row for row in rows})
         return found
 
     async def all(self, *where: ColumnElement[bool]) -> list[Row]:
         return await self.rows(self.select(*where).order_by(self.row.id))
 
-    async def rows(self, statement: Select[Row]) -> list[Row]:
-        """All rows of a statement, made into objects a few at a time."""
+    async def rows(self, statement: Select[Row], *, at_most: int | None = None) -> list[Row]:
+        """All rows of a statement, made into objects a few at a time. `at_most` is how many it can find, where that is
+        known: few come at once, without a cursor."""
+        if at_most is not None and at_most <= ROWS_AT_ONCE:
+            return list(await self._session.scalars(statement))
         found: list[Row] = []
-        result = await self._session.stream_scalars(statement, execution_options={"yield_per": ROWS_AT_ONCE})
+        session = await for_cursors(self._session)
+        result = await session.stream_scalars(statement, execution_options={"yield_per": ROWS_AT_ONCE})
         async for part in result.partitions():
             found += part
         return found
@@ -128,7 +165,9 @@ class Repository(Generic[Row]):
     async def recent(self, wanted: Slice, *where: ColumnElement[bool]) -> list[Row]:
         """A part of the rows, newest first: ids grow with time."""
         statement = self.select(*where).order_by(self.row.id.desc()).limit(wanted.limit)
-        return await self.rows(statement if wanted.before is None else statement.where(self.row.id < wanted.before))
+        if wanted.before is not None:
+            statement = statement.where(self.row.id < wanted.before)
+        return await self.rows(statement, at_most=wanted.limit)
 
     async def remove(self, row: Row) -> None:
         await self._session.delete(row)
@@ -138,7 +177,8 @@ class Repository(Generic[Row]):
     ) -> tuple[list[Row], int]:
         """One page, and how many rows there are in all."""
         total = await self._session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
-        rows = await self.rows(statement.order_by(*order, self.row.id).offset(page.offset).limit(page.size))
+        statement = statement.order_by(*order, self.row.id).offset(page.offset).limit(page.size)
+        rows = await self.rows(statement, at_most=page.size)
         return rows, total or 0
 
 

@@ -1,12 +1,31 @@
 """Users of one organisation, their passwords and sign-ins."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from studio9_baile.models.identity import AccessToken, PastPassword, Role, SignIn, User, UserStatus
 from studio9_baile.repositories.base import Repository
 from studio9_baile.repositories.paging import Page, like
+
+_STANDING = select(SignIn.revoked_at, SignIn.expires_at, User.role, User.status).where(
+    SignIn.organisation == bindparam("organisation"),
+    SignIn.id == bindparam("sign_in"),
+    SignIn.user == bindparam("user"),
+    User.organisation == SignIn.organisation,
+    User.id == SignIn.user,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A sign-in as it is now, and who its user is now."""
+
+    revoked_at: datetime | None
+    expires_at: datetime
+    role: Role
+    status: UserStatus
 
 
 class Users(Repository[User]):
@@ -63,6 +82,12 @@ class SignIns(Repository[SignIn]):
     """Sign-ins."""
 
     row = SignIn
+
+    async def standing(self, sign_in: str, user: str) -> Standing | None:
+        """A sign-in of this user; None where there is none such. In one statement, for every request asks."""
+        wanted = {"organisation": self.organisation, "sign_in": sign_in, "user": user}
+        found = (await self._session.execute(_STANDING, wanted)).one_or_none()
+        return None if found is None else Standing(*found)
 
     async def revoke(
         self, now: datetime, *, user: str | None = None, sign_in: str | None = None, other_than: str | None = None

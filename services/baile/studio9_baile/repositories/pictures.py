@@ -30,7 +30,7 @@ from studio9_baile.models.pictures import (
     PredictedShape,
 )
 from studio9_baile.models.runs import Deployment, Experiment, Prediction
-from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository, Slice
+from studio9_baile.repositories.base import CHUNK, AssetRepository, Repository, Slice, for_cursors
 from studio9_baile.repositories.paging import Page, like
 from studio9_baile.repositories.tallies import Tallies
 
@@ -186,7 +186,7 @@ class Pictures(Repository[Picture]):
     async def of_album(self, album: str, after: str = "", limit: int = CHUNK) -> list[Picture]:
         """The next pictures of an album in the order of their ids."""
         statement = self.select(Picture.album == album, Picture.id > after).order_by(Picture.id).limit(limit)
-        return await self.rows(statement)
+        return await self.rows(statement, at_most=limit)
 
     async def every(self, album: str) -> AsyncIterator[list[Picture]]:
         """All pictures of an album, in chunks."""
@@ -256,7 +256,8 @@ class LabelRevisions(Repository[LabelRevision]):
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
             statement = select(LabelRevision.id, cast(LabelRevision.shapes, Text))
-            result = await self._session.stream(
+            session = await for_cursors(self._session)
+            result = await session.stream(
                 statement.where(self.mine, LabelRevision.id.in_(chunk)), execution_options={"yield_per": TEXTS_AT_ONCE}
             )
             async for part in result.partitions():
@@ -323,7 +324,8 @@ class PredictedShapes(Repository[PredictedShape]):
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
             statement = select(PredictedShape.picture, cast(PredictedShape.shape, Text), PredictedShape.confidence)
-            result = await self._session.stream(
+            session = await for_cursors(self._session)
+            result = await session.stream(
                 statement.where(self.mine, PredictedShape.picture.in_(chunk)).order_by(PredictedShape.index),
                 execution_options={"yield_per": CHUNK},
             )
@@ -365,7 +367,8 @@ class PredictedShapes(Repository[PredictedShape]):
         ).where(self.mine)  # fmt: skip
 
     async def _found(self, statement: Select[*tuple[Any, ...]]) -> list[PredictedRow]:
-        result = await self._session.stream(statement, execution_options={"yield_per": CHUNK})
+        session = await for_cursors(self._session)
+        result = await session.stream(statement, execution_options={"yield_per": CHUNK})
         found: list[PredictedRow] = []
         async for part in result.partitions():
             found += [PredictedRow(*row) for row in part]

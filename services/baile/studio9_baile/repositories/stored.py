@@ -52,7 +52,8 @@ class Orphans(Repository[Orphan]):
     async def of(self, keys: Collection[str], *, lock: bool = False) -> dict[str, Orphan]:
         """The marks of these objects, at most CHUNK, by key."""
         statement = self.select(Orphan.key.in_(keys))
-        return {row.key: row for row in await self.rows(statement.with_for_update() if lock else statement)}
+        rows = await self.rows(statement.with_for_update() if lock else statement, at_most=len(keys))
+        return {row.key: row for row in rows}
 
     async def spare(self, key: str) -> None:
         """Takes the mark away; one that is just being acted upon is waited for."""

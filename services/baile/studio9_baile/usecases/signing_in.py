@@ -156,19 +156,15 @@ async def caller_of(core: Core, token: str) -> Caller:
         return await _personal(core, token)
     claims = core.tokens.read(token)
     async with core.database.read(claims.organisation) as work:
-        sign_in_row = await work.sign_ins.find(claims.sign_in)
-        user = await work.users.find(claims.user)
-    good = (
-        sign_in_row is not None
-        and user is not None
-        and sign_in_row.user == user.id
-        and sign_in_row.revoked_at is None
-        and sign_in_row.expires_at > core.clock.now()
-        and user.status is UserStatus.ACTIVE
-    )
-    if not good or user is None:
+        found = await work.sign_ins.standing(claims.sign_in, claims.user)
+    if (
+        found is None
+        or found.revoked_at is not None
+        or found.expires_at <= core.clock.now()
+        or found.status is not UserStatus.ACTIVE
+    ):
         raise Unauthenticated("the sign-in has ended; sign in again")
-    return Caller(claims.user, claims.organisation, claims.sign_in, user.role, granted(user.role))
+    return Caller(claims.user, claims.organisation, claims.sign_in, found.role, granted(found.role))
 
 
 async def _personal(core: Core, token: str) -> Caller:
