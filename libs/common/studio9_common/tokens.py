@@ -123,7 +123,7 @@ class TokenKeys:
         token, until = self._signed.get(key, ("", 0.0))
         if not now < until <= now + LIFETIME_S / 2:
             token = self.sign(caller, audience)
-            _remember(self._signed, key, (token, now + LIFETIME_S / 2))
+            remember(self._signed, key, (token, now + LIFETIME_S / 2))
         return token
 
     def check(self, token: str, audience: str) -> Caller:
@@ -139,11 +139,12 @@ class TokenKeys:
             job=claims.get("job"),
             fence=claims.get("fence"),
         )
-        _remember(self._checked, (token, audience), (caller, claims["exp"] + LEEWAY_S))
+        remember(self._checked, (token, audience), (caller, claims["exp"] + LEEWAY_S))
         return caller
 
 
-def _remember(kept: dict[Key, Value], key: Key, value: Value) -> None:
+def remember(kept: dict[Key, Value], key: Key, value: Value) -> None:
+    """Keeps what was found out about a token, and forgets the oldest of too many."""
     kept.pop(key, None)
     kept[key] = value
     if len(kept) > REMEMBERED:

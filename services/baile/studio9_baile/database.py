@@ -6,6 +6,7 @@ fails half-way because another one came between.
 
 import asyncio
 import copy
+import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -133,14 +134,23 @@ def _note_rest(_: Any, record: Any) -> None:
 
 def _check_there(connection: Any, record: Any, _: Any) -> None:
     """In the place of SQLAlchemy's own ping, which takes three round trips each time."""
-    if connection.driver_connection.is_closed():
+    driver, since = connection.driver_connection, record.info.get("rests_since")
+    if driver.is_closed():
         raise InvalidatePoolError
-    since = record.info.get("rests_since")
-    if since is not None and time.monotonic() - since > ASKED_AFTER_S:
+    if since is not None and (time.monotonic() - since > ASKED_AFTER_S or _can_be_read(driver)):
         try:
             connection.ping()
         except Exception as error:  # whatever it is, this connection is not to be used
             raise InvalidatePoolError from error
+
+
+def _can_be_read(driver: Any) -> bool:
+    """Whether there is something on a connection that nobody waits for: as a rule that the server has ended it."""
+    if not hasattr(select, "poll"):  # on Windows
+        return False
+    looking = select.poll()
+    looking.register(driver._transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(looking.poll(0))
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -212,6 +222,11 @@ class Database:
     def alone(self) -> bool:
         """Whether no other process can work on this database."""
         return self._turn is not None
+
+    @property
+    def joins(self) -> bool:
+        """Whether what the request writes may be written in one transaction with what others write."""
+        return self._target is None or self._target.known is None
 
     async def migrate(self) -> None:
         """Brings the tables to this version's schema; several instances may try at once. Raises BadInput where the

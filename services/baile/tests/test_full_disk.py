@@ -199,7 +199,7 @@ async def test_a_server_of_databases_that_takes_no_changes(
     name, of = database_url.rpartition("/")[2], await album(ana)
     async with asking() as server:
         await server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        await server.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
         error = await ana.refused(503, "PUT", f"/albums/{of}", {"name": "Boats"})
         assert "takes no changes" in error["message"]
         problem = await ana.send("POST", "/v1/models", json={"name": "m"})

@@ -30,6 +30,10 @@ class Holding(Database):
         vars(self).update(vars(of))  # the same connections, locks and counts
         self._held: _Held | None = None
 
+    @property
+    def joins(self) -> bool:
+        return False
+
     @asynccontextmanager
     async def read(self, organisation: str) -> AsyncIterator[Work]:
         await self.settle()

@@ -1,8 +1,7 @@
 """Headers that tell browsers to trust as little as they can."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BASE = {
@@ -23,13 +22,14 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, ui_policy: str) -> None:
         self._app = app
-        self._ui = {**BASE, "X-Frame-Options": "SAMEORIGIN", "Content-Security-Policy": ui_policy}
+        ui = {**BASE, "X-Frame-Options": "SAMEORIGIN", "Content-Security-Policy": ui_policy}
+        self._ui, self._api, self._objects = _raw(ui), _raw(API), _raw(OBJECTS)
 
-    def of(self, path: str) -> Mapping[str, str]:
-        """The headers of answers to a path."""
+    def of(self, path: str) -> Sequence[tuple[bytes, bytes]]:
+        """The headers of answers to a path, as answers have them."""
         if path.startswith("/objects"):
-            return OBJECTS
-        return API if path.startswith(API_PATHS) else self._ui
+            return self._objects
+        return self._api if path.startswith(API_PATHS) else self._ui
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,9 +39,13 @@ class SecurityHeaders:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in wanted.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                there = {name for name, _ in headers}
+                message["headers"] = headers + [one for one in wanted if one[0] not in there]
             await send(message)
 
         await self._app(scope, receive, sent)
+
+
+def _raw(headers: Mapping[str, str]) -> Sequence[tuple[bytes, bytes]]:
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers.items())

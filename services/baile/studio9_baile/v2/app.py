@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.usecases import signing_in
@@ -39,6 +41,32 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "HEAD", "DELETE", "OPTIONS")
 EXPOSED = ("Content-Disposition", "ETag", "Studio9-Label-Report")
 
 
+class ByFirstPart:
+    """Looks a request up among the routes that begin as its path does: there are many, and each try takes its time."""
+
+    def __init__(self, router: APIRouter) -> None:
+        self._all = router
+        groups: dict[str, list[BaseRoute]] = {}
+        for route in router.routes:
+            groups.setdefault(_first_part(getattr(route, "path", "")), []).append(route)
+        if any("{" in name for name in groups):
+            raise ValueError("a route begins with a parameter: it would have to be in every group")
+        self._groups = {
+            name: APIRouter(routes=routes, redirect_slashes=router.redirect_slashes) for name, routes in groups.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        router = self._all
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            router = self._groups.get(_first_part(path.removeprefix(scope.get("root_path", ""))), router)
+        await router.app(scope, receive, send)
+
+
+def _first_part(path: str) -> str:
+    return path[1:].partition("/")[0]
+
+
 def v2_app(core: Core, **state: Any) -> FastAPI:
     """To be mounted at `/v2.0`. `state` is what single topics need besides the core."""
     app = FastAPI(
@@ -62,6 +90,7 @@ def v2_app(core: Core, **state: Any) -> FastAPI:
     for topic in TOPICS:
         # The routes as they are: including a router builds all of them anew for every app.
         app.router.routes.extend(topic.routes.routes)
+    app.router.middleware_stack = ByFirstPart(app.router)
     settings = core.settings
     app.add_middleware(RefuseNul)
     app.add_middleware(

@@ -76,7 +76,11 @@ class RefuseNul:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        query: bytes = scope.get("query_string", b"")
+        if not query:
+            await self._app(scope, receive, send)
+            return
+        given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
         field = next((name for name, value in given if "\x00" in name + value), None)
         if field is None:
             await self._app(scope, receive, send)
