@@ -20,6 +20,7 @@ from studio9_baile.security.load import LimitLoad
 from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
+from studio9_baile.together import Together
 from studio9_baile.ui import BuiltUi
 from studio9_baile.usecases import users
 from studio9_baile.usecases.catalogue import CatalogueKeeper
@@ -127,6 +128,7 @@ def build(
         limits=Limits(config),
         mailer=Mailer(settings),
         uploads=Uploads(database),
+        together=Together(),
     )
     tracer = tracer or Tracer()
     background = Background(core, bus, config, tracer)

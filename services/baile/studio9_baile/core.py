@@ -12,6 +12,7 @@ from studio9_baile.security.passwords import Passwords
 from studio9_baile.security.permissions import Permission
 from studio9_baile.security.tokens import UserTokens
 from studio9_baile.settings import BaileSettings
+from studio9_baile.together import Together
 from studio9_baile.usecases.catalogue import CatalogueKeeper
 from studio9_baile.watching import EventWatch
 from studio9_common.clients.argo import ArgoClient
@@ -38,6 +39,7 @@ class Core:
     limits: Limits
     mailer: Mailer
     uploads: Uploads
+    together: Together
 
 
 @dataclass(frozen=True, slots=True)

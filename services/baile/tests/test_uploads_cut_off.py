@@ -15,7 +15,7 @@ async def test_a_connection_that_breaks_leaves_nothing(ana: Any, installation: A
     part = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n' + whole[:50]
     head = (
         f"POST /v2.0/albums/{album}/uploadPicture HTTP/1.1\r\nHost: baile\r\nAuthorization: Bearer {ana.token}\r\n"
-        f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(part) + 10_000}\r\n\r\n"
+        f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(part) + 1_000_000}\r\n\r\n"
     )
     folder = installation.settings.work_dir / "uploads"
     folder.mkdir(parents=True)

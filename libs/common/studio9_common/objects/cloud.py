@@ -39,6 +39,10 @@ SINGLE_PUT = 32 << 20
 """Bytes up to which content is sent in one request, from memory."""
 
 
+AT_ONCE = 64 << 10
+"""Bytes up to which content is hashed where it is: a thread for it would take longer."""
+
+
 class BigPut(Protocol):
     """Creates an object from a file too big for one request, or raises AlreadyExistsError or ObjectsUnavailable."""
 
@@ -49,15 +53,22 @@ Signer = Callable[[str, Literal["GET", "PUT"], int, str | None], str]
 
 
 class CloudObjects:
-    """Objects (the port) in the bucket of `store`. `sign` and `put_big` replace what the library itself offers."""
+    """Objects (the port) in the bucket of `store`. `sign` and `put_big` replace what the library itself offers;
+    `sign_waits` is whether `sign` may have to ask for credentials."""
 
     def __init__(
-        self, store: Store, *, profile: str, sign: Signer | None = None, put_big: BigPut | None = None
+        self,
+        store: Store,
+        *,
+        profile: str,
+        sign: Signer | None = None,
+        sign_waits: bool = True,
+        put_big: BigPut | None = None,
     ) -> None:
         self._store = store
         self._longest = MAX_KEY - (len(store.prefix.encode()) + 1 if store.prefix else 0)
         self._profile = profile
-        self._sign = sign
+        self._sign, self._sign_waits = sign, sign_waits
         self._put_big = put_big or self._put_parts
         self._bucket_seen = False
 
@@ -78,11 +89,13 @@ class CloudObjects:
         headers = {"Content-Type": content_type}
         headers |= {name: header_value(value) for name, value in check_metadata(metadata).items()}
         if isinstance(data, bytes):
-            return await self._put(key, data, await asyncio.to_thread(digest_bytes, data), sha256, headers)
+            small = len(data) <= AT_ONCE
+            digest = digest_bytes(data) if small else await asyncio.to_thread(digest_bytes, data)
+            return await self._put(key, data, digest, sha256, headers)
         if isinstance(data, Path):
-            small = await asyncio.to_thread(_read_small, data)
-            if small is not None:
-                return await self._put(key, *small, sha256, headers)
+            read = await asyncio.to_thread(_read_small, data)
+            if read is not None:
+                return await self._put(key, *read, sha256, headers)
             return await self._put_file(key, data, await asyncio.to_thread(digest_file, data), sha256, headers)
         with tempfile.TemporaryDirectory(prefix="studio9-put-") as folder:
             path = Path(folder) / "content"
@@ -231,6 +244,8 @@ class CloudObjects:
         self, key: str, *, method: Literal["GET", "PUT"] = "GET", expires_s: int = 3600, filename: str | None = None
     ) -> str:
         held = validity(check_key(key), expires_s, time.time())
+        if self._sign is not None and not self._sign_waits:
+            return self._sign(key, method, expires_s, filename)
         if self._sign is not None:
             return await asyncio.to_thread(self._sign, key, method, expires_s, filename)
         try:

@@ -64,7 +64,8 @@ def s3_objects(
     async def put_big(key: str, path: Path, digest: Digest, headers: dict[str, str]) -> None:
         await asyncio.to_thread(uploader.create, full(key), path, digest, headers)
 
-    return CloudObjects(store, profile=profile, sign=sign, put_big=put_big)
+    waits = not isinstance(credentials, Credentials)
+    return CloudObjects(store, profile=profile, sign=sign, sign_waits=waits, put_big=put_big)
 
 
 class _Current(BotocoreCredentials):  # type: ignore[misc]  # botocore has no types

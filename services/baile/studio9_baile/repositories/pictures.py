@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     ScalarSelect,
     Select,
     Text,
     and_,
     asc,
+    bindparam,
     cast,
     desc,
     exists,
@@ -53,6 +55,28 @@ class PredictedRow:
     index: int
 
 
+def _uses() -> Select[bool]:
+    """Whether an album is used; made once. An id is part of no pattern and of no other id."""
+    organisation: BindParameter[str] = bindparam("organisation")
+    album: BindParameter[str] = bindparam("album")
+    mark: BindParameter[str] = bindparam("mark")
+    return select(
+        or_(
+            exists().where(
+                Prediction.organisation == organisation, or_(Prediction.input == album, Prediction.output == album)
+            ),
+            exists().where(Deployment.organisation == organisation, Deployment.output == album),
+            exists().where(
+                Experiment.organisation == organisation,
+                or_(cast(Experiment.pipeline, Text).like(mark), cast(Experiment.result, Text).like(mark)),
+            ),
+        )
+    )
+
+
+_IN_USE = _uses()
+
+
 class Albums(AssetRepository[Album]):
     """Albums."""
 
@@ -61,18 +85,8 @@ class Albums(AssetRepository[Album]):
 
     async def in_use(self, album: str) -> bool:
         """Whether an experiment, a prediction or a deployment uses an album. (Ids occur nowhere by chance.)"""
-        mark = f'"{album}"'
-        uses = [
-            exists().where(
-                Prediction.organisation == self.organisation, or_(Prediction.input == album, Prediction.output == album)
-            ),
-            exists().where(Deployment.organisation == self.organisation, Deployment.output == album),
-            exists().where(
-                Experiment.organisation == self.organisation,
-                or_(cast(Experiment.pipeline, Text).contains(mark), cast(Experiment.result, Text).contains(mark)),
-            ),
-        ]
-        return bool(await self._session.scalar(select(or_(*uses))))
+        wanted = {"organisation": self.organisation, "album": album, "mark": f'%"{album}"%'}
+        return bool(await self._session.scalar(_IN_USE, wanted))
 
     async def videos(self, keys: Collection[str]) -> set[str]:
         """Those of the keys under which albums keep their videos."""

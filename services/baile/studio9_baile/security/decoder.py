@@ -56,10 +56,11 @@ class Decoder:
         self._turns = asyncio.Semaphore(processes)
         self._idle: list[Process] = []
 
-    async def decode(self, path: Path, field: str = "file") -> Decoded:
-        """Decodes a picture file. Raises PictureUnsupported, PictureDamaged, PictureTooLarge, DecoderUnavailable."""
+    async def decode(self, picture: Path | bytes, field: str = "file") -> Decoded:
+        """Decodes a picture file, or a small one's bytes. Raises PictureUnsupported, PictureDamaged, PictureTooLarge,
+        DecoderUnavailable."""
         async with self._turns:
-            answer = await self._ask(path)
+            answer = await self._ask(picture)
         error, message = answer.get("error"), answer.get("message", "")
         if error == "unsupported":
             raise PictureUnsupported(field=field, fix=f"upload a PNG, JPEG or GIF; {message}")
@@ -69,23 +70,25 @@ class Decoder:
             raise PictureDamaged(f"Picture is damaged: {message}", field=field, fix="save it again and upload it")
         return Decoded(answer["format"], answer["width"], answer["height"])
 
-    async def _ask(self, path: Path) -> dict[str, Any]:
+    async def _ask(self, picture: Path | bytes) -> dict[str, Any]:
         """A child that is reused may have died meanwhile, of what was before; only a new one that breaks says that it
         was this picture."""
         while self._idle:
-            answer = await self._answer(self._idle.pop(), path)
+            answer = await self._answer(self._idle.pop(), picture)
             if answer is not None:
                 return answer
-        answer = await self._answer(await self._start(), path)
+        answer = await self._answer(await self._start(), picture)
         return answer or {"error": "damaged", "message": "the decoder broke on it"}
 
-    async def _answer(self, child: Process, path: Path) -> dict[str, Any] | None:
+    async def _answer(self, child: Process, picture: Path | bytes) -> dict[str, Any] | None:
         """None if the child died of it."""
-        request = json.dumps({"path": str(path), "max_pixels": self._max_pixels})
+        given = {"size": len(picture)} if isinstance(picture, bytes) else {"path": str(picture)}
+        request = json.dumps({**given, "max_pixels": self._max_pixels}).encode() + b"\n"
+        content = picture if isinstance(picture, bytes) else b""
         assert child.stdin is not None and child.stdout is not None
         try:
             async with asyncio.timeout(self._limit_s):
-                child.stdin.write(request.encode() + b"\n")
+                child.stdin.write(request + content)
                 await child.stdin.drain()
                 line = await child.stdout.readline()
         except TimeoutError:

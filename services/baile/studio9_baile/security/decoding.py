@@ -1,16 +1,17 @@
 """The child process that decodes uploaded pictures: `python -m studio9_baile.security.decoding MEMORY`.
 
-It says `{}` when it is ready, reads requests, one JSON object a line, and answers each with one line. A picture that
-breaks the decoder breaks this process and nothing else; its memory is limited, and whoever asked kills it when it takes
-too long.
+It says `{}` when it is ready, reads requests, one JSON object a line, and answers each with one line. A request names a
+file, or says how many bytes of a picture follow. A picture that breaks the decoder breaks this process and nothing
+else; its memory is limited, and whoever asked kills it when it takes too long.
 """
 
+import io
 import json
 import resource
 import sys
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -24,15 +25,15 @@ def format_of(head: bytes) -> str | None:
     return next((name for name, starts in MAGIC.items() if head.startswith(starts)), None)
 
 
-def decode(path: str, max_pixels: int) -> dict[str, Any]:
+def decode(file: IO[bytes], max_pixels: int) -> dict[str, Any]:
     """Decodes a picture in full. `{format, width, height}` (upright), or `{error, message}`."""
-    with open(path, "rb") as file:
-        promised = format_of(file.read(8))
+    promised = format_of(file.read(8))
+    file.seek(0)
     if promised is None:
         return {"error": "unsupported", "message": "the content is neither PNG nor JPEG nor GIF"}
     Image.MAX_IMAGE_PIXELS = None  # ours is checked below, before anything is decoded
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=(promised,)) as image:
+        with warnings.catch_warnings(), Image.open(file, formats=(promised,)) as image:
             warnings.simplefilter("ignore")
             width, height = image.size
             if width * height > max_pixels:
@@ -54,9 +55,12 @@ def main(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     print("{}", flush=True)
-    for line in sys.stdin:
+    given = sys.stdin.buffer
+    while line := given.readline():
         request: Mapping[str, Any] = json.loads(line)
-        print(json.dumps(decode(request["path"], request["max_pixels"])), flush=True)
+        with open(request["path"], "rb") if "path" in request else io.BytesIO(given.read(request["size"])) as file:
+            answer = decode(file, request["max_pixels"])
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

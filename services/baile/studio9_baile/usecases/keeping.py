@@ -9,7 +9,7 @@ from studio9_baile.core import Core
 async def keep(
     core: Core,
     key: str,
-    data: Path | AsyncIterator[bytes],
+    data: Path | bytes | AsyncIterator[bytes],
     *,
     content_type: str,
     sha256: str,

@@ -1,20 +1,23 @@
 """Pictures of an album: uploaded, listed, labelled, deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio9_baile.core import Caller, Core
 from studio9_baile.models.pictures import Album, AlbumType, Picture
 from studio9_baile.repositories.paging import Page
 from studio9_baile.repositories.work import Work
+from studio9_baile.security.decoder import Decoded
 from studio9_baile.security.names import file_name, text
+from studio9_baile.together import Item, Result
 from studio9_baile.usecases.access import check_read
 from studio9_baile.usecases.albums import editable, fillable
 from studio9_baile.usecases.changes import Kind, changed
 from studio9_baile.usecases.keeping import keep
-from studio9_baile.usecases.quotas import check_room
+from studio9_baile.usecases.quotas import QuotaReached, check_room
 from studio9_baile.usecases.revisions import current_shapes, predictions, revise
 from studio9_baile.usecases.shapes import GivenTag, keep_places, shapes_of
 from studio9_common.errors import BadInput, NotFound, TooLarge
@@ -41,6 +44,16 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureUpload:
+    """A picture that has come in whole, on the disk or in memory."""
+
+    content: Path | bytes
+    size: int
+    sha256: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A file that has come in whole."""
 
@@ -50,36 +63,75 @@ class Upload:
     filename: str
 
 
-async def upload_picture(core: Core, caller: Caller, album_id: str, upload: Upload) -> tuple[Album, Seen]:
-    """Checks a picture and adds it to an album; its bytes are stored first, under their hash.
+async def upload_picture(core: Core, caller: Caller, album_id: str, upload: PictureUpload) -> tuple[Album, Seen]:
+    """Checks a picture and adds it to an album; its bytes are stored first, under their hash. Pictures that one user
+    uploads into one album at the same moment share their transactions.
 
     Raises AlbumLocked, QuotaReached, BadFileName, PictureUnsupported, PictureDamaged, PictureTooLarge; then
     nothing is changed.
     """
+    key = f"{caller.organisation}/pictures/{upload.sha256}"
+
+    async def admit(sizes: Sequence[tuple[str, int]]) -> list[bool | Exception]:
+        return await _admit(core, caller, album_id, sizes)
+
+    async def add(pictures: Sequence[Mapping[str, Any]]) -> list[tuple[Album, Picture]]:
+        return await _add(core, caller, album_id, pictures)
+
+    marked = await _jointly(core, ("admit", caller, album_id), (key, upload.size), admit)
+    name = file_name(upload.filename)
+    decoded = await core.decoder.decode(upload.content)
+    await keep(core, key, upload.content, content_type=decoded.content_type, sha256=upload.sha256, marked=marked)
+    album, picture = await _jointly(core, ("add", caller, album_id), _row(core, key, upload, decoded, name), add)
+    return album, Seen(picture, (), (), await picture_url(core, picture))
+
+
+async def _jointly(
+    core: Core, key: Hashable, item: Item, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+) -> Result:
+    if core.database.joins:
+        return await core.together.do(key, item, work)
+    (result,) = await work([item])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+async def _admit(
+    core: Core, caller: Caller, album_id: str, wanted: Sequence[tuple[str, int]]
+) -> list[bool | Exception]:
+    """Whether pictures (key, bytes) may come into an album: for each whether its bytes are about to be removed, or why
+    there is no room for it."""
     async with core.database.read(caller.organisation) as work:
         await fillable(work, caller, album_id)
-        await check_room(core, work, pictures=1, size=upload.size)
-        key = f"{caller.organisation}/pictures/{upload.sha256}"
-        marked = bool(await work.orphans.of([key]))
-    name = file_name(upload.filename)
-    decoded = await core.decoder.decode(upload.path)
-    await keep(core, key, upload.path, content_type=decoded.content_type, sha256=upload.sha256, marked=marked)
+        marked = await work.orphans.of([key for key, _ in wanted])
+        found: list[bool | Exception] = []
+        for key, size in wanted:
+            try:
+                await check_room(core, work, pictures=1, size=size)
+                found.append(key in marked)
+            except QuotaReached as error:
+                found.append(error)
+    return found
+
+
+async def _add(
+    core: Core, caller: Caller, album_id: str, rows: Sequence[Mapping[str, Any]]
+) -> list[tuple[Album, Picture]]:
     async with core.database.write(caller.organisation) as work:
         album = await fillable(work, caller, album_id)
-        picture = work.pictures.make(
-            album=album.id,
-            sha256=upload.sha256,
-            key=key,
-            profile=core.objects.profile,
-            content_type=decoded.content_type,
-            size=upload.size,
-            width=decoded.width,
-            height=decoded.height,
-            filename=name,
-        )
-        work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
+        pictures = [work.pictures.make(album=album.id, **row) for row in rows]
+        for picture in pictures:
+            work.audit(caller.user, "uploaded", Kind.ALBUM, album.id, {"picture": picture.id})
         work.uploaded(album.id)
-    return album, Seen(picture, (), (), await picture_url(core, picture))
+    return [(album, picture) for picture in pictures]
+
+
+def _row(core: Core, key: str, upload: PictureUpload, decoded: Decoded, name: str) -> dict[str, Any]:
+    return {
+        "sha256": upload.sha256, "key": key, "profile": core.objects.profile, "content_type": decoded.content_type,
+        "size": upload.size, "width": decoded.width, "height": decoded.height, "filename": name,
+    }  # fmt: skip
 
 
 async def picture_url(core: Core, picture: Picture) -> str:

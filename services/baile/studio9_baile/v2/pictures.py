@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from studio9_baile.models.pictures import Album
 from studio9_baile.usecases import label_csv, pictures, registering
 from studio9_baile.v2.albums import Shared
 from studio9_baile.v2.dependencies import TheCaller, TheCore, ThePage
-from studio9_baile.v2.receiving import received, received_json
+from studio9_baile.v2.receiving import received, received_json, received_picture
 from studio9_baile.v2.routing import router
 from studio9_baile.v2.showing import shown
 from studio9_baile.v2.wire.albums import AlbumAnswer, RegisterBody
@@ -97,9 +98,9 @@ async def delete(album_id: str, picture_id: str, core: TheCore, caller: TheCalle
 
 @routes.post("/albums/{album_id}/uploadPicture")
 async def upload_picture(album_id: str, request: Request, core: TheCore, caller: TheCaller) -> PictureAnswer:
-    async with received(request, core, limit=core.settings.max_picture) as (upload, fields):
+    async with received_picture(request, core, limit=core.settings.max_picture) as (upload, fields):
         name = fields.get("filename") or PurePath(upload.filename).stem or upload.filename
-        named = pictures.Upload(upload.path, upload.size, upload.sha256, name)
+        named = replace(upload, filename=name)
         return PictureAnswer.of(*await pictures.upload_picture(core, caller, album_id, named))
 
 

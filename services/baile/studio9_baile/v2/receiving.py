@@ -1,10 +1,10 @@
-"""Bodies that may be large: the file of a multipart form, written to a temporary file and hashed as it comes in, and
-JSON that is read in a thread."""
+"""Bodies that may be large: the file of a multipart form, written to a temporary file and hashed as it comes in (a
+small picture stays in memory), and JSON that is read in a thread."""
 
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeVar
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from studio9_baile.core import Core
-from studio9_baile.usecases.pictures import Upload
+from studio9_baile.usecases.pictures import PictureUpload, Upload
 from studio9_baile.v2.multipart import BadForm, FormReader
 from studio9_baile.v2.routing import check_texts
 from studio9_common.errors import BadInput, TooLarge
@@ -24,6 +24,9 @@ from studio9_common.errors import BadInput, TooLarge
 FOLDER = "uploads"
 AT_ONCE = 1 << 20
 """Bytes that are gathered before they go to the disk, beside the loop."""
+
+IN_MEMORY = 64 << 10
+"""Bytes of a picture that needs no file: it is hashed and handed on as it is."""
 
 JsonBody = TypeVar("JsonBody", bound=BaseModel)
 
@@ -40,7 +43,7 @@ class _Incoming:
     def take(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self._limit:
-            raise TooLarge("Upload is too large", field="file", fix=f"send at most {self._limit} bytes")
+            raise _too_large(self._limit)
         self._waiting += data
 
     async def write(self, *, all: bool = False) -> None:
@@ -59,6 +62,27 @@ class _Incoming:
         return self._digest.hexdigest()
 
 
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge("Upload is too large", field="file", fix=f"send at most {limit} bytes")
+
+
+def _empty() -> BadInput:
+    return BadInput("Upload is empty", field="file", fix="choose a file with content")
+
+
+async def _read_form(
+    request: Request, form: FormReader, after_each: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Raises BadForm."""
+    try:
+        async for chunk in request.stream():
+            form.feed(chunk)
+            if after_each is not None:
+                await after_each()
+    except ClientDisconnect:
+        raise BadForm("Upload is cut off", field="file", fix="send it again") from None
+
+
 @asynccontextmanager
 async def received(
     request: Request, core: Core, *, limit: int, optional: bool = False
@@ -73,17 +97,36 @@ async def received(
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         incoming = _Incoming(file, limit)
         form = FormReader(request.headers.get("content-type", ""), incoming.take)
-        try:
-            async for chunk in request.stream():
-                form.feed(chunk)
-                await incoming.write()
-        except ClientDisconnect:
-            raise BadForm("Upload is cut off", field="file", fix="send it again") from None
+        await _read_form(request, form, incoming.write)
         form.close(needs_file=not optional)
         await incoming.write(all=True)
         if incoming.size == 0 and not optional:
-            raise BadInput("Upload is empty", field="file", fix="choose a file with content")
+            raise _empty()
         yield Upload(Path(file.name), incoming.size, incoming.sha256, form.filename or ""), form.fields
+
+
+@asynccontextmanager
+async def received_picture(
+    request: Request, core: Core, *, limit: int
+) -> AsyncIterator[tuple[PictureUpload, dict[str, str]]]:
+    """As `received`; a small picture stays in memory."""
+    announced = request.headers.get("content-length", "")
+    if not (announced.isascii() and announced.isdigit() and int(announced) <= IN_MEMORY):
+        async with received(request, core, limit=limit) as (upload, fields):
+            yield PictureUpload(upload.path, upload.size, upload.sha256, upload.filename), fields
+        return
+    content = bytearray()
+    form = FormReader(request.headers.get("content-type", ""), content.extend)
+    await _read_form(request, form)
+    form.close()
+    if len(content) > limit:
+        raise _too_large(limit)
+    if not content:
+        raise _empty()
+    yield (
+        PictureUpload(bytes(content), len(content), hashlib.sha256(content).hexdigest(), form.filename or ""),
+        form.fields,
+    )
 
 
 @asynccontextmanager
