@@ -37,9 +37,11 @@ elsewhere takes it for forgotten (`sweeper.OUTBOX_AGE_S`)."""
 TELL_AFTER_S, TELL_EVERY_S = 0.05, 0.5
 """How long jobs that have ended wait for others, so that one search finds the relatives of all: the first of them, and
 those that follow."""
-LOOK_AGAIN_S, LOOK_EVERY_S = 2.5, 1.0
+LOOK_AGAIN_S, LOOK_EVERY_S = 2.5, 2.0
 """A search shows what was written about a second before: who asked for a dependent just before the end is found by
 looking again."""
+TOGETHER = 500
+"""Ended jobs of one search for relatives."""
 KEPT = frozenset({JobClean.type, JobRequested.type})
 """Commands that are sent again until somebody takes them."""
 TOLD = 5_000
@@ -114,10 +116,10 @@ class Shell:
         self._told: OrderedDict[Ended, None] = OrderedDict()
         self._clearing: Gatherer[str] = Gatherer("outbox", self._clear, pause_s=CLEAR_AFTER_S)
         self._telling: Gatherer[Ended] = Gatherer(
-            "related", self.tell_related, pause_s=TELL_AFTER_S, every_s=TELL_EVERY_S
+            "related", self.tell_related, pause_s=TELL_AFTER_S, every_s=TELL_EVERY_S, most=TOGETHER
         )
         self._looking: Gatherer[str] = Gatherer(
-            "relatives", self._look_again, pause_s=LOOK_AGAIN_S, every_s=LOOK_EVERY_S
+            "relatives", self._look_again, pause_s=LOOK_AGAIN_S, every_s=LOOK_EVERY_S, most=TOGETHER
         )
         self.log = logger("orion")
 

@@ -24,6 +24,7 @@ from studio9_common.times import Clock, parse_time
 from studio9_common.tokens import TokenKeys
 from studio9_orion.app import OrionService, build
 from studio9_orion.core import Decision, Policy, decide
+from studio9_orion.core.decision import Reply
 from studio9_orion.core.events import (
     Assigned,
     Beat,
@@ -68,6 +69,12 @@ class Life:
     def commands(self) -> list[str]:
         """The types of the last decision's commands, without `studio9.` and `.v1`."""
         return [command.type.removeprefix("studio9.").removesuffix(".v1") for command in self.last.commands]
+
+    @property
+    def replies(self) -> list[str]:
+        """The same of what is told outside the outbox."""
+        told = [effect.command for effect in self.last.effects if isinstance(effect, Reply)]
+        return [command.type.removeprefix("studio9.").removesuffix(".v1") for command in told]
 
     def tell(self, event: CoreEvent, *, after: float = 1.0) -> "Life":
         self.now += timedelta(seconds=after)

@@ -19,7 +19,7 @@ CHECKPOINT = ObjectRef(key="acme/jobs/j/1/last.pt", sha256="1" * 64, size=7)
 
 
 def test_the_straight_way(life: Any) -> None:
-    assert life.request().commands == ["job.accepted", "job.queued"]
+    assert (life.request().commands, life.replies) == ([], ["job.accepted", "job.queued"])
     assert life.at() == (P.queued, S.queued)
     assert life.assign().commands == ["worker.run"]
     assert life.at() == (P.assigned, S.queued)

@@ -33,7 +33,7 @@ async def test_a_decision_is_written_with_its_outbox_and_published(world: Any) -
     applied = await orion.shell.apply([(id, requested(id))])
     assert applied.decisions[0].answer is Answer.applied
     stored = await world.job(id)
-    assert (stored.phase, [command.n for command in stored.outbox]) == (Phase.queued, [1, 2])
+    assert (stored.phase, stored.outbox) == (Phase.queued, ()), "until it is answered, the request comes again"
     told = await world.take(events)
     assert [message.type for message in told] == ["studio9.job.accepted.v1", "studio9.job.queued.v1"]
     assert isinstance(told[0], JobAccepted)
@@ -74,14 +74,26 @@ async def test_a_death_between_write_and_publish_loses_no_command(world: Any, tm
     id = new_id()
     dead_bus = await EmbeddedBus.open(tmp_path / "dead.sqlite")
     await dead_bus.close()
-    await world.orion(bus=dead_bus).shell.apply([(id, requested(id))])
+    cancel = CancelRequested(job=id, organisation="acme", requested_by="ana")
+    await world.orion(bus=dead_bus).shell.apply([(id, requested(id)), (id, cancel)])
     events = await world.listen("events", "job.#")
     other = world.orion()
     await other.sweeper.sweep()
     assert await world.take(events) == [], "too young: its writer may still be at it"
     world.clock.pass_(6)
     assert (await other.sweeper.sweep()).republished == 2
-    assert [m.type for m in await world.take(events)] == ["studio9.job.accepted.v1", "studio9.job.queued.v1"]
+    assert sorted(m.type for m in await world.take(events)) == ["studio9.job.cancelled.v1", "studio9.job.clean.v1"]
+
+
+async def test_a_death_before_the_answer_is_made_good_when_the_request_comes_again(world: Any, tmp_path: Path) -> None:
+    id = new_id()
+    dead_bus = await EmbeddedBus.open(tmp_path / "dead.sqlite")
+    await dead_bus.close()
+    await world.orion(bus=dead_bus).shell.apply([(id, requested(id))])
+    events = await world.listen("events", "job.#")
+    await world.orion().shell.apply([(id, requested(id))])
+    (told,) = await world.take(events)
+    assert (told.type, told.state) == (JobAccepted.type, State.queued)
 
 
 async def test_published_commands_leave_the_outbox_with_the_next_change(world: Any) -> None:
@@ -107,11 +119,11 @@ async def test_another_writer_carries_over_what_is_not_published(world: Any, tmp
     id = new_id()
     dead_bus = await EmbeddedBus.open(tmp_path / "dead.sqlite")
     await dead_bus.close()
-    await world.orion(bus=dead_bus).shell.apply([(id, requested(id))])
     cancel = CancelRequested(job=id, organisation="acme", requested_by="ana")
-    await world.orion().shell.apply([(id, cancel)])
+    await world.orion(bus=dead_bus).shell.apply([(id, requested(id)), (id, cancel)])
+    await world.orion().shell.apply([(id, DeadLettered(type="t", why="w"))])
     types = [command.type.split(".")[2] for command in (await world.job(id)).outbox]
-    assert types == ["accepted", "queued", "cancelled", "clean"]
+    assert types == ["cancelled", "clean"]
 
 
 async def test_a_dependent_starts_when_what_it_depends_on_has_completed(world: Any) -> None:

@@ -22,9 +22,10 @@ UNSEEN = "unseen"
 
 
 def create(draft: Draft, event: Requested) -> Decision:
-    """A new job: queued, or submitted while it depends on others."""
+    """A new job: queued, or submitted while it depends on others. That it is accepted, and that it waits, is no part of
+    its outbox: until it is told, whoever has asked asks again."""
     draft.record("requested")
-    draft.command(JobAccepted)
+    draft.effects.append(Reply(reply(draft, JobAccepted)))
     problem = _problem(draft.job, draft.policy.max_request)
     if problem is not None:
         _shorten(draft)
@@ -33,18 +34,23 @@ def create(draft: Draft, event: Requested) -> Decision:
         draft.wait(related=draft.policy.related_s, queued=ending.queue_limit(draft))
         draft.effects.append(CheckRelated())
     else:
-        enqueue(draft)
+        _wait_for_slot(draft)
+        draft.effects.append(Reply(reply(draft, JobQueued, {"attempt": 0})))
     return draft.decision()
 
 
 def enqueue(draft: Draft) -> None:
-    """Nothing holds the job back any more: it waits for a slot."""
+    """Nothing holds the job back any more: it waits for a slot, and everybody is told."""
+    _wait_for_slot(draft)
+    draft.command(JobQueued, {"attempt": len(draft.job.attempts)})
+
+
+def _wait_for_slot(draft: Draft) -> None:
     queued = draft.job.deadlines.get("queued") if draft.job.phase is Phase.submitted else None
     draft.record("queued", reason=draft.job.reason)
     draft.set(queued_at=draft.job.queued_at or draft.time, not_before=None)
     draft.until(queued=queued or draft.at(ending.queue_limit(draft)))
     draft.watch_parent()
-    draft.command(JobQueued, {"attempt": len(draft.job.attempts)})
 
 
 def create_cancelled(draft: Draft, event: CancelRequested) -> Decision:
