@@ -18,15 +18,16 @@ EXTRA = ("bench",)
 # fresh machine the tools of `deploy` are built, in minutes.
 LONG = ("trainers", "baile", "contract", "integration", "deploy")
 # One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
-# computes all the time, and the simulation, in virtual time, takes what it leaves of the machine. Chaos and benchmarks
-# want the machine for themselves.
-TURNS = {"e2e": 1, "simulation": 1, "containers": 1, "chaos": 2, "bench": 3}
+# computes all the time. Chaos and benchmarks want the machine for themselves.
+TURNS = {"e2e": 1, "containers": 1, "chaos": 2, "bench": 3}
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
 UNIT = ("postgresql",)
 # Start tasks in the trainers' environment.
 TRAINING = frozenset({"integration", "containers", "e2e", "chaos", "bench"})
+# In virtual time nothing is late: it waits for nobody, and computes beside the first turn's parts, which wait for
+# servers and disks in between.
 YIELDING = frozenset({"simulation"})
 
 
@@ -46,7 +47,7 @@ class Part:
 
     @property
     def yielding(self) -> bool:
-        """Whether it takes only what the others leave of the machine."""
+        """Whether it runs beside the other parts of its turn, in no lane of theirs, and stands back behind them."""
         return self.name in YIELDING
 
     @property

@@ -23,7 +23,10 @@ from studio9_cli.testing.parts import Part
 from studio9_cli.testing.results import Result, from_junit
 
 LANES = len(os.sched_getaffinity(0)) + 1
-"""Parts at a time: one more than cores, for each also waits for servers, disks and clocks."""
+"""Parts at a time: one more than cores, for each also waits for servers, disks and clocks. What yields to the others is
+not counted."""
+NICE = 5
+"""How far what yields stands back: a third of the share of another process, and all that others leave."""
 
 
 class Runner:
@@ -44,6 +47,7 @@ class Runner:
             self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studio9-test-")))
             self._processes.remove_at_end(self._scratch)
             lanes = stack.enter_context(ThreadPoolExecutor(max_workers=LANES))
+            beside = stack.enter_context(ThreadPoolExecutor(max_workers=1))
             # Entered last, so that an interruption ends the servers and parts before the lanes are waited for.
             stack.callback(self._processes.close)
             if any(part.servers for part in parts):
@@ -51,7 +55,7 @@ class Runner:
             running = [lanes.submit(self._checks)] if checks else []
             results: list[Result] = []
             for _, turn in groupby(parts, key=lambda part: part.turn):
-                running += [lanes.submit(self._tests, part) for part in turn]
+                running += [(beside if part.yielding else lanes).submit(self._tests, part) for part in turn]
                 results += [one.result() for one in running]
                 running.clear()
             return results, self._fleet.outcomes() if self._fleet else []
@@ -80,7 +84,7 @@ class Runner:
         python = str(project.environment_python(part.environment))
         status = self._wait(
             [
-                *(["nice", "-n", "10"] if part.yielding else []),
+                *(["nice", "-n", str(NICE)] if part.yielding else []),
                 python,
                 "-P",
                 "-m",
