@@ -192,10 +192,17 @@ def _is_full(error: DBAPIError | OSError) -> bool:
 
 @dataclass(slots=True)
 class _Use:
-    """What all who use the connections count together."""
+    """What all who use the connections know together."""
 
     open: int = 0
     closed: bool = False
+    outdated: float = 0.0
+    """Connections that were made before this moment (`time.time()`) are replaced as they are next used."""
+
+    def renew(self, _: Any, record: Any, __: Any) -> None:
+        """Of a pool that hands out a connection."""
+        if record.starttime < self.outdated:
+            raise InvalidatePoolError
 
 
 class Database:
@@ -211,6 +218,8 @@ class Database:
         # PostgreSQL's statements see each what is committed when it begins, within a transaction or not.
         self._reading = self._engine if self.alone else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._target: Target | None = None
+        # First of all: a connection is tried twice, and the next look at a replaced one finds it in order.
+        event.listen(self._engine.sync_engine, "checkout", self._use.renew, insert=True)
 
     def aimed(self, target: Target) -> "Database":
         """The same database for one request, which aims at `target`."""
@@ -303,7 +312,7 @@ class Database:
                 raise
             if isinstance(failure, DatabaseReadOnly):
                 # The server that takes changes may be another one by now, or this one again for new connections.
-                await self._engine.dispose()
+                self._use.outdated = time.time()
             raise failure from error
         finally:
             self._use.open -= 1
