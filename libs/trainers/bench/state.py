@@ -17,7 +17,7 @@ from studio9_trainers.config import training_config
 from studio9_trainers.data.dataset import Picture, PictureSet
 from studio9_trainers.events import EpochStarted, TrainingEvent, TrainingStopped
 from studio9_trainers.frameworks import catalogue
-from studio9_trainers.run import open_run
+from studio9_trainers.run import Run, open_run
 from studio9_trainers.trainer import get_trainer
 
 PAGES, SIDE, DIGITS = 160, 192, 11
@@ -49,6 +49,15 @@ def pages(count: int) -> PictureSet:
     return PictureSet("train", tuple(made))
 
 
+class Unsaved(Run):
+    """The same run, its random choices included, but it writes no states."""
+
+    @property
+    def leads(self) -> bool:
+        """Only the process that leads writes states."""
+        return False
+
+
 def trained(state: bool, seconds: float, count: int = PAGES) -> dict[str, Any]:
     """Pictures a second from the first epoch's beginning to the last one's end, states and validations included, and
     seconds of the processor an epoch, system and writing included. A state still to be written holds up the end."""
@@ -63,8 +72,7 @@ def trained(state: bool, seconds: float, count: int = PAGES) -> dict[str, Any]:
             moments.append((time.perf_counter(), time.process_time()))
 
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        run = open_run(folder)
-        run.rank = 0 if state else 1  # only the process that leads writes states
+        run = open_run(folder) if state else Unsaved(**vars(open_run(folder)))
         get_trainer("yolo", "detect", config=config, train=known, run=run, on_event=hear).train()
         run.events.close()
         took, spent = (last - first for first, last in zip(moments[0], moments[-1], strict=True))

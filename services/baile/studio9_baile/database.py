@@ -77,6 +77,7 @@ _PLANNING = {"application_name": "studio9-baile", "random_page_cost": "1.1", "ji
 ASKED_AFTER_S = 5.0
 """A connection that has rested for so long is asked whether it is there still; one that the server has ended is known
 without."""
+YOUNG_S = 1.0
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
 _NO_DATABASE = "3D000"
@@ -200,8 +201,9 @@ class _Use:
     """Connections that were made before this moment (`time.time()`) are replaced as they are next used."""
 
     def renew(self, _: Any, record: Any, __: Any) -> None:
-        """Of a pool that hands out a connection."""
-        if record.starttime < self.outdated:
+        """Of a pool that hands out a connection. It tries twice, so one that was made for this is never refused, even
+        if others have found the database read-only in between."""
+        if record.starttime < min(self.outdated, time.time() - YOUNG_S):
             raise InvalidatePoolError
 
 
@@ -218,7 +220,7 @@ class Database:
         # PostgreSQL's statements see each what is committed when it begins, within a transaction or not.
         self._reading = self._engine if self.alone else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._target: Target | None = None
-        # First of all: a connection is tried twice, and the next look at a replaced one finds it in order.
+        # Before the look whether it is there still: what replaces it passes both.
         event.listen(self._engine.sync_engine, "checkout", self._use.renew, insert=True)
 
     def aimed(self, target: Target) -> "Database":

@@ -3,6 +3,7 @@
 A file of a thousand small tensors takes its time tensor by tensor, not byte by byte.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,6 +56,8 @@ def taken_apart(content: Mapping[str, Any]) -> Any:
 
     def tensor(place: tuple[Any, ...]) -> torch.Tensor:
         _, kind, at, shape, strides = place
+        if math.prod(shape) > blocks[kind].numel():  # strides of 0 would make any size of a few numbers
+            raise ValueError("a tensor is larger than its block")
         return blocks[kind].as_strided(shape, strides, at).clone()
 
     return _mapped(content["tree"], lambda one: isinstance(one, tuple) and len(one) == 5 and one[0] == MARK, tensor)

@@ -68,11 +68,15 @@ class Repository(Generic[Row]):
         self._session, self.organisation, self._now = session, organisation, now
         self._sight = sight or Sight(None)
 
+    @classmethod
+    def rows_of(cls, organisation: Any) -> ColumnElement[bool]:
+        """The condition that every statement carries, for an organisation or a parameter that will name one."""
+        condition: ColumnElement[bool] = cls.row.organisation == organisation
+        return condition
+
     @property
     def mine(self) -> ColumnElement[bool]:
-        """The condition that every statement carries."""
-        condition: ColumnElement[bool] = self.row.organisation == self.organisation
-        return condition
+        return self.rows_of(self.organisation)
 
     def select(self, *where: ColumnElement[bool]) -> Select[Row]:
         return select(self.row).where(self.mine, *where)
@@ -81,8 +85,8 @@ class Repository(Generic[Row]):
     @cache
     def _by_id(cls, lock: bool) -> Select[Any]:
         """Made once for each table: most of what a short statement costs here is making it."""
-        row = cls.row
-        statement = select(row).where(row.organisation == bindparam("organisation"), row.id == bindparam("identifier"))
+        mine = cls.rows_of(bindparam("organisation"))
+        statement = select(cls.row).where(mine, cls.row.id == bindparam("identifier"))
         # Whoever waits for a row wants it as it is then, not as it was when it was read before.
         return statement.with_for_update().execution_options(populate_existing=True) if lock else statement
 

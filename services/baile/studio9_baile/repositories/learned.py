@@ -1,6 +1,7 @@
 """Dataset versions, code packages, models and model versions."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import aliased, defer
@@ -24,9 +25,9 @@ class DatasetVersions(Repository[DatasetVersion]):
     row = DatasetVersion
     missing = "Dataset version not found"
 
-    @property
-    def mine(self) -> ColumnElement[bool]:
-        return and_(super().mine, DatasetVersion.deleted_at.is_(None))
+    @classmethod
+    def rows_of(cls, organisation: Any) -> ColumnElement[bool]:
+        return and_(super().rows_of(organisation), DatasetVersion.deleted_at.is_(None))
 
     async def hand_over(self, user: str, heir: str) -> None:
         """A user's dataset versions go to another."""
