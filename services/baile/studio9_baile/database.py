@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -78,6 +78,9 @@ ASKED_AFTER_S = 5.0
 """A connection that has rested for so long is asked whether it is there still; one that the server has ended is known
 without."""
 YOUNG_S = 1.0
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+OPTIONS = frozenset({"ssl", "host", "port", "passfile", "target_session_attrs", "prepared_statement_cache_size"})
+"""Options of an address of PostgreSQL's, besides `sslmode`."""
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
 _NO_DATABASE = "3D000"
@@ -111,7 +114,7 @@ def engine_for(url: str, pool: int = 10) -> AsyncEngine:
         )
     if driver.startswith("postgresql"):
         engine = create_async_engine(
-            parsed.set(drivername=driver),
+            _with_options(parsed).set(drivername=driver),
             pool_size=pool,
             max_overflow=pool,
             json_serializer=json_text,
@@ -127,6 +130,26 @@ def engine_for(url: str, pool: int = 10) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _with_options(address: URL) -> URL:
+    """The address with its options as the driver calls them. Raises BadInput for one that it does not have."""
+    options = dict(address.query)
+    if "sslmode" in options:  # libpq's name for it, which stands in the addresses that clouds give
+        options["ssl"] = options.pop("sslmode")
+    unknown = ", ".join(sorted(options.keys() - OPTIONS))
+    if unknown:
+        raise BadInput(
+            "the database's address has an option that there is not",
+            field="database_url",
+            value=unknown,
+            fix=f"leave it out; there are sslmode, {', '.join(sorted(OPTIONS))}",
+        )
+    if (mode := options.get("ssl", "prefer")) not in SSL_MODES:
+        raise BadInput(
+            "there is no such sslmode", field="database_url", value=mode, fix=f"one of {', '.join(SSL_MODES)}"
+        )
+    return address.set(query=options)
 
 
 def _note_rest(_: Any, record: Any) -> None:

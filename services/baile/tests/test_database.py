@@ -131,6 +131,17 @@ async def test_a_connection_that_the_server_has_ended_is_replaced(database: Data
         assert await work.lineage.count() == 0
 
 
+def test_an_addresss_options_are_those_of_other_programs_too() -> None:
+    engine = engine_for("postgresql://u@127.0.0.1/d?sslmode=require&prepared_statement_cache_size=0")
+    assert dict(engine.url.query) == {"ssl": "require", "prepared_statement_cache_size": "0"}
+    with pytest.raises(BadInput, match="option") as refused:
+        engine_for("postgresql://u:secret@127.0.0.1/d?sslmodus=require")
+    assert (refused.value.field, refused.value.value) == ("database_url", "sslmodus")
+    with pytest.raises(BadInput, match="sslmode") as refused:
+        engine_for("postgresql://u:secret@127.0.0.1/d?sslmode=full")
+    assert refused.value.value == "full" and "verify-full" in str(refused.value.fix)
+
+
 async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
     away = Database("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(DatabaseUnavailable):
