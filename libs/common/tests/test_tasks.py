@@ -52,19 +52,3 @@ async def test_ended_tasks_keep_what_they_raised() -> None:
     await asyncio.wait([task])
     await tasks.end(task)
     assert str(task.exception()) == "its own"
-
-
-async def test_a_signal_wakes_all_who_wait_and_says_whose_limit_was_over() -> None:
-    signal = tasks.Signal()
-    waiting = [asyncio.create_task(signal.wait(limit)) for limit in (None, 60, 0.001)]
-    assert await waiting[2] is False
-    signal.set()
-    signal.clear()  # whoever waited was woken all the same
-    assert [await one for one in waiting[:2]] == [True, True]
-    assert await signal.wait(0.001) is False
-    signal.set()
-    assert await signal.wait(0)
-    gone = asyncio.create_task(tasks.Signal().wait())
-    await asyncio.sleep(0)
-    await tasks.end(gone)
-    assert gone.cancelled()

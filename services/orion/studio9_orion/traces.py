@@ -3,7 +3,6 @@ that every Orion, and whoever has the document, names the same ones; they are to
 """
 
 import hashlib
-from functools import lru_cache
 
 from studio9_common.contracts.job import TERMINAL, Attempt, Job
 from studio9_common.times import parse_time
@@ -12,12 +11,14 @@ from studio9_common.tracing import Span, Trace, Tracer, nanoseconds, trace_of
 
 def job_trace(job: Job) -> Trace | None:
     """The job's own place, below whoever asked for it; None for a job without a trace."""
-    return _below(job.traceparent, job.id)
+    asked = trace_of(job.traceparent)
+    return Trace(asked.trace_id, _span_id(job.id), asked.sampled) if asked else None
 
 
 def attempt_trace(job: Job, fence: int) -> Trace | None:
     """The place of one attempt, below the job's."""
-    return _below(job.traceparent, f"{job.id}:{fence}")
+    asked = trace_of(job.traceparent)
+    return Trace(asked.trace_id, _span_id(f"{job.id}:{fence}"), asked.sampled) if asked else None
 
 
 def traceparent_of(trace: Trace | None) -> str | None:
@@ -71,11 +72,8 @@ class JobTraces:
 _ENDS = frozenset({*(state.value for state in TERMINAL), "cancelled_unseen"})
 
 
-@lru_cache(4_096)  # every beat of an attempt asks for it
-def _below(traceparent: str | None, of: str) -> Trace | None:
-    """The place of a job or an attempt in the trace of a request."""
-    asked = trace_of(traceparent)
-    return Trace(asked.trace_id, hashlib.sha256(of.encode()).hexdigest()[:16], asked.sampled) if asked else None
+def _span_id(of: str) -> str:
+    return hashlib.sha256(of.encode()).hexdigest()[:16]
 
 
 def _moment(time: str) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from studio9_common.contracts.messages import WorkerCancel, WorkerDrain, WorkerLease, WorkerResult, WorkerRun
 from studio9_common.contracts.reasons import reason
-from studio9_common.tasks import Signal, end
+from studio9_common.tasks import end
 from studio9_worker.admission import Verdict, judge
 from studio9_worker.context import Context
 from studio9_worker.lease import AttemptKey, Leases, answered, given_up, granted, released
@@ -32,7 +32,7 @@ class Agent:
         self.leases = Leases()
         self.draining = False
         """Told to take no new job; remembered across restarts."""
-        self.changed = Signal()
+        self.changed = asyncio.Event()
         self._lives: dict[AttemptKey, AttemptLife] = {}
         self._users: dict[str, AttemptLife] = {}
         """Slot id → the attempt that had it last, whether or not it still does."""

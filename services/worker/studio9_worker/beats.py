@@ -49,8 +49,11 @@ class Beats:
                 await self._beat()
             await self._agent.watch()
             await asyncio.sleep(min(SOON_S, context.settings.beat_s))
-            if heard:
-                await self._agent.changed.wait(context.settings.beat_s - SOON_S)
+            try:
+                async with asyncio.timeout(context.settings.beat_s - SOON_S if heard else 0):
+                    await self._agent.changed.wait()
+            except TimeoutError:
+                continue
 
     async def _beat(self) -> None:
         context = self._agent.context

@@ -66,7 +66,7 @@ def beat_sent(leases: Leases, number: int, now: float) -> Leases:
     sent = {**leases.sent, number: now}
     for old in sorted(sent)[:-REMEMBERED_BEATS]:
         del sent[old]
-    return Leases(sent, leases.held, leases.answered)
+    return replace(leases, sent=sent)
 
 
 def answered(leases: Leases, answer: WorkerLease) -> tuple[Leases, tuple[Order, ...]]:

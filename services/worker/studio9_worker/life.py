@@ -15,7 +15,7 @@ from studio9_common.contracts.messages import AttemptBeat, WorkerResult
 from studio9_common.contracts.reasons import reason
 from studio9_common.errors import Studio9Error
 from studio9_common.ids import new_id
-from studio9_common.tasks import Signal, end
+from studio9_common.tasks import end
 from studio9_common.tracing import trace_id_of
 from studio9_task.events import Event
 from studio9_task.exits import TaskState
@@ -62,7 +62,7 @@ class AttemptLife:
         self._followed = False
         """Whether all that the task told has been read: it was read after the task was seen to be gone."""
         self._stopping = asyncio.Event()
-        self._confirmed = Signal()
+        self._confirmed = asyncio.Event()
         self._published = asyncio.Event()
         self._checkpoints = CheckpointKeeper(
             context, record.key, self._folder, attempt_prefix(record), record.checkpoint, self._checkpoint_stored
@@ -258,7 +258,11 @@ class AttemptLife:
                 self._on_change()
             except Studio9Error as error:
                 self._log.warning("result_not_sent", reason=str(error))
-            await self._confirmed.wait(self._context.settings.result_resend_s)
+            try:
+                async with asyncio.timeout(self._context.settings.result_resend_s):
+                    await self._confirmed.wait()
+            except TimeoutError:
+                continue
 
     async def _clean(self) -> None:
         await self._until_gone(reading=False)

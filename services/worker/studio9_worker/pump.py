@@ -1,10 +1,10 @@
 """Sends one attempt's telemetry while it runs and what is left of it afterwards."""
 
 import asyncio
+from contextlib import suppress
 
 from studio9_common.contracts.messages import WorkerTelemetry
 from studio9_common.errors import Unavailable
-from studio9_common.tasks import Signal
 from studio9_worker.context import Context
 from studio9_worker.records import AttemptRecord
 from studio9_worker.telemetry import Batch, BatchReader
@@ -24,7 +24,7 @@ class TelemetryPump:
         self._context = context
         self._record = record
         self._batches = BatchReader(context.folders.of(record.key).events, record.cursor)
-        self._ended = Signal()
+        self._ended = asyncio.Event()
         self._nothing = False
 
     def end(self, *, nothing: bool = False) -> None:
@@ -34,7 +34,10 @@ class TelemetryPump:
 
     async def run(self) -> None:
         while True:
-            last = await self._ended.wait(EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await self._ended.wait()
+            last = self._ended.is_set()
             if last and self._nothing:
                 return
             batch = await self._batches.next()

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -129,8 +130,10 @@ class SimConsumer:
             raise BusUnavailable
         if self._gone:
             raise QueueGone(f"the queue {self._name} was deleted")
-        buffer = self.buffer
-        return [SimDelivery(self, buffer.popleft()) for _ in range(min(limit, len(buffer)))]
+        taken = list(islice(self.buffer, limit))
+        for _ in taken:
+            self.buffer.popleft()
+        return [SimDelivery(self, letter) for letter in taken]
 
     async def _wait(self) -> None:
         self._waiter = future(self.broker.loop)
@@ -201,15 +204,13 @@ class SimBus:
         if not messages:
             return []
         loop, weather, rng = self.broker.loop, self.broker.weather, self._rng
-        if ((weather.down or weather.cut) and not weather.reaches(self.node, "bus")) or (
-            weather.full_disks and weather.full("bus")
-        ):
+        if not weather.reaches(self.node, "bus") or (weather.full_disks and weather.full("bus")):
             waiter = future(loop)
             loop.after(rng.uniform(0.01, 5.0), _set, waiter)
             await waiter
             raise BusUnavailable
         answer: asyncio.Future[list[Studio9Error | None]] = loop.create_future()
-        loop.after(0.001 + 0.005 * rng.random(), self._arrive, messages, answer)
+        loop.after(rng.uniform(0.001, 0.006), self._arrive, messages, answer)
         return await answer
 
     def _arrive(self, messages: Sequence[Outgoing], answer: "asyncio.Future[list[Studio9Error | None]]") -> None:
@@ -219,7 +220,7 @@ class SimBus:
 
     def _one(self, message: Outgoing) -> Studio9Error | None:
         weather, rng = self.broker.weather, self._rng
-        if (weather.down or weather.cut) and not weather.reaches(self.node, "bus"):
+        if not weather.reaches(self.node, "bus"):
             return BusUnavailable()
         if weather.loss_before_confirm and weather.strikes("loss_before_confirm", rng):
             return BusUnavailable()

@@ -167,7 +167,7 @@ class VirtualLoop:
         itself: Any = self
         task: Any = asyncio.Task(coro, loop=itself, name=name or "", context=context)
         task._log_destroy_pending = False  # a crash leaves tasks behind
-        node = context.get(NODE) if context is not None else NODE.get()
+        node = (context or contextvars.copy_context()).get(NODE)
         if node is not None:
             node.tasks.append(task)
         return task

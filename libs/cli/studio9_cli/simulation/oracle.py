@@ -204,9 +204,9 @@ class Oracle:
         world, now = self._world, self._world.loop.now
         silent_s = self._policy.lease_s + 3 * self._tick_s + LOOK_S
         fair_since = world.troubles.fair_since(now)
-        for id in self._held:
-            job = world.job(id)
-            if job is not None and (job.phase is Phase.starting or job.phase is Phase.running):
+        for id, document in world.database.table("jobs").documents.items():
+            job: Job = document.body["job"]
+            if job.phase is Phase.starting or job.phase is Phase.running:
                 down = world.workers[job.attempts[-1].worker].down_since
                 since = max(fair_since, down if down is not None else now)
                 if now - since > silent_s:

@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from studio9_cli.simulation.loop import VirtualLoop
@@ -16,7 +15,6 @@ Answer = TypeVar("Answer")
 OnWrite = Callable[[str, str, dict[str, Any] | None, dict[str, Any] | None], None]
 """Told of every write: collection, id, the body before and after (None: not there)."""
 _ALL = Where()
-_ID = attrgetter("id")
 _NONE = Documents([], None)
 _CONFLICT, _MISSING = BulkOutcome(status=412), BulkOutcome(status=404)
 _EXISTS, _AWAY = BulkOutcome(status=409), BulkOutcome(status=503, detail="this item failed")
@@ -107,29 +105,21 @@ class SimStore:
     async def get_many(self, collection: str, ids: Sequence[str]) -> list[Document | None]:
         if not ids:
             return []
-        return await self._call(False, self._get_many, self._database.table(collection), ids)
+        table = self._database.table(collection)
+        return await self._call(lambda: [table.documents.get(id) for id in ids])
 
     async def bulk(self, collection: str, items: Sequence[BulkItem]) -> list[BulkOutcome]:
         if not items:
             return []
-        return await self._call(True, self._bulk, collection, items)
+        return await self._call(lambda: [self._write(collection, item) for item in items], writes=True)
 
-    def _get_many(self, table: Table, ids: Sequence[str]) -> list[Document | None]:
-        return [table.documents.get(id) for id in ids]
-
-    def _bulk(self, collection: str, items: Sequence[BulkItem]) -> list[BulkOutcome]:
-        weather, write = self._database.weather, self._database.write
-        if weather.partial_failures or weather.conflicts:
-            return [self._refused(item) or write(collection, item) for item in items]
-        return [write(collection, item) for item in items]
-
-    def _refused(self, item: BulkItem) -> BulkOutcome | None:
+    def _write(self, collection: str, item: BulkItem) -> BulkOutcome:
         weather, rng = self._database.weather, self._rng
         if weather.partial_failures and weather.strikes("partial_failures", rng):
             return _AWAY
         if weather.conflicts and item.action == "replace" and weather.strikes("conflicts", rng):
             return _CONFLICT
-        return None
+        return self._database.write(collection, item)
 
     async def search(
         self,
@@ -141,7 +131,7 @@ class SimStore:
         after: str | None = None,
         fresh: bool = False,
     ) -> Documents:
-        return await self._call(False, self._search, collection, where, sort, limit, after, fresh)
+        return await self._call(lambda: self._search(collection, where, sort, limit, after, fresh))
 
     def _search(
         self, collection: str, where: Where, sort: Sequence[str], limit: int, after: str | None, fresh: bool
@@ -154,58 +144,47 @@ class SimStore:
                 self._database.weather.effects["search_lag"] += 1
         if not table.visible:
             return _NONE
-        hits = _meeting(where, table.visible.values())
-        if not hits:
-            return _NONE
-        if len(hits) > 1:
-            hits.sort(key=_ID)
-            for name in reversed(sort):
-                field = name.lstrip("-")
-                there = [one for one in hits if field in one.body]
-                there.sort(key=lambda one: one.body[field], reverse=name.startswith("-"))
-                hits = there + [one for one in hits if field not in one.body]
+        meets = condition(where)
+        hits = [one for one in table.visible.values() if meets(one.body)]
+        hits.sort(key=lambda one: one.id)
+        for name in reversed(sort):
+            field = name.lstrip("-")
+            there = [one for one in hits if field in one.body]
+            there.sort(key=lambda one: one.body[field], reverse=name.startswith("-"))
+            hits = there + [one for one in hits if field not in one.body]
         start = int(after or 0)
         page = hits[start : start + limit]
         more = start + limit < len(hits)
         return Documents(page, str(start + limit) if more else None)
 
     async def ping(self) -> None:
-        await self._call(False, bool)
+        await self._call(lambda: None)
 
-    async def _call(self, writes: bool, work: Callable[..., Answer], *args: Any) -> Answer:
+    async def _call(self, work: Callable[[], Answer], *, writes: bool = False) -> Answer:
         """One request: it arrives, is worked on, and is answered, unless something goes wrong on the way."""
         loop, weather, rng = self._database.loop, self._database.weather, self._rng
         answer: asyncio.Future[Answer] = loop.create_future()
-        if (weather.down or weather.cut) and not weather.reaches(self._node, "store"):
+        if not weather.reaches(self._node, "store"):
             loop.after(rng.uniform(0.05, 10.0), _fail, answer)
             return await answer
-        delay = 0.0005 + 0.0035 * rng.random()
+        delay = rng.uniform(0.0005, 0.004)
         if weather.slow_s:
             delay += rng.uniform(0, weather.slow_s)
             weather.effects["slow_s"] += 1
         lost = weather.reply_lost > 0 and weather.strikes("reply_lost", rng)
-        loop.after(delay, self._arrive, work, args, answer, writes, lost)
+        loop.after(delay, self._arrive, work, answer, writes, lost)
         return await answer
 
-    def _arrive(
-        self,
-        work: Callable[..., Answer],
-        args: tuple[Any, ...],
-        answer: "asyncio.Future[Answer]",
-        writes: bool,
-        lost: bool,
-    ) -> None:
+    def _arrive(self, work: Callable[[], Answer], answer: "asyncio.Future[Answer]", writes: bool, lost: bool) -> None:
         weather = self._database.weather
-        if ((weather.down or weather.cut) and not weather.reaches(self._node, "store")) or (
-            writes and weather.full_disks and weather.full("store")
-        ):
+        if not weather.reaches(self._node, "store") or (writes and weather.full_disks and weather.full("store")):
             _fail(answer)
             return
         if lost and writes and self._rng.random() < 0.3:
-            self._database.loop.after(self._rng.uniform(0.5, 8.0), work, *args)  # after everybody has given it up
+            self._database.loop.after(self._rng.uniform(0.5, 8.0), work)  # it arrives after everybody has given it up
             _fail(answer)
             return
-        result = work(*args)
+        result = work()
         if lost:
             _fail(answer)
         elif not answer.done():
@@ -215,15 +194,6 @@ class SimStore:
 def _fail(answer: "asyncio.Future[Any]") -> None:
     if not answer.done():
         answer.set_exception(DocumentsUnavailable())
-
-
-def _meeting(where: Where, documents: Iterable[Document]) -> list[Document]:
-    """Those that meet a condition. What sweeps ask all the time, one bound, is looked at without a call for each."""
-    if len(where.below) == 1 and not where.equals and not where.differs and not where.at_least:
-        ((field, bound),) = where.below.items()
-        return [one for one in documents if (value := one.body.get(field)) is not None and value < bound]
-    meets = condition(where)
-    return [one for one in documents if meets(one.body)]
 
 
 def condition(where: Where) -> Callable[[dict[str, Any]], bool]:

@@ -7,7 +7,7 @@ the codecs keep what they are given is tested beside them.
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +44,7 @@ from studio9_cli.simulation.store import LightItem
 from studio9_common.contracts.messages import Message
 from studio9_common.ids import new_id
 
+_SLEEP = asyncio.sleep
 Substitute = tuple[Any, str, Any]
 """(object, attribute, what to put there)."""
 
@@ -60,16 +61,6 @@ class LightEnvelope:
     data: Message
     subject: str | None = None
     traceparent: str | None = None
-
-
-class _Turn:
-    """Lets everything else that is ready run once, as `asyncio.sleep(0)` does."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-_TURN = _Turn()
 
 
 class Parcel(bytes):
@@ -117,8 +108,7 @@ def light_decode(body: bytes) -> LightEnvelope:
 async def light_sleep(delay: float, result: Any = None) -> Any:
     """Stands in for `asyncio.sleep`: nothing takes the timer back, a sleep that was ended is not woken."""
     if delay <= 0:
-        await _TURN
-        return result
+        return await _SLEEP(0, result)
     loop: Any = asyncio.get_running_loop()
     slept = loop.create_future()
     loop.after(delay, _wake, slept)

@@ -11,7 +11,7 @@ from studio9_common.contracts.envelope import decode
 from studio9_common.contracts.job import Job, Phase
 from studio9_common.contracts.messages import JobEnded, JobQueued, SchedulerCall
 from studio9_common.contracts.waiting import POOL, SNAPSHOT
-from studio9_common.tasks import Signal, end
+from studio9_common.tasks import end
 from studio9_common.times import format_time, parse_time
 from studio9_orion.core import decide
 from studio9_orion.core.events import Assigned
@@ -78,7 +78,7 @@ class Scheduler:
         """The places that the snapshot shows, where it shows nobody who waits."""
         self._shown_at = shell.clock.now() - SNAPSHOT_EVERY
         self._show_again = False
-        self._again = Signal()
+        self._again = asyncio.Event()
         self._due = False
         self._task: asyncio.Task[None] | None = None
         self._news: Gatherer[tuple[str, Phase]] = Gatherer("news", self._tell, most=NEWS)
@@ -191,7 +191,10 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            if not await self._again.wait(self._pause()):
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._again.wait()
+            except TimeoutError:
                 self._due = True
             self._again.clear()
             if not self._due:
