@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.clients.argo import ArgoClient
 from studio9_common.clients.aries import AriesClient
 from studio9_common.objects.local import LocalObjects
+from studio9_common.times import format_time
 from studio9_common.tokens import TokenKeys
 
 POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
@@ -92,7 +94,7 @@ class StandIns:
             self.secrets[reference] = body["value"]
             self.kept[reference] = {
                 "id": reference, "organisation": organisation, "project": None, "name": body["name"], "version": 1,
-                "audiences": body["audiences"], "encrypted_with": "k", "updated_at": "2026-11-21T00:00:00.000000Z",
+                "audiences": body["audiences"], "encrypted_with": "k", "updated_at": format_time(datetime.now(UTC)),
                 "updated_by": "baile",
             }  # fmt: skip
             return JSONResponse(self.kept[reference])

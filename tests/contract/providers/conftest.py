@@ -75,11 +75,11 @@ class OwnWorkers:
         assert job is not None
         return order(job, WorkerCancel.type)
 
-    async def arrived(self) -> list[tuple[str, str, int]]:
-        """(what, job, fence) that came to HERE since it was last asked."""
-        found = []
+    async def arrived(self, count: int) -> list[tuple[str, str, int]]:
+        """(what, job, fence) that came to HERE since it was last asked: `count` are waited for, more are found, too."""
+        found: list[tuple[str, str, int]] = []
         async with self._bus.consume(QUEUE.name) as consumer:
-            while deliveries := await consumer.get(50, 0.05):
+            while deliveries := await consumer.get(50, 10 if len(found) < count else 0.05):
                 for delivery in deliveries:
                     data = decode(delivery.body).data
                     assert isinstance(data, WorkerRun | WorkerCancel)

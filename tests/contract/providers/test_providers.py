@@ -13,21 +13,21 @@ from .conftest import GONE, HERE, POLICY, OwnWorkers
 async def test_what_is_ordered_arrives_under_its_fence(sites: OwnWorkers) -> None:
     run = sites.run()
     assert await sites.provider.submit([run]) == [None]
-    assert await sites.arrived() == [(WorkerRun.type, run.job.id, 1)]
+    assert await sites.arrived(1) == [(WorkerRun.type, run.job.id, 1)]
 
 
 async def test_the_same_order_again_is_the_same_attempt(sites: OwnWorkers) -> None:
     run = sites.run()
     for _ in range(2):
         assert await sites.provider.submit([run]) == [None]
-    assert set(await sites.arrived()) == {(WorkerRun.type, run.job.id, 1)}, "whoever takes it twice knows it by that"
+    assert set(await sites.arrived(2)) == {(WorkerRun.type, run.job.id, 1)}, "whoever takes it twice knows it by that"
 
 
 async def test_each_order_has_its_own_answer(sites: OwnWorkers) -> None:
     runs = [sites.run(), sites.run(GONE), sites.run()]
     first, lost, last = await sites.provider.submit(runs)
     assert (first, last) == (None, None) and isinstance(lost, Unroutable)
-    assert {job for _, job, _ in await sites.arrived()} == {runs[0].job.id, runs[2].job.id}
+    assert {job for _, job, _ in await sites.arrived(2)} == {runs[0].job.id, runs[2].job.id}
     assert await sites.provider.submit([]) == []
 
 
@@ -35,7 +35,7 @@ async def test_a_cancel_follows_its_attempt_and_harms_nothing_where_there_is_non
     begun, never = sites.run(), sites.run()
     assert await sites.provider.submit([begun]) == [None]
     assert await sites.provider.cancel([sites.cancel(begun), sites.cancel(never)]) == [None, None]
-    assert await sites.arrived() == [
+    assert await sites.arrived(3) == [
         (WorkerRun.type, begun.job.id, 1),
         (WorkerCancel.type, begun.job.id, 1),
         (WorkerCancel.type, never.job.id, 1),
