@@ -78,6 +78,7 @@ ASKED_AFTER_S = 5.0
 """A connection that has rested for so long is asked whether it is there still; one that the server has ended is known
 without."""
 YOUNG_S = 1.0
+"""A connection that was made so lately is used, whatever was found out in between."""
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = frozenset({"ssl", "host", "port", "passfile", "target_session_attrs", "prepared_statement_cache_size"})
 """Options of an address of PostgreSQL's, besides `sslmode`."""

@@ -4,8 +4,10 @@ A hop to a thread and back costs more than to write a small file; with thousands
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+
+from studio9_common.grouping import Gatherer
 
 Answer = TypeVar("Answer")
 
@@ -14,35 +16,19 @@ class SharedHop:
     """Runs what it is given one after the other, in the order of asking; whoever fails fails alone."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
-        self._working: asyncio.Task[None] | None = None
+        self._gatherer: Gatherer[Callable[[], Any], Any] = Gatherer(_hop)
 
     async def do(self, work: Callable[[], Answer]) -> Answer:
         """The work's answer. Work that nobody waits for any more is done all the same."""
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, done))
-        if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="shared-hop")
-        answer: Answer = await done
+        answer: Answer = await self._gatherer.submit(work)
         return answer
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                together, self._waiting = self._waiting, []
-                outcomes = await asyncio.to_thread(_all, [work for work, _ in together])
-                for (_, done), outcome in zip(together, outcomes, strict=True):
-                    if done.done():
-                        continue
-                    if isinstance(outcome, Exception):
-                        done.set_exception(outcome)
-                    else:
-                        done.set_result(outcome)
-        finally:
-            self._working = None
+
+async def _hop(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    return await asyncio.to_thread(_all, works)
 
 
-def _all(works: list[Callable[[], Any]]) -> list[Any]:
+def _all(works: Sequence[Callable[[], Any]]) -> list[Any]:
     outcomes: list[Any] = []
     for work in works:
         try:

@@ -16,7 +16,6 @@ from studio9_common.documents.elasticsearch.indexes import KEY, WRITE, Catalogue
 from studio9_common.documents.elasticsearch.searching import query_of, sort_of
 from studio9_common.documents.elasticsearch.sending import MAX_BYTES, MAX_ITEMS, Sender, parts_of, read_many
 from studio9_common.documents.elasticsearch.writing import Line, Target, line_of, version_of
-from studio9_common.documents.grouping import Gatherer
 from studio9_common.documents.names import check_family, family_of
 from studio9_common.documents.port import (
     DocumentsUnavailable,
@@ -29,6 +28,7 @@ from studio9_common.documents.port import (
 )
 from studio9_common.documents.single import SingleDocuments
 from studio9_common.errors import BadInput, Studio9Error
+from studio9_common.grouping import Gatherer
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 

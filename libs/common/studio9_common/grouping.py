@@ -13,12 +13,13 @@ Outcome = TypeVar("Outcome")
 
 
 class Gatherer(Generic[Item, Outcome]):
-    """Gathers items for `send`, which takes a batch and returns one outcome per item, in order, and does not raise
-    for a single one. At most `max_items` and, beyond the first item, `max_bytes` leave together."""
+    """Gathers items for `send`, which takes a batch and returns one outcome per item, in order: an exception among them
+    is raised for that item alone, one that `send` raises for all of the batch. At most `max_items` and, beyond the
+    first item, `max_bytes` leave together."""
 
     def __init__(
         self,
-        send: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome | Exception]]],
         *,
         max_items: int = 1_000,
         max_bytes: int = 4 * 1024 * 1024,
@@ -29,8 +30,9 @@ class Gatherer(Generic[Item, Outcome]):
         self.batches = 0
         """Batches sent so far."""
 
-    async def submit(self, item: Item, size: int) -> Outcome:
-        """The item's outcome, once its batch has been answered. `size` is bytes. Raises what `send` raised."""
+    async def submit(self, item: Item, size: int = 0) -> Outcome:
+        """The item's outcome, once its batch has been answered, or raised. `size` is bytes. The batch goes on if
+        whoever submitted is cancelled."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, size, future))
         if self._sending is None:
@@ -79,5 +81,9 @@ class Gatherer(Generic[Item, Outcome]):
                     future.set_exception(error)
             return
         for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if not future.done():
+            if future.done():  # nobody waits for it any more
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
                 future.set_result(outcome)

@@ -1,12 +1,12 @@
-"""Group commit: what leaves together, in which bounds, and what a failing batch does to its writers."""
+"""Group commit: what leaves together, in which bounds, and what a failing batch, or item, does to its writers."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from studio9_common.documents.grouping import Gatherer
 from studio9_common.errors import Unavailable
+from studio9_common.grouping import Gatherer
 
 
 class Store:
@@ -75,3 +75,12 @@ async def test_drain_waits_for_what_is_under_way() -> None:
     store.gate.set()
     await draining
     assert await write == 10
+
+
+async def test_an_item_that_fails_fails_alone() -> None:
+    async def send(items: Sequence[int]) -> list[int | Exception]:
+        return [LookupError(item) if item % 2 else item for item in items]
+
+    gatherer: Gatherer[int, int] = Gatherer(send)
+    one, two = await asyncio.gather(gatherer.submit(1), gatherer.submit(2), return_exceptions=True)
+    assert (type(one), two, gatherer.batches) == (LookupError, 2, 1)
