@@ -9,7 +9,9 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from studio9_common.documents.elasticsearch import ElasticsearchDocuments
+from studio9_common.documents.names import index_of
 from studio9_common.documents.port import DocumentsUnavailable, NotDurable, VersionConflict, Write
+from studio9_common.ids import new_id
 
 from .conftest import DIARY, THINGS, tidy
 from .proxy import Proxy
@@ -153,6 +155,23 @@ async def test_a_search_may_lag_as_far_as_the_family_says(elasticsearch_url: str
             assert found == (None if lag_s is None else "5s")
             assert (await documents.search("things", fresh=True)).hits
     await tidy_things(documents)
+
+
+async def test_a_month_whose_index_is_not_ready_is_never_left_out(elasticsearch_url: str, prefix: str) -> None:
+    """As at the first write of a month, or with the index's node away: fewer documents are not an answer."""
+    documents = ElasticsearchDocuments.connect(elasticsearch_url, prefix=prefix)
+    await documents.ensure(THINGS, DIARY)
+    id = new_id()
+    await documents.create(index_of(DIARY, id), id, {"page": 1})
+    assert await documents.count("diary", fresh=True) == 1
+    nowhere = {"index.routing.allocation.require._name": "nobody"}
+    async with AsyncElasticsearch(elasticsearch_url) as client:
+        await client.indices.create(index=f"{prefix}-diary-2000.01", settings=nowhere, wait_for_active_shards=0)
+    for ask in (documents.count, documents.search):
+        with pytest.raises(DocumentsUnavailable):
+            await ask("diary")
+    await tidy(documents)
+    await documents.close()
 
 
 async def test_an_index_of_before_lags_as_the_family_now_says(elasticsearch_url: str, prefix: str) -> None:

@@ -171,8 +171,16 @@ class ElasticsearchDocuments(SingleDocuments):
         query = query_of(family, where)
         with translated():
             await self._refresh(place, fresh)
-            answer = await self._client.count(index=place, query=query, ignore_unavailable=True)
-        return int(answer.body["count"])
+            # `_count` would answer without the shards that are not there: a month's index that is not ready, say.
+            answer = await self._client.search(
+                index=place,
+                query=query,
+                size=0,
+                track_total_hits=True,
+                allow_partial_search_results=False,
+                ignore_unavailable=True,
+            )
+        return int(answer.body["hits"]["total"]["value"])
 
     async def indexes(self, family: str) -> list[str]:
         known = family_of(self._families, family, concrete=False)
