@@ -1,5 +1,6 @@
 """A job in the hands of the core, with a clock that only the test moves; and real embedded parts around Orion."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -215,13 +216,16 @@ class World:
         await self.bus.declare(queue)
         return queue
 
-    async def take(self, queue: Queue, limit: int = 100) -> list[Message]:
-        """What is in a queue now."""
-        async with self.bus.consume(queue.name) as consumer:
-            deliveries = await consumer.get(limit, 0.05)
-            for delivery in deliveries:
-                await delivery.ack()
-        return [decode(delivery.body).data for delivery in deliveries]
+    async def take(self, queue: Queue) -> list[Message]:
+        """What is in a queue now, however long reading it takes."""
+        count = await self.bus.depth(queue.name)
+        taken: list[Message] = []
+        async with self.bus.consume(queue.name) as consumer, asyncio.timeout(10):
+            while len(taken) < count:
+                for delivery in await consumer.get(count - len(taken)):
+                    taken.append(decode(delivery.body).data)
+                    await delivery.ack()
+        return taken
 
     async def send(self, data: Message, organisation: str = "acme") -> None:
         await self.bus.publish(encode(data, source="test", organisation=organisation))

@@ -132,7 +132,7 @@ async def test_a_job_shows_its_last_beat_and_its_log_lines(
 
 async def deliver_telemetry(world: Any, orion: OrionService) -> None:
     async with world.bus.consume("orion.telemetry.v1") as consumer:
-        deliveries = await consumer.get(10, 1)
+        deliveries = await consumer.get(10, 10)
         await orion.telemetry.handle(deliveries)
         for delivery in deliveries:
             await delivery.ack()
@@ -198,7 +198,7 @@ async def a_dead_letter(world: Any, organisation: str, job: str, queue: str = "p
     wanted = JobRequested(job=job, owner="ana", spec=Spec(kind="train"))
     await world.bus.publish(encode(wanted, source="test", organisation=organisation, id=f"m-{job}"))
     async with world.bus.consume(queue) as consumer:
-        for delivery in await consumer.get(10, 1):
+        for delivery in await consumer.get(10, 10):
             await delivery.dead_letter("ValueError: it cannot be")
 
 
@@ -224,7 +224,7 @@ async def test_dead_letters_are_read_replayed_and_dropped(world: Any, operator: 
     assert (await acme("POST", f"/v1/dead-letters/{own['id']}/replay")).json()["message_id"] == f"m-{mine}"
     assert (await acme("POST", f"/v1/dead-letters/{own['id']}/replay")).status_code == 404
     async with world.bus.consume("pegasus.jobs.v1") as consumer:
-        (again,) = await consumer.get(1, 1)
+        (again,) = await consumer.get(1, 10)
         assert (again.message_id, decode(again.body).data.job) == (f"m-{mine}", mine)  # type: ignore[attr-defined]
         await again.ack()
     await world.bus.delete("pegasus.jobs.v1")
@@ -296,7 +296,7 @@ async def test_a_trace_goes_from_the_request_into_every_message_and_span(
     seen = []
     for queue in (told, run):
         async with world.bus.consume(queue.name) as consumer:
-            for delivery in await consumer.get(50, 0.2):
+            for delivery in await consumer.get(50, 10):
                 envelope = decode(delivery.body)
                 seen.append((envelope.data.routing_key, trace_of(envelope.traceparent)))
                 await delivery.ack()

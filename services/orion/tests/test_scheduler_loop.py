@@ -414,5 +414,6 @@ async def told(world: Any, calls: Any, jobs: int) -> list[Any]:
     heard: list[Any] = []
     async with asyncio.timeout(20):
         while sum(len(one.queued) + len(one.ended) for one in heard) < jobs:
+            await asyncio.sleep(0.02)
             heard += await world.take(calls)
     return heard

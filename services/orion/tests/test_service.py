@@ -149,7 +149,7 @@ def request(**changes: Any) -> JobRequested:
     return JobRequested(**(given | changes))
 
 
-async def eventually(check: Callable[[], Any], timeout_s: float = 10) -> Any:
+async def eventually(check: Callable[[], Any], timeout_s: float = 60) -> Any:
     """The first true answer of a check (a coroutine function)."""
     async with asyncio.timeout(timeout_s):
         while True:
@@ -159,7 +159,7 @@ async def eventually(check: Callable[[], Any], timeout_s: float = 10) -> Any:
             await asyncio.sleep(0.02)
 
 
-async def until(world: Any, id: str, what: Callable[[Job], bool], timeout_s: float = 15) -> Job:
+async def until(world: Any, id: str, what: Callable[[Job], bool], timeout_s: float = 60) -> Job:
     async with asyncio.timeout(timeout_s):
         while True:
             found = (await world.store.get_jobs([id]))[0]

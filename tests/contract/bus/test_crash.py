@@ -16,7 +16,8 @@ async def main(url, queue):
         while len(held) < 5:
             held += await consumer.get(5 - len(held))
         await held[0].ack()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
+        await bus.depth(queue)  # it goes the way that the ack went before it
         print("holding", flush=True)
         await asyncio.sleep(60)
 
@@ -95,7 +96,7 @@ async def test_what_was_confirmed_to_a_killed_publisher_is_there(url, names, too
     try:
         async with bus.consume(queue.name, prefetch=500) as consumer:
             found: set[int] = set()
-            while deliveries := await consumer.get(500, timeout_s=1):
+            while deliveries := await consumer.get(500, timeout_s=0.1 if confirmed <= found else 10):
                 found |= {int(d.body) for d in deliveries}
                 for delivery in deliveries:
                     await delivery.ack()

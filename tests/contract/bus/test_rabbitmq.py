@@ -97,9 +97,7 @@ async def test_a_cut_connection_surfaces_and_the_next_call_reconnects(bus, names
     await bus.publish_many([names.message(b"%d" % i) for i in range(5)])
     async with bus.consume(queue.name) as consumer:
         held = await tools.take(consumer, 2)
-        waiting = asyncio.create_task(consumer.get(99))
-        await asyncio.sleep(0)
-        await waiting  # the other three
+        await tools.take(consumer, 3)
         waiting = asyncio.create_task(consumer.get())
         await asyncio.sleep(0.05)
         wire.cut()

@@ -56,7 +56,9 @@ async def test_starting_again_leaves_the_task_alone(tasks: Tasks) -> None:
 
 async def test_a_stop_is_gentle_first(tasks: Tasks) -> None:
     script = TELL + "import signal, sys, time\ndef end(*_):\n tell('saved', 'end')\n sys.exit(75)\n"
-    launch = await tasks.start(script + "signal.signal(signal.SIGTERM, end)\ntell('here')\ntime.sleep(60)\n")
+    launch = await tasks.start(
+        script + "signal.signal(signal.SIGTERM, end)\ntell('here')\ntime.sleep(60)\n", stop_grace_s=30.0
+    )
     await tasks.wrote(launch)
     await tasks.runner.stop(launch.folder)
     record = await tasks.ended(launch)

@@ -52,11 +52,11 @@ class Workers:
             pass
         return asked
 
-    async def take_all(self, *, timeout_s: float = 0.3) -> list[Envelope]:
-        """Everything that comes until nothing does."""
-        found = []
+    async def take_all(self, count: int = 0, *, timeout_s: float = 0.3) -> list[Envelope]:
+        """Everything that comes until nothing does for `timeout_s`; `count` requests are waited for, a minute long."""
+        found: list[Envelope] = []
         async with self._installation.bus.consume(REQUESTS.name) as consumer:
-            while deliveries := await consumer.get(100, timeout_s):
+            while deliveries := await consumer.get(100, 60.0 if len(found) < count else timeout_s):
                 for delivery in deliveries:
                     await delivery.ack()
                     found.append(decode(delivery.body))

@@ -125,7 +125,7 @@ async def test_an_idempotency_key_and_an_if_match_go_together(ana: Any, workers:
     assert done.status_code == 202 and "Idempotency-Replayed" not in done.headers, done.text
     again = await ana.send("POST", path, json=body, headers=known)
     assert again.json() == done.json() and again.headers["Idempotency-Replayed"] == "true"
-    assert len(await workers.take_all()) == 1
+    assert len(await workers.take_all(1)) == 1
 
 
 async def test_a_named_request_is_carried_out_once(ana: Any, workers: Any, dataset: Any) -> None:
@@ -139,7 +139,7 @@ async def test_a_named_request_is_carried_out_once(ana: Any, workers: Any, datas
     again = await ana.send("POST", f"/v1/models/{model}/train", json=body, headers=key)
     first = next(one for one in answers if one.status_code == 202)
     assert again.json() == first.json() and again.headers["Idempotency-Replayed"] == "true"
-    assert len(await workers.take_all()) == 1
+    assert len(await workers.take_all(1)) == 1
     other = await ana.send("POST", "/v1/models", json={"name": "other"}, headers=key)
     assert other.status_code == 422 and other.json()["title"] == "idempotency key reused"
     wrong = {"name": ""}
