@@ -81,7 +81,7 @@ def test_a_stop_file_ends_the_task_gently(folder: TaskFolder) -> None:
         "def end(*_): open('saved','w').write('1\\n'); sys.exit(0)\n"
         "signal.signal(signal.SIGTERM,end)\n"
     ) + "import os;open('pid','w').write(f'{os.getpid()}\\n');time.sleep(60)"
-    start(folder, script)
+    start(folder, script, replace(FAST, stop_grace_s=30.0))
     written(folder, "pid")
     request_stop(folder)
     record = ended(folder)
@@ -138,14 +138,14 @@ def test_the_time_limit_ends_the_task(folder: TaskFolder) -> None:
 
 
 def test_a_lease_that_is_not_renewed_ends_the_task(folder: TaskFolder) -> None:
-    start(folder, "import time; time.sleep(60)", replace(FAST, disconnect_grace_s=0.6))
-    for _ in range(5):  # renewals keep it alive past the grace
+    start(folder, "import time; time.sleep(60)", replace(FAST, disconnect_grace_s=1.2))
+    for _ in range(7):  # renewals keep it alive past the grace
         time.sleep(0.2)
         renew_lease(folder)
     assert task_state(folder).state == "running"
     record = ended(folder)
     assert record.ending == "lease_expired"
-    assert record.duration_s >= 1.5
+    assert record.duration_s >= 2.4
 
 
 def test_children_that_slip_away_are_ended_too(folder: TaskFolder) -> None:
