@@ -39,6 +39,7 @@ def repository(tmp_path: Path) -> Path:
         "tests/e2e/test_a.py",
         "tests/e2e/test_journey.py",
         "tests/simulation/test_a.py",
+        "tests/simulation/test_campaign.py",
         "tests/chaos/test_a.py",
         "tests/bench/test_a.py",
     ):
@@ -63,6 +64,7 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     plan = {part.name: part for part in parts.planned(repository, unit=False, everything=False)}
     assert list(plan) == [
         *("trainers", "baile", "baile-2", "contract", "deploy", "unit", "simulation"),
+        "simulation-2",
         *E2E,
         "chaos",
     ]
@@ -75,7 +77,7 @@ def test_whole_run_is_planned_by_environment_and_suite(repository: Path) -> None
     assert plan["e2e-2"].paths == ("tests/e2e/test_journey.py",) and plan["e2e-2"].training
     turns = [part.turn for part in plan.values()]
     assert turns == sorted(turns) and plan["unit"].turn == plan["simulation"].turn < plan["e2e"].turn
-    assert turns.count(plan["chaos"].turn) == 1
+    assert turns.count(plan["simulation-2"].turn) == turns.count(plan["chaos"].turn) == 1
     assert [name for name, part in plan.items() if part.yielding] == ["simulation"]
     everything = parts.planned(repository, unit=False, everything=True)
     assert [part.name for part in everything][-1] == "bench"

@@ -5,6 +5,7 @@ Ends with 1 when a run fails, or when a planted bug is not found. The same seed 
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,19 @@ from studio9_cli.simulation.campaign import find_plants, simulate
 from studio9_cli.simulation.plants.catalogue import plants
 from studio9_cli.simulation.recording import record
 
+CORES = min(len(os.sched_getaffinity(0)), 8)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--runs", type=int, default=100, help="how many seeds; each is one run (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--processes", type=int, default=1, help="how many runs, or planted bugs, at once (default 1)")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=CORES,
+        help="how many runs, or planted bugs, at once (default: one a core, 8 at most)",
+    )
     parser.add_argument("--within", type=float, metavar="S", help="begin nothing new after so many seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
     parser.add_argument(

@@ -20,7 +20,7 @@ from studio9_cli.simulation.world import Run, World
 from studio9_orion.core.table import TABLE
 
 SORTS = ("lost", "doubled", "stuck", "leaked", "broken")
-BATCH = 50
+BATCH = 25
 """Runs after which progress is told."""
 SHOWN = 2
 """Failures of a batch that are shrunk and told in full; the others give their seed."""
@@ -78,7 +78,7 @@ def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1, within_s: 
     total = Batch()
     done = 0
     with _lanes(processes) as begin:
-        working = deque((seeds, begin(seeds)) for seeds in islice(parts, max(1, processes)))
+        working = deque((seeds, begin(seeds)) for seeds in islice(parts, _ahead(processes)))
         while working:
             seeds, answer = working.popleft()
             batch = answer()
@@ -108,6 +108,11 @@ def simulate(runs: int, seed: int, *, tell: Told, processes: int = 1, within_s: 
         "processes": processes,
         "failures": total.failures,
     }
+
+
+def _ahead(processes: int) -> int:
+    """How many batches are begun or wait: while the oldest is waited for, no process runs out of work."""
+    return 2 * processes if processes > 1 else 1
 
 
 @contextmanager

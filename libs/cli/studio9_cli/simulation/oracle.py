@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Sort = Literal["lost", "doubled", "stuck", "leaked", "broken"]
 CANCEL_SLACK_S = 3.0
-LOOK_S = 20.0
 MOMENT_S = 0.001
 KNOWN_TICKS = 3
 STOP_S = 60.0
@@ -46,6 +45,7 @@ class Oracle:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._policy, self._tick_s = world.orion_settings.policy, world.orion_settings.tick_s
+        self._look_s = world.plan.timing.look_s
         self.problems: list[Problem] = []
         self.rounds = Rounds(world)
         self.priorities: dict[str, int] = {}
@@ -197,12 +197,12 @@ class Oracle:
             # Never less than a moment: what rounding leaves of a wait would not move the clock, for ever.
             world.loop.after(max(self._cancel_s - (now - fair), MOMENT_S), self._check_cancel, id, since)
         else:
-            world.loop.after(LOOK_S, self._check_cancel, id, since)
+            world.loop.after(self._look_s, self._check_cancel, id, since)
 
     def look(self) -> None:
         """Every so often: no dead worker keeps a job, and no task goes on for long that nobody wants."""
         world, now = self._world, self._world.loop.now
-        silent_s = self._policy.lease_s + 3 * self._tick_s + LOOK_S
+        silent_s = self._policy.lease_s + 3 * self._tick_s + self._look_s
         fair_since = world.troubles.fair_since(now)
         for id, document in world.database.table("jobs").documents.items():
             job: Job = document.body["job"]
@@ -221,7 +221,7 @@ class Oracle:
                 since = max(first, fair_since, world.troubles.heard_since(name, now))
                 if now - since > STOP_S + 3 * self._tick_s:
                     self.problem("leaked", f"fence {key.fence} goes on though nobody wants it", key.job)
-        world.loop.after(LOOK_S, self.look)
+        world.loop.after(self._look_s, self.look)
 
     # --- at the end ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from studio9_cli.simulation.clock import EPOCH_MS
+from studio9_cli.simulation.timing import USUAL, Timing, timing_of
 from studio9_common.contracts.job import Requirements, Spec
 from studio9_common.ids import new_id
 
@@ -14,9 +15,9 @@ ORIONS = ("orion-a", "orion-b")
 CLIENTS = ("baile", "pegasus")
 WORKERS: dict[str, tuple[int, tuple[float, ...]]] = {"w1": (2, ()), "w2": (1, (24.0,)), "w3": (0, (16.0, 16.0))}
 """By worker: how many slots without a GPU, and the memory (GiB) of each GPU."""
-LEASE_S = 120.0
-"""The lease of every run."""
 JOBS, FAULTS = (20, 24), (10, 13)
+BEYOND_S = 240.0
+"""How long faults last at most after a lease is over that began with them."""
 SEARCH = "tune"
 """The kind of a task that asks for children."""
 SEARCHED, SEARCH_TROUBLE = 0.35, 0.7
@@ -83,15 +84,17 @@ class Plan:
     names: dict[str, str] = field(default_factory=dict)
     """Short names of jobs, for traces."""
     duties: tuple[Duty, ...] = ()
+    timing: Timing = USUAL
 
 
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
-    rng = random.Random(f"plan:{seed}")
+    rng, timing = random.Random(f"plan:{seed}"), timing_of(seed)
+    lease_s = timing.lease_s
     wishes = _wishes(rng)
     faults: list[Fault] = []
     for _ in range(rng.randint(*FAULTS)):
-        faults.append(_fault(rng, _moment(rng, wishes, faults)))
+        faults.append(_fault(rng, _moment(rng, wishes, faults), lease_s))
     if rng.random() < LONG:
         target = rng.choice(("bus", "store", "objects", "orions", "w1"))
         faults.append(Fault("outage", rng.uniform(120, 1500), target, HOUR_S))
@@ -99,15 +102,15 @@ def plan_of(seed: int) -> Plan:
     for duty in duties:
         if duty.kind == "drain" and rng.random() < 0.4:  # what it was told must outlive the agent
             faults.append(Fault("crash_agent", duty.at + rng.uniform(20, 200), duty.target, rng.uniform(5, 60)))
-    searches, troubles = _searches(seed)
-    faults = sorted([*faults, *troubles, *_frozen(seed, wishes)], key=lambda fault: fault.at)
+    searches, troubles = _searches(seed, lease_s)
+    faults = sorted([*faults, *troubles, *_frozen(seed, wishes, lease_s)], key=lambda fault: fault.at)
     until = max([HOUR_S, *(fault.at + fault.lasts for fault in faults)])
     names = {wish.id: f"j{number}" for number, wish in enumerate(wishes)}
     names |= {wish.id: f"search{number}" for number, wish in enumerate(searches)}
-    return Plan(seed, (*wishes, *searches), tuple(faults), until, names, duties)
+    return Plan(seed, (*wishes, *searches), tuple(faults), until, names, duties, timing)
 
 
-def _searches(seed: int) -> tuple[list[Wish], list[Fault]]:
+def _searches(seed: int, lease_s: float) -> tuple[list[Wish], list[Fault]]:
     """Jobs whose tasks ask for children, in about every third run, and what meets them when they ask; drawn apart, so
     that the rest of a seed's plan does not depend on them."""
     rng = random.Random(f"searches:{seed}")
@@ -126,18 +129,18 @@ def _searches(seed: int) -> tuple[list[Wish], list[Fault]]:
         cancel_at = asks_at + rng.uniform(-10, 200) if rng.random() < 0.3 else None
         wishes.append(Wish(made, at, rng.choice(("acme", "zeta")), spec, ending, cancel_at=cancel_at))
         if rng.random() < SEARCH_TROUBLE:
-            faults.append(_fault(rng, asks_at))
+            faults.append(_fault(rng, asks_at, lease_s))
     return wishes, faults
 
 
-def _frozen(seed: int, wishes: list[Wish]) -> list[Fault]:
+def _frozen(seed: int, wishes: list[Wish], lease_s: float) -> list[Fault]:
     """An Orion that freezes with a first beat in hand, in some runs; drawn apart, as searches are."""
     rng = random.Random(f"frozen:{seed}")
     trainings = [wish for wish in wishes if wish.spec.kind == "train" and wish.parent is None and not wish.depends_on]
     if rng.random() >= FROZEN or not trainings:
         return []
     at = rng.choice(trainings).at + rng.uniform(0.5, 10)
-    return [Fault("pause_orion", at, rng.choice(ORIONS), rng.uniform(LEASE_S, 2 * LEASE_S))]
+    return [Fault("pause_orion", at, rng.choice(ORIONS), rng.uniform(lease_s, 2 * lease_s))]
 
 
 def _trial(rng: random.Random) -> dict[str, Any]:
@@ -296,14 +299,14 @@ def _moment(rng: random.Random, wishes: list[Wish], faults: list[Fault]) -> floa
     return rng.uniform(30, 3300)
 
 
-def _skew(rng: random.Random) -> float:
+def _skew(rng: random.Random, lease_s: float) -> float:
     """A little, as clocks that are kept go; or about a lease, which is where it would hurt."""
-    return rng.choice((rng.uniform(-2, 2), rng.choice((-1, 1)) * LEASE_S * rng.uniform(0.3, 1.2)))
+    return rng.choice((rng.uniform(-2, 2), rng.choice((-1, 1)) * lease_s * rng.uniform(0.3, 1.2)))
 
 
-def _fault(rng: random.Random, at: float) -> Fault:
+def _fault(rng: random.Random, at: float, lease_s: float) -> Fault:
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-    lasts, amount, target = rng.choice((rng.uniform(5, 150), LEASE_S * rng.uniform(1, 3))), 0.0, ""
+    lasts, amount, target = rng.choice((rng.uniform(5, 150), lease_s + rng.uniform(0, BEYOND_S))), 0.0, ""
     workers = list(WORKERS)
     match kind:
         case "crash_orion" | "pause_orion":
@@ -327,7 +330,7 @@ def _fault(rng: random.Random, at: float) -> Fault:
         case "slow_store":
             amount = rng.uniform(0.5, 6)
         case "clock_skew":
-            target, amount = rng.choice((*ORIONS, *workers)), _skew(rng)
+            target, amount = rng.choice((*ORIONS, *workers)), _skew(rng, lease_s)
             if target in WORKERS:
                 amount *= 1000
         case "disk_full":

@@ -41,6 +41,7 @@ from studio9_cli.simulation.clock import EPOCH_MS
 from studio9_cli.simulation.machine import Events, Lines
 from studio9_cli.simulation.recorder import Recorder
 from studio9_cli.simulation.store import LightItem
+from studio9_cli.simulation.timing import Timing
 from studio9_common.contracts.messages import Message
 from studio9_common.ids import new_id
 
@@ -128,6 +129,7 @@ def module(name: str) -> ModuleType:
 
 def substitutes(
     seed: int,
+    timing: Timing,
     on_exception: Callable[[str, BaseException], None],
     on_missing: Callable[[str, str], None],
     decide_all: Callable[..., Any],
@@ -165,8 +167,8 @@ def substitutes(
         (studio9_worker.life, "EventReader", Events),
         (studio9_worker.telemetry, "EventReader", Lines),
         (studio9_worker.telemetry, "now", str),
-        (studio9_worker.pump, "EVERY_S", 15.0),
-        (studio9_worker.beats, "SOON_S", 2.0),
+        (studio9_worker.pump, "EVERY_S", 2.5 * timing.pace),
+        (studio9_worker.beats, "SOON_S", timing.pace / 3),
         (studio9_worker.life, "Collector", Collector),
         (studio9_worker.life, "stage", Staging(random.Random(f"staging:{seed}"), on_missing)),
         (studio9_worker.life, "threads_for", lambda *_: 1),

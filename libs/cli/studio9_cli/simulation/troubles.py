@@ -1,10 +1,10 @@
 """What may be blamed on the faults: which worker could not be heard when, and when the ground itself was shaky."""
 
-from studio9_cli.simulation.plan import LEASE_S, ORIONS, WORKERS, Fault
+from studio9_cli.simulation.plan import ORIONS, WORKERS, Fault
 
 RECOVERY_S = 45.0
 """After a fault of the ground everything may take a moment to find its way back (back-off, reconnecting)."""
-JUMP_S = 0.75 * LEASE_S
+JUMP_LEASES = 0.75
 """Until its next sweep nobody knows that an Orion's clock has jumped: what is lost in between is heard again."""
 OF_OTHERS = frozenset({"crash_client", "gpu_taken"})
 """Faults that nothing of Orion's can be blamed on."""
@@ -18,7 +18,7 @@ Span = tuple[float, float]
 class Troubles:
     """Made of a plan's faults; all of it is known beforehand."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], lease_s: float) -> None:
         self._workers: dict[str, list[Span]] = {name: [] for name in WORKERS}
         self._deaf: list[Span] = []
         self._jumped: list[Span] = []
@@ -30,7 +30,7 @@ class Troubles:
             span = (fault.at, fault.at + fault.lasts)
             name = fault.target.partition(":")[0]
             if name not in WORKERS and fault.kind not in OF_OTHERS:
-                self._unsteady.append((span[0], span[1] + RECOVERY_S + LEASE_S))
+                self._unsteady.append((span[0], span[1] + RECOVERY_S + lease_s))
             if name in WORKERS and fault.kind not in {"kill_task", "clock_skew"}:
                 if not fault.target.endswith((":store", ":objects")):
                     self._workers[name].append(span)
@@ -38,8 +38,8 @@ class Troubles:
                 down[name].append(span)
             elif fault.kind == "clock_skew" and name in ORIONS:
                 # Deadlines that a wrong clock set stay wrong, and nobody judges silence by clocks that differ.
-                self._shaky.append((span[0], span[1] + RECOVERY_S + abs(fault.amount) + LEASE_S))
-                self._jumped += [(at, at + JUMP_S) for at in span]
+                self._shaky.append((span[0], span[1] + RECOVERY_S + abs(fault.amount) + lease_s))
+                self._jumped += [(at, at + JUMP_LEASES * lease_s) for at in span]
             elif fault.kind not in OF_WORKERS | OF_OTHERS:
                 self._shaky.append((span[0], span[1] + RECOVERY_S))
             if fault.kind in DEAFENING:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from studio9_cli.simulation.broker import Broker
@@ -19,9 +18,10 @@ from studio9_cli.simulation.objects import Bucket
 from studio9_cli.simulation.operating import Operator
 from studio9_cli.simulation.oracle import Oracle, Problem
 from studio9_cli.simulation.people import Requester, Warehouse
-from studio9_cli.simulation.plan import HOUR_S, LEASE_S, ORIONS, WORKERS, Plan, Wish
+from studio9_cli.simulation.plan import HOUR_S, ORIONS, WORKERS, Plan, Wish
 from studio9_cli.simulation.store import Database
 from studio9_cli.simulation.substitutes import Substitute, replaced, substitutes
+from studio9_cli.simulation.timing import settings
 from studio9_cli.simulation.troubles import Troubles
 from studio9_cli.simulation.weather import Weather
 from studio9_common.contracts.job import TERMINAL, Job
@@ -29,14 +29,9 @@ from studio9_common.errors import Studio9Error
 from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.events import CoreEvent
 from studio9_orion.core.table import allowed
-from studio9_orion.settings import OrionSettings
-from studio9_worker.settings import WorkerSettings
 
-PACE = LEASE_S / 20.0
-"""Beats, sweeps and what is counted in them are so many times slower than by default: an hour costs less then."""
-SETTLE_S = 1800.0
-"""How long after the last fault everything may take to end and to be cleaned."""
-LOOK_S = 20.0
+SETTLE_S, SETTLE_LEASES = 1200.0, 5.0
+"""How long after the last fault everything may take to end and to be cleaned: so many seconds and so many leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ class World:
         self.trace: list[str] = []
         self.pairs: set[tuple[str, str]] = set()
         self.nodes: list[Node] = []
-        self.orion_settings, self.worker_settings = settings()
+        self.orion_settings, self.worker_settings = settings(plan.timing)
         rng = random.Random(f"broker:{plan.seed}")
         self.broker = Broker(self.loop, self.weather, rng)
         self.database = Database(self.loop, self.weather, self._on_write)
@@ -83,14 +78,14 @@ class World:
         }
         self._wishes = {wish.id: wish for wish in plan.wishes}
         self._jobs = self.database.table("jobs").documents
-        self.troubles = Troubles(plan.faults)
+        self.troubles = Troubles(plan.faults, plan.timing.lease_s)
         self.faults = Faults(self)
 
     # --- running ---------------------------------------------------------------------------------------------------
 
     def run(self, changes: Sequence[Substitute] = ()) -> Run:
         """Runs the plan to its end. `changes` are substitutes beyond the usual ones."""
-        usual = substitutes(self.plan.seed, self.on_exception, self._missing, self._decide_all)
+        usual = substitutes(self.plan.seed, self.plan.timing, self.on_exception, self._missing, self._decide_all)
         collecting = gc.isenabled()
         gc.disable()
         gc.freeze()  # what was there before need not be looked at when the run is swept up
@@ -122,16 +117,16 @@ class World:
         for fault in self.plan.faults:
             self.loop.after(fault.at, self.faults.begin, fault)
             self.loop.after(fault.at + fault.lasts, self.faults.end, fault)
-        self.loop.after(LOOK_S, self.oracle.look)
+        self.loop.after(self.plan.timing.look_s, self.oracle.look)
         last = max((fault.at + fault.lasts for fault in self.plan.faults), default=0.0)
         wished = max((max(wish.at, wish.cancel_at or 0.0) for wish in self.plan.wishes), default=0.0)
         done = max((duty.at + duty.lasts for duty in self.plan.duties), default=0.0)
         start = max(last, wished, done) + 1.0
         self.loop.run_to(start)
-        end = max(self.plan.until, start) + SETTLE_S
+        end = max(self.plan.until, start) + SETTLE_S + SETTLE_LEASES * self.plan.timing.lease_s
         self.loop.run_to(HOUR_S)
         while self.loop.now < end and not self.oracle.settled():
-            self.loop.run_to(self.loop.now + LOOK_S)
+            self.loop.run_to(self.loop.now + self.plan.timing.look_s)
 
     def _bury(self) -> None:
         """Lets go of everything that was left in mid-step, without a word."""
@@ -213,19 +208,3 @@ class World:
             if job is not None and job.phase is not phase and job.phase not in allowed(phase, event.name):
                 self.oracle.problem("broken", f"{event.name} led from {phase} to {job.phase}", job.id)
         return decisions
-
-
-@lru_cache(1)
-def settings() -> tuple[OrionSettings, WorkerSettings]:
-    """The settings of every run."""
-    orion = OrionSettings(
-        lease_s=20 * PACE,
-        tick_s=5 * PACE,
-        orphan_tick_s=60 * PACE,
-        full_read_s=60 * PACE,
-        assigned_s=30 * PACE,
-        cancelling_s=25 * PACE,
-        cleaning_s=30 * PACE,
-    )
-    worker = WorkerSettings(beat_s=5 * PACE, lease_s=20 * PACE, poll_s=5 * PACE, sweep_s=60 * PACE)
-    return orion, worker

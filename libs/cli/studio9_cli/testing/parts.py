@@ -8,7 +8,11 @@ from typing import Literal
 TRAINERS = ("libs/trainers", "libs/task")
 BAILE = "services/baile/tests"
 # The longest folders are two parts each; these of them are in the second.
-SECOND = {BAILE: ("jobs", "runs", "v1"), "tests/e2e": ("test_interrupted.py", "test_journey.py", "test_threads.py")}
+SECOND = {
+    BAILE: ("jobs", "runs", "v1"),
+    "tests/e2e": ("test_interrupted.py", "test_journey.py", "test_threads.py"),
+    "tests/simulation": ("test_campaign.py",),
+}
 _HALF = "-2"
 # Suites under tests/; the extra ones when everything is asked for.
 SUITES = ("contract", "integration", "deploy", "histories", "e2e", "simulation", "containers", "chaos")
@@ -17,9 +21,10 @@ EXTRA = ("bench",)
 # trainers' comes at once: their environment, gigabytes, is made while nothing runs that a slow disk disturbs. On a
 # fresh machine the tools of `deploy` are built, in minutes.
 LONG = ("trainers", "baile", "contract", "integration", "deploy")
-# One turn follows the other. What starts whole deployments waits for them more than it computes: it comes after what
-# computes all the time. Chaos and benchmarks want the machine for themselves.
-TURNS = {"e2e": 1, "containers": 1, "chaos": 2, "bench": 3}
+# One turn follows the other. The simulation's campaign has processes for all cores, and as many minutes as it may take:
+# beside others it would leave out most of its runs. What starts whole deployments waits for them more than it computes:
+# it comes after what computes all the time. Chaos and benchmarks want the machine for themselves.
+TURNS = {"simulation-2": 1, "e2e": 2, "containers": 2, "chaos": 3, "bench": 4}
 EVERY = ("rabbitmq", "elasticsearch", "postgresql", "s3", "sqs", "sns", "redshift", "docker", "registry")
 CONTAINERS = ("docker", "registry", "rabbitmq")
 # Migrations and queries beside their package run on PostgreSQL too, where a run has it.
@@ -43,7 +48,7 @@ class Part:
     @property
     def turn(self) -> int:
         """Parts of a lower one are over before it begins."""
-        return TURNS.get(self.whole, 0)
+        return TURNS.get(self.name, TURNS.get(self.whole, 0))
 
     @property
     def yielding(self) -> bool:
