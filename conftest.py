@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,11 @@ def limited(item: pytest.Item, phase: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves modules and tests, most of a run's objects, out of every later look for garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

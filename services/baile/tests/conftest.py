@@ -2,16 +2,14 @@
 
 import asyncio
 import io
-import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI, Request
@@ -29,7 +27,8 @@ from studio9_common.objects.local import LocalObjects
 from studio9_common.times import format_time
 from studio9_common.tokens import TokenKeys
 
-POSTGRESQL = os.environ.get("STUDIO9_TEST_POSTGRESQL_URL", "")
+from .databases import POSTGRESQL, Reused, address, on_server, share_statements
+
 KEYS = TokenKeys.generate()
 PASSWORD = "Correct-horse-9"
 
@@ -213,6 +212,7 @@ class Installation:
             user_keys=SecretStr(KEYS),
             password_memory_kib=64,
             buckets=(Bucket(id="local", name="inbox"),),
+            database_pool=4,
             republish_s=0.2,
             max_picture=1 << 20,
             max_pixels=4_000_000,
@@ -313,27 +313,26 @@ def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> str:
     name = f"baile_template_{secrets.token_hex(4)}"
 
     async def make() -> None:
-        await _postgresql(f"CREATE DATABASE {name}_empty")
-        database = Database(_database(f"{name}_empty"))
+        await on_server(f"CREATE DATABASE {name}_empty")
+        database = Database(address(f"{name}_empty"))
         await database.migrate()
         await database.close()
-        await _postgresql(f"CREATE DATABASE {name}_populated TEMPLATE {name}_empty")
-        await populate(tmp_path_factory.mktemp("template"), _database(f"{name}_populated"))
+        await on_server(f"CREATE DATABASE {name}_populated TEMPLATE {name}_empty")
+        await populate(tmp_path_factory.mktemp("template"), address(f"{name}_populated"))
 
     in_thread(make)
     return name
 
 
-def _database(name: str) -> str:
-    return f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+REUSED: dict[str, Reused] = {}
+"""By the name of the template."""
 
 
-async def _postgresql(statement: str) -> None:
-    connection = await asyncpg.connect(POSTGRESQL)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+@pytest.fixture(scope="session", autouse=True)
+def shared_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_statements(patch)
+        yield
 
 
 NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_URL is not set")
@@ -341,18 +340,20 @@ NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_U
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The address of a fresh, migrated database of each kind; with users in it for tests that ask for one of them."""
+    """The address of a migrated database of each kind, as if fresh; with users in it for tests that ask for one of
+    them."""
     template = "populated" if {"ana", "bo"} & set(request.fixturenames) else "empty"
     if request.param == "sqlite":
         path = tmp_path / "baile.sqlite"
         shutil.copy(request.getfixturevalue("sqlite_template") / template, path)
         yield f"sqlite:///{path}"
         return
-    name = f"baile_{secrets.token_hex(6)}"
     from_template = f"{request.getfixturevalue('postgresql_template')}_{template}"
-    await _postgresql(f"CREATE DATABASE {name} TEMPLATE {from_template}")
-    yield _database(name)
-    await _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+    reused = REUSED.setdefault(from_template, Reused(from_template))
+    if "disk" in request.fixturenames:  # a small one, which has no room for what others have left
+        await reused.drop()
+    yield await reused.take()
+    await reused.give_back()
 
 
 @pytest.fixture
