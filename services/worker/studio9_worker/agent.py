@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from studio9_common.contracts.messages import WorkerCancel, WorkerDrain, WorkerLease, WorkerResult, WorkerRun
@@ -11,7 +12,7 @@ from studio9_worker.admission import Verdict, judge
 from studio9_worker.context import Context
 from studio9_worker.lease import AttemptKey, Leases, answered, given_up, granted, released
 from studio9_worker.life import AttemptLife
-from studio9_worker.records import AttemptRecord
+from studio9_worker.records import AttemptRecord, Seen
 from studio9_worker.slots import Slots
 from studio9_worker.turns import Turns
 
@@ -34,6 +35,8 @@ class Agent:
         """Told to take no new job; remembered across restarts."""
         self.changed = asyncio.Event()
         self._lives: dict[AttemptKey, AttemptLife] = {}
+        self._by_job: dict[str, dict[int, AttemptLife]] = {}
+        """The same by job and fence."""
         self._users: dict[str, AttemptLife] = {}
         """Slot id → the attempt that had it last, whether or not it still does."""
         self._tasks: dict[AttemptKey, asyncio.Task[None]] = {}
@@ -65,27 +68,26 @@ class Agent:
         """Begins an attempt, or refuses it; either is durable when this returns. Raises BusUnavailable."""
         key = AttemptKey(message.job, message.fence)
         async with self._admitting.of(key.job):
-            seen = await self.context.state.seen(key.job)
-            here = self._lives.items() if seen.highest else ()
-            older = [life for other, life in here if other.job == key.job and other.fence < key.fence]
+            lives = self._by_job.get(key.job, {})
+            older = [life for fence, life in lives.items() if fence < key.fence]
             slots = self._slots(message, older)
-            verdict = judge(
-                key.fence,
-                highest=seen.highest,
-                cancelled=seen.cancelled,
-                here=key in self._lives,
-                slot=bool(slots),
-            )
+            verdict = Verdict.accept
+            if lives or not slots:  # else whoever writes it down looks at the fences
+                seen = await self.context.state.seen(key.job)
+                verdict = _judge(key, seen, here=key in self._lives, slot=bool(slots))
             if verdict is Verdict.accept:
                 self._reserved[key] = slots
                 try:
                     for life in older:
                         await life.stop("superseded")
                     record = AttemptRecord(key, organisation, slots, message, "staging", traceparent=traceparent)
-                    await self.context.state.accept(record, self.context.clock.now())
-                    self._begin(record, message.lease_s)
+                    seen = await self.context.state.accept(record, self.context.clock.now(), partial(_may, key))
+                    verdict = _judge(key, seen, here=False, slot=True)
+                    if verdict is Verdict.accept:
+                        self._begin(record, message.lease_s)
                 finally:
                     del self._reserved[key]
+            if verdict is Verdict.accept:
                 self._log.info("attempt_accepted", job=key.job, fence=key.fence, slots=slots, organisation=organisation)
                 self.changed.set()
             elif verdict is not Verdict.duplicate:
@@ -98,7 +100,9 @@ class Agent:
                 return life.record.slots
         if self.draining:
             return ()
-        return tuple(slot.id for slot in self.slots.fitting(message.spec.requirements, self.occupied()))
+        taken = {slot for slot, life in self._users.items() if life.holds_slot}
+        taken.update(*self._reserved.values())
+        return tuple(slot.id for slot in self.slots.fitting(message.spec.requirements, taken))
 
     async def _refuse(self, message: WorkerRun, organisation: str, verdict: Verdict) -> None:
         key = AttemptKey(message.job, message.fence)
@@ -115,7 +119,7 @@ class Agent:
         key = AttemptKey(message.job, message.fence)
         async with self._admitting.of(key.job):
             await self.context.state.bury(key, self.context.clock.now())
-            covered = [life for other, life in self._lives.items() if other.job == key.job and other.fence <= key.fence]
+            covered = [life for fence, life in self._by_job.get(key.job, {}).items() if fence <= key.fence]
             for life in covered:
                 await life.stop("cancelled", message.grace_s)
             if key not in self._lives:
@@ -160,7 +164,7 @@ class Agent:
         before = [life for life in users if life.holds_slot]
         gpus = tuple(self.slots.devices[slot] for slot in record.slots if slot in self.slots.devices)
         life = AttemptLife(self.context, record, self.changed.set, gpus)
-        self._lives[key] = life
+        self._lives[key] = self._by_job.setdefault(key.job, {})[key.fence] = life
         if life.holds_slot:
             self._users.update(dict.fromkeys(record.slots, life))
         self.leases = granted(self.leases, key, lease_s, self.context.clock.monotonic())
@@ -179,7 +183,9 @@ class Agent:
                 self._log.exception("attempt_interrupted", job=key.job, fence=key.fence)
                 await asyncio.sleep(AGAIN_S)
         self._log.info("attempt_forgotten", job=key.job, fence=key.fence)
-        del self._lives[key], self._tasks[key]
+        del self._lives[key], self._tasks[key], self._by_job[key.job][key.fence]
+        if not self._by_job[key.job]:
+            del self._by_job[key.job]
         self.leases = released(self.leases, key)
         self.changed.set()
 
@@ -212,6 +218,14 @@ class Agent:
             reason=reason("no_slot") if outcome == "refused" else None,
         )
         await self.context.publish(result, organisation)
+
+
+def _judge(key: AttemptKey, seen: Seen, *, here: bool, slot: bool) -> Verdict:
+    return judge(key.fence, highest=seen.highest, cancelled=seen.cancelled, here=here, slot=slot)
+
+
+def _may(key: AttemptKey, seen: Seen) -> bool:
+    return _judge(key, seen, here=False, slot=True) is Verdict.accept
 
 
 def _draining(fact: str) -> bool:

@@ -40,24 +40,30 @@ class JobFolders:
     def remove_bare(self, key: AttemptKey) -> bool:
         """Removes a folder in which its task has left nothing but its events, in a moment; whether it is gone."""
         folder = self.of(key)
-        with suppress(OSError):
+        try:
             _remove_bare(folder)
-        return not folder.root.exists()
+        except OSError:
+            return not folder.root.exists()
+        return True
 
 
 def _remove_bare(folder: TaskFolder) -> None:
     """Removes the folder of a task that has left nothing but its events, in a fraction of the calls that looking
     through it takes. Follows no link; whatever else lies in it stays. Raises OSError at the first that does."""
+    there = set(os.listdir(folder.root))
     for file in (folder.request, folder.events):
-        with suppress(FileNotFoundError):
+        if file.name in there:
             file.unlink()
-    inputs = os.open(folder.inputs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        os.rmdir(PICTURES, dir_fd=inputs)
-    finally:
-        os.close(inputs)
-    for empty in (folder.inputs, folder.outputs, folder.scratch, folder.shim, folder.root):
-        empty.rmdir()
+    if folder.inputs.name in there:
+        inputs = os.open(folder.inputs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.rmdir(PICTURES, dir_fd=inputs)
+        finally:
+            os.close(inputs)
+    for empty in (folder.inputs, folder.outputs, folder.scratch, folder.shim):
+        if empty.name in there:
+            empty.rmdir()
+    folder.root.rmdir()
 
 
 def _open_up(function: Callable[..., Any], path: str, error: Any) -> None:

@@ -9,13 +9,19 @@ MIB, GIB = 1 << 20, 1 << 30
 
 
 def launch_of(
-    settings: WorkerSettings, record: AttemptRecord, folder: TaskFolder, threads: int, gpus: tuple[str, ...] = ()
+    settings: WorkerSettings,
+    record: AttemptRecord,
+    folder: TaskFolder,
+    request: bytes,
+    threads: int,
+    gpus: tuple[str, ...],
 ) -> Launch:
     """The launch of a staged attempt, with the GPUs of its slot."""
     memory = settings.task_memory_gib
     return Launch(
         key=record.key,
         folder=folder,
+        request=request,
         image=record.run.spec.image,
         threads=threads,
         gpus=gpus,

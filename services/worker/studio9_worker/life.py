@@ -31,7 +31,7 @@ from studio9_worker.machine import threads_for
 from studio9_worker.pump import TelemetryPump
 from studio9_worker.records import AttemptPhase, AttemptRecord, StopCause
 from studio9_worker.runners.port import RunnerError
-from studio9_worker.staging import brings_nothing, stage
+from studio9_worker.staging import brings_nothing, disk_reason, stage
 from studio9_worker.told import Told
 from studio9_worker.traces import PhaseSpans
 
@@ -68,11 +68,11 @@ class AttemptLife:
             context, record.key, self._folder, attempt_prefix(record), record.checkpoint, self._checkpoint_stored
         )
         self._pump = TelemetryPump(context, record)
+        self._pumping: asyncio.Task[None] | None = None
         self._spans = PhaseSpans(context, record)
-        self._log = context.log.bind(job=record.key.job, fence=record.key.fence, organisation=record.organisation)
+        named = {"job": record.key.job, "fence": record.key.fence, "organisation": record.organisation}
         trace_id = trace_id_of(record.traceparent)
-        if trace_id is not None:
-            self._log = self._log.bind(trace_id=trace_id)
+        self._log = context.log.bind(**named, **({} if trace_id is None else {"trace_id": trace_id}))
         if record.stop is not None:
             self._stopping.set()
         if record.phase == "ended":
@@ -139,23 +139,32 @@ class AttemptLife:
     async def run(self) -> None:
         """From where it is to the end. Cancelling leaves the task running and everything written down."""
         self._spans.entered(self.record.phase)
-        pump = asyncio.create_task(self._pump.run(), name=f"telemetry-{self.record.key.job}")
         try:
             result = self.record.result or await self._until_result()
+            if not self._followed or self.told.others:
+                self._tell()
             self._pump.end(nothing=self._followed and not self.told.others)
             await self._hand_over(result)
-            await asyncio.wait([pump], timeout=DRAIN_S)
+            if self._pumping is not None:
+                await asyncio.wait([self._pumping], timeout=DRAIN_S)
             await self._clean()
         finally:
-            await end(pump)
-            if not pump.cancelled() and (error := pump.exception()) is not None:
-                self._log.error("telemetry_stopped", exc_info=error)
+            if (pump := self._pumping) is not None:
+                self._pumping = None
+                await end(pump)
+                if not pump.cancelled() and (error := pump.exception()) is not None:
+                    self._log.error("telemetry_stopped", exc_info=error)
+
+    def _tell(self) -> None:
+        """Begins to send telemetry: a task that has ended at once and told nothing has none."""
+        if self._pumping is None:
+            self._pumping = asyncio.create_task(self._pump.run(), name=f"telemetry-{self.record.key.job}")
 
     async def _until_result(self) -> WorkerResult:
         ending = Ending("succeeded")
         try:
             state, ending = await self._task()
-            await self._enter("uploading", ending.failure)
+            self._enter("uploading", ending.failure)
             result = await self._collect(state, ending)
         except Exception as error:
             self._log.exception("attempt_failed")
@@ -181,8 +190,6 @@ class AttemptLife:
             ending = await self._begin()
             if ending is not None:
                 return state, ending
-        if self.record.phase == "staging":
-            await self._enter("running")
         if self.record.stop is not None:
             await self._context.runner.stop(self._folder)
         state = await self._follow()
@@ -197,13 +204,16 @@ class AttemptLife:
         self._context.busy.promise(self.record.key, threads)
         try:
             staging = stage(self._context, self.record, threads)
-            await (staging if brings_nothing(self.record) else self._unless_stopped(staging))
-            if self._stopping.is_set():
+            request = await (staging if brings_nothing(self.record) else self._unless_stopped(staging))
+            if request is None or self._stopping.is_set():
                 return stopped(self.record.stop)
             # From here on a stop goes through the shim, which looks for it before it begins.
-            await self._context.runner.start(launch_of(settings, self.record, self._folder, threads, self._gpus))
+            launch = launch_of(settings, self.record, self._folder, request, threads, self._gpus)
+            await self._context.runner.start(launch)
         except StagingFailed as error:
             return Ending("failed", error.reason)
+        except OSError as error:
+            return Ending("failed", disk_reason(error, "staging_error"))
         except RunnerError as error:
             return Ending("failed", reason(error.code, error.message))
         self._log.info("task_started", threads=threads)
@@ -211,9 +221,16 @@ class AttemptLife:
 
     async def _follow(self) -> TaskState:
         state = await self._look()
-        if state.state != "running":
+        runs = state.state == "running"
+        if self.record.phase == "staging":
+            # That it runs is written down where it does: an end that is there already is found again.
+            if runs:
+                await self._context.state.set_phase(self.record.key, "running")
+            self._enter("running")
+        if not runs:
             self._followed = True
             return state
+        self._tell()
         uploads = asyncio.create_task(self._checkpoints.run(), name=f"checkpoints-{self.record.key.job}")
         try:
             state = await self._until_gone()
@@ -290,8 +307,7 @@ class AttemptLife:
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
-    async def _enter(self, phase: AttemptPhase, failure: str = "") -> None:
-        await self._context.state.set_phase(self.record.key, phase)
+    def _enter(self, phase: AttemptPhase, failure: str = "") -> None:
         self.record = replace(self.record, phase=phase)
         self._spans.entered(phase, failure)
         self._on_change()
@@ -300,14 +316,13 @@ class AttemptLife:
         await self._context.state.set_checkpoint(self.record.key, checkpoint)
         self._on_change()
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Awaits the work or a stop, which ends it."""
+    async def _unless_stopped(self, work: Coroutine[Any, Any, bytes]) -> bytes | None:
+        """Awaits the work or a stop, which ends it; what the work gives, None where it was stopped."""
         task = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
+            return task.result() if task.done() else None
         finally:
             await end(stopping, task)
 

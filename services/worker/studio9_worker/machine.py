@@ -4,6 +4,7 @@ import math
 import os
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 SPAN_S = 0.5
@@ -11,7 +12,12 @@ SPAN_S = 0.5
 
 
 def cores() -> int:
-    """Processor cores that this process may use, by its affinity and its control group's quota."""
+    """Processor cores that this process may use, by its affinity and its control group's quota, as of this second."""
+    return _cores(int(time.monotonic()))
+
+
+@lru_cache(1)
+def _cores(second: int) -> int:
     allowed = len(os.sched_getaffinity(0))
     with suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

@@ -39,12 +39,17 @@ class Slots:
         if not set(needs.labels) <= set(self.labels):
             return ()
         in_use = set(taken)
-        free = [slot for slot in self.slots if slot.id not in in_use]
+        free = (slot for slot in self.slots if slot.id not in in_use)
         if needs.gpus:
             fit = [slot for slot in free if slot.kind == "gpu" and slot.gpu_memory_free_gib >= needs.gpu_memory_gib]
             fit.sort(key=lambda slot: slot.gpu_memory_gib)
             return tuple(fit[: needs.gpus]) if len(fit) >= needs.gpus else ()
-        return next(((slot,) for slot in free if slot.kind != "gpu"), tuple(free[:1]))
+        gpus: list[Slot] = []
+        for slot in free:
+            if slot.kind != "gpu":
+                return (slot,)
+            gpus.append(slot)
+        return tuple(gpus[:1])
 
     def occupied(self, jobs: Mapping[str, str]) -> tuple[Slot, ...]:
         """The slots as a beat tells them; `jobs` is slot id → job."""

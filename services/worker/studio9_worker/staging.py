@@ -3,7 +3,6 @@
 import asyncio
 import errno
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -32,9 +31,9 @@ AT_ONCE = 2000
 """Pictures of a manifest that are looked at together."""
 
 
-async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
-    """Fills the attempt's folder and gets its image; may be repeated. Raises StagingFailed, RunnerError,
-    ImageMissing."""
+async def stage(context: Context, record: AttemptRecord, threads: int) -> bytes:
+    """Brings the attempt's inputs into its folder, and its image; may be repeated. Gives what its request.json is to
+    say. Raises StagingFailed, RunnerError, ImageMissing."""
     folder = context.folders.of(record.key)
     spec = record.run.spec
     if spec.kind == "predict" and not (spec.provenance.model_id and spec.provenance.model_version):
@@ -45,9 +44,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
         raise unusable(error) from None
     try:
         if brings_nothing(record):
-            request = task_request(record, threads, None)
-            await context.hop.do(partial(_prepare, folder, request, make=True))
-            return
+            return _encoded(task_request(record, threads, None))
         await asyncio.to_thread(folder.make)
         stager = _Stager(context, record.organisation, folder)
         for one in spec.inputs:
@@ -58,8 +55,7 @@ async def stage(context: Context, record: AttemptRecord, threads: int) -> None:
             await context.runner.bring(record.key, spec.image, await registry_login(context, record))
         resume = None if record.run.resume is None else await stager.checkpoint(record.run.resume)
         await bring_children(record, folder, context.objects, stager.link)
-        request = task_request(record, threads, resume)
-        await context.hop.do(partial(_prepare, folder, request))
+        return _encoded(task_request(record, threads, resume))
     except (ManifestError, UnsafeName, BadKey) as error:
         raise StagingFailed(reason("bad_input", str(error))) from error
     except ValidationError as error:
@@ -76,12 +72,8 @@ def brings_nothing(record: AttemptRecord) -> bool:
     return not (run.spec.inputs or run.spec.image or run.resume or run.children)
 
 
-def _prepare(folder: TaskFolder, request: TaskRequest, *, make: bool = False) -> None:
-    """Writes the request, into new folders where `make` says so. Nothing is synced: a task that was not seen to start
-    before the power failed is staged again."""
-    if make:
-        folder.make()
-    folder.request.write_bytes(request.model_dump_json(exclude_none=True).encode())
+def _encoded(request: TaskRequest) -> bytes:
+    return request.model_dump_json(exclude_none=True).encode()
 
 
 def disk_reason(error: OSError, code: str) -> Reason:

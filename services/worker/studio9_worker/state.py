@@ -97,11 +97,18 @@ class WorkerState:
         rows = await self._all("SELECT highest, cancelled FROM jobs WHERE job = ?", job)
         return Seen(*rows[0]) if rows else Seen()
 
-    async def accept(self, record: AttemptRecord, now: datetime) -> None:
-        """Writes down an attempt and its fence together, before it begins."""
+    async def accept(
+        self, record: AttemptRecord, now: datetime, may: Callable[[Seen], bool] = lambda seen: True
+    ) -> Seen:
+        """Writes down an attempt and its fence together, before it begins, if the job's fences so far, which it
+        returns, allow it."""
         job, fence = record.key
 
-        def work(database: sqlite3.Connection) -> None:
+        def work(database: sqlite3.Connection) -> Seen:
+            row = database.execute("SELECT highest, cancelled FROM jobs WHERE job = ?", (job,)).fetchone()
+            seen = Seen(*row) if row else Seen()
+            if not may(seen):
+                return seen
             _see(database, job, now, highest=fence)
             database.execute(
                 "INSERT INTO attempts (job, fence, organisation, slot, run, phase, traceparent)"
@@ -116,8 +123,9 @@ class WorkerState:
                     record.traceparent,
                 ),
             )
+            return seen
 
-        await self._do(work)
+        return await self._do(work)
 
     async def refuse(self, key: AttemptKey, why: str, now: datetime) -> None:
         """Records a run that was not begun; its fence counts as seen, so that it never will be."""

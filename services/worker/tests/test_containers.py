@@ -30,9 +30,9 @@ ROOM = Room((10001, 10001), 1 << 30, cores=8)
 
 def body(tmp_path: Path, image: Image | None = None, **given: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "key": AttemptKey("j", 2), "folder": TaskFolder(tmp_path), "image": None, "threads": 2, "gpus": (),
-        "time_limit_s": 60.0, "disconnect_grace_s": 60.0, "stop_grace_s": 1.0, "memory_bytes": None,
-        "file_bytes": None, "log_bytes": 1000, "nice": 5,
+        "key": AttemptKey("j", 2), "folder": TaskFolder(tmp_path), "request": b"{}", "image": None,
+        "threads": 2, "gpus": (), "time_limit_s": 60.0, "disconnect_grace_s": 60.0, "stop_grace_s": 1.0,
+        "memory_bytes": None, "file_bytes": None, "log_bytes": 1000, "nice": 5,
     }  # fmt: skip
     launch = Launch(**(values | given))
     return container_body(launch, image or Image("sha256:1"), Program(), ROOM, {"studio9.job": "j"})

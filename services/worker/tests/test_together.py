@@ -15,7 +15,7 @@ from studio9_common.ids import new_id
 from studio9_common.times import SystemClock
 from studio9_worker.beats import MOST, Beats
 from studio9_worker.lease import AttemptKey
-from studio9_worker.records import AttemptRecord
+from studio9_worker.records import AttemptRecord, Seen
 from studio9_worker.state import WorkerState
 from studio9_worker.turns import Turns
 
@@ -35,7 +35,7 @@ async def test_writes_that_wait_share_a_transaction_and_fail_alone(tmp_path: Pat
     await state.accept(record(jobs[0]), now)
     outcomes = await asyncio.gather(*(state.accept(record(job), now) for job in jobs), return_exceptions=True)
     assert isinstance(outcomes[0], sqlite3.IntegrityError), "it is there already"
-    assert outcomes[1:] == [None] * 49
+    assert outcomes[1:] == [Seen()] * 49
     assert (await state.seen(jobs[0])).highest == 1
     await state.close()
     with sqlite3.connect(file) as database:

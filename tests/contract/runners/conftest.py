@@ -52,8 +52,9 @@ class Tasks:
         folder.make()
         (folder.inputs / "program.py").write_text(script)
         launch = Launch(
-            key=key, folder=folder, image=None, threads=1, gpus=(), time_limit_s=60.0, disconnect_grace_s=60.0,
-            stop_grace_s=1.0, memory_bytes=256 << 20, file_bytes=1 << 20, log_bytes=10_000, nice=5,
+            key=key, folder=folder, request=b"{}", image=None, threads=1, gpus=(), time_limit_s=60.0,
+            disconnect_grace_s=60.0, stop_grace_s=1.0, memory_bytes=256 << 20, file_bytes=1 << 20, log_bytes=10_000,
+            nice=5,
         )  # fmt: skip
         return replace(launch, **given)
 

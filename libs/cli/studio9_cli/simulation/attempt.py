@@ -50,7 +50,7 @@ class Staging:
     def __init__(self, rng: random.Random, on_missing: Callable[[str, str], None]) -> None:
         self._rng, self._on_missing = rng, on_missing
 
-    async def __call__(self, context: Context, record: AttemptRecord, threads: int) -> None:
+    async def __call__(self, context: Context, record: AttemptRecord, threads: int) -> bytes:
         folder: Any = context.folders.of(record.key)
         folder.machine.folders.add(record.key)
         await asyncio.sleep(self._rng.uniform(0.1, 4.0))
@@ -64,6 +64,7 @@ class Staging:
             raise StagingFailed(reason("staging_error", str(error))) from error
         except Unavailable as error:
             raise StagingFailed(reason("staging_error", str(error))) from error
+        return b""
 
 
 class Collector(collect.Collector):

@@ -325,7 +325,10 @@ class SimState:
     async def attempts(self) -> list[AttemptRecord]:
         return [self._disk.attempts[key] for key in sorted(self._disk.attempts)]
 
-    async def accept(self, record: AttemptRecord, now: datetime) -> None:
+    async def accept(self, record: AttemptRecord, now: datetime, may: Callable[[Seen], bool]) -> Seen:
+        seen = await self.seen(record.key.job)
+        if not may(seen):
+            return seen
         self._on_accept(record.key)
 
         def work() -> None:
@@ -333,6 +336,7 @@ class SimState:
             self._disk.attempts[record.key] = record
 
         await self._synced(work)
+        return seen
 
     async def refuse(self, key: AttemptKey, why: str, now: datetime) -> None:
         await self._synced(lambda: self._see(key.job, highest=key.fence))

@@ -107,8 +107,8 @@ class ContainerRunner:
         own = launch.image is not None
         image = self._image if launch.image is None else self.engine.local_image(launch.image)
         name = self._name(launch.folder)
+        launch.place()
         if self._disks is not None and launch.disk_bytes is not None:
-            launch.folder.make()
             self._disks.make(launch.folder, launch.disk_bytes, self._room.user)
         prepare(launch.folder, self._room.user)
         body = container_body(launch, image, self._program_of(own), self._room, self._labels(launch))

@@ -42,12 +42,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One task to start. `image` is a digest, None for the trainers' environment; `gpus` are device ids; times are
-    seconds, sizes bytes. `threads` is set in the environment before anything of the task runs. Of its output
-    `log_bytes` are kept, and `flood_bytes` end it; `disk_bytes` limit all that it writes together."""
+    """One task to start. `request` is what its request.json says; `image` is a digest, None for the trainers'
+    environment; `gpus` are device ids; times are seconds, sizes bytes. `threads` is set in the environment before
+    anything of the task runs. Of its output `log_bytes` are kept, and `flood_bytes` end it; `disk_bytes` limit all that
+    it writes together."""
 
     key: AttemptKey
     folder: TaskFolder
+    request: bytes
     image: str | None
     threads: int
     gpus: tuple[str, ...]
@@ -60,6 +62,12 @@ class Launch:
     nice: int
     flood_bytes: int | None = None
     disk_bytes: int | None = None
+
+    def place(self) -> None:
+        """Makes the task's folders and writes its request; blocks. Nothing is synced: a task that was not seen to start
+        before the power failed is staged again. Raises OSError."""
+        self.folder.make()
+        self.folder.request.write_bytes(self.request)
 
 
 class Runner(Protocol):

@@ -52,6 +52,7 @@ class ProcessRunner:
             nice=given.nice,
         )
         environment = process_environment(given, self._binaries)
+        given.place()
         try:
             launch(given.folder, (*self._command, str(given.folder.root)), limits, environment)
         except LaunchError as error:

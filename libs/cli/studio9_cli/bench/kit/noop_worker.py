@@ -10,8 +10,10 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar, TextIO
 
 from studio9_common.bus import open_bus
@@ -30,11 +32,15 @@ from studio9_worker.context import Context
 from studio9_worker.folders import JobFolders
 from studio9_worker.inbox import Inbox, own_queue
 from studio9_worker.lease import AttemptKey
-from studio9_worker.records import AttemptRecord
+from studio9_worker.records import AttemptRecord, Seen
 from studio9_worker.runners.port import Launch, Login
 from studio9_worker.settings import WorkerSettings
 from studio9_worker.slots import cpu_slots
 from studio9_worker.state import WorkerState
+
+MEMORY = Path("/dev/shm")
+"""Where the tasks' folders lie if this system has it: what runs in this process needs no disk for what it tells. All
+that the agent keeps is on the disk."""
 
 
 class NoopRunner:
@@ -54,6 +60,7 @@ class NoopRunner:
         return None
 
     async def start(self, launch: Launch) -> None:
+        launch.folder.root.mkdir(parents=True, exist_ok=True)
         launch.folder.events.write_bytes(self._told)
         self._here.add(launch.folder.root.name)
 
@@ -80,12 +87,15 @@ class MarkedState(WorkerState):
         super().__init__(path)
         self._marks = marks
 
-    async def accept(self, record: AttemptRecord, now: datetime) -> None:
-        await super().accept(record, now)
+    async def accept(
+        self, record: AttemptRecord, now: datetime, may: Callable[[Seen], bool] = lambda seen: True
+    ) -> Seen:
+        seen = await super().accept(record, now, may)
         print(record.key.job, time.monotonic_ns(), file=self._marks)
+        return seen
 
 
-async def main(slots: int, marks: TextIO) -> None:
+async def main(slots: int, marks: TextIO, folders: Path) -> None:
     """Runs until SIGTERM."""
     settings = WorkerSettings.of_process()
     configure_logs(settings.log_level, settings.log_format)
@@ -106,7 +116,7 @@ async def main(slots: int, marks: TextIO) -> None:
         clock=SystemClock(),
         state=state,
         cache=cache,
-        folders=JobFolders(settings.state_dir.absolute() / "jobs"),
+        folders=JobFolders(folders),
         runner=NoopRunner(),
         log=logger("worker"),
     )
@@ -123,5 +133,6 @@ async def main(slots: int, marks: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    with Path(os.environ["MARKS"]).open("a", buffering=1) as file:
-        run(main(int(os.environ["SLOTS"]), file), "worker")
+    memory = MEMORY if MEMORY.is_dir() else None
+    with Path(os.environ["MARKS"]).open("a", buffering=1) as file, TemporaryDirectory(dir=memory) as folders:
+        run(main(int(os.environ["SLOTS"]), file, Path(folders)), "worker")
