@@ -40,10 +40,10 @@ WARM_UP = 25
 WRITES, PUBLISHES = 1, 3
 """What a dispatch makes durable: the job, written as assigned at once where a slot is free; `job.accepted`,
 `job.queued` and `worker.run`."""
-SLOTS = 128
+SLOTS = 256
 JOBS, QUICK_JOBS = 3_000, 60
 """Jobs of one arm's turn."""
-WARM_UP_JOBS, WARM_UPS, STILL_WARMING = 1_500, (3, 8), 0.9
+WARM_UP_JOBS, WARM_UPS, STILL_WARMING = 1_500, (5, 8), 0.9
 """Jobs of a warm-up turn of either arm, how many of these at least and at most, and which share of the turn before the
 store's processor time a job is below while it still gets warm: Elasticsearch has just begun and compiles what it runs
 (`warm_up_store_cpu_s_per_job`); no installation stays that young."""
