@@ -19,6 +19,8 @@ from studio9_common.tokens import Caller
 AUDIENCES = frozenset({"worker", "taurus", "pegasus", "orion", "baile"})
 _KEEPERS = frozenset({"baile", "studio9"})
 """Services that store, list and delete secrets for the users."""
+PAGE = 1_000
+"""Secrets that one search for a rotation gives."""
 
 
 class Secrets:
@@ -106,19 +108,26 @@ class Secrets:
     async def rotate(self) -> int:
         """Puts every secret that is under an older key under the first one; returns how many."""
         where = Where(differs={"encrypted_with": self._box.fingerprint})
-        page = await self._documents.search(SECRETS.name, where, limit=1_000, fresh=True)
-        rotated = 0
-        for hit in page.hits:
-            try:
-                cipher = await asyncio.to_thread(self._box.rotate, hit.body["cipher"])
-            except LostKey as error:
-                self._log.error("secret_key_lost", reference=hit.id, message=error.message)
-                continue
-            body = {**hit.body, "cipher": cipher, "encrypted_with": self._box.fingerprint}
-            with contextlib.suppress(VersionConflict, DocumentMissing):
-                await self._documents.replace(SECRETS.name, hit.id, body, hit.version)
-                rotated += 1
-        return rotated
+        rotated, after = 0, None
+        while True:
+            page = await self._documents.search(SECRETS.name, where, limit=PAGE, after=after, fresh=after is None)
+            for hit in page.hits:
+                rotated += await self._rotate_one(hit)
+            if (after := page.next) is None:
+                return rotated
+
+    async def _rotate_one(self, hit: Stored) -> bool:
+        """Whether it could be; one whose key is lost stays as it is."""
+        try:
+            cipher = await asyncio.to_thread(self._box.rotate, hit.body["cipher"])
+        except LostKey as error:
+            self._log.error("secret_key_lost", reference=hit.id, message=error.message)
+            return False
+        body = {**hit.body, "cipher": cipher, "encrypted_with": self._box.fingerprint}
+        with contextlib.suppress(VersionConflict, DocumentMissing):
+            await self._documents.replace(SECRETS.name, hit.id, body, hit.version)
+            return True
+        return False
 
     async def rotate_forever(self, pause_s: float) -> None:
         """Looks now and then for what a change of the keys has left."""

@@ -5,6 +5,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from studio9_argo import secrets
 from studio9_argo.app import Argo, build
 from studio9_argo.box import Box, LostKey, NoKey
 from studio9_argo.collections import SECRETS
@@ -122,6 +123,28 @@ async def test_keys_rotate(
     assert await client.reveal(info.id, organisation="acme") == "value"
     await client.close()
     await only.stop()
+
+
+async def test_secrets_whose_key_is_lost_keep_no_others_from_rotating(
+    as_service: Clients,
+    settings: ArgoSettings,
+    documents: SqliteDocuments,
+    bus: Bus,
+    keys: TokenKeys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(secrets, "PAGE", 2)
+    made = [
+        await as_service("baile").add_secret("s", "value", audiences=["worker"], organisation="a") for _ in range(5)
+    ]
+    for lost in made[:3]:
+        stored = await documents.get(SECRETS.name, lost.id)
+        assert stored is not None
+        body = {**stored.body, "cipher": Box(Fernet.generate_key().decode()).seal("value")}
+        await documents.replace(SECRETS.name, lost.id, body, stored.version)
+    both = f"{Fernet.generate_key().decode()},{settings.fernet_keys.get_secret_value()}"
+    rotating = build(ArgoSettings(fernet_keys=SecretStr(both)), documents=documents, bus=bus, keys=keys)
+    assert [await rotating.secrets.rotate() for _ in range(2)] == [2, 0]
 
 
 def test_a_key_that_is_missing_or_lost_says_so() -> None:
