@@ -1,11 +1,10 @@
 """A whole Baile on the embedded parts; its database SQLite and, with STUDIO9_TEST_POSTGRESQL_URL, PostgreSQL."""
 
 import asyncio
+import copy
 import io
-import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from PIL import Image
 from pydantic import SecretStr
 
 from studio9_baile.app import BaileService, build
-from studio9_baile.database import Database
 from studio9_baile.settings import BaileSettings, Bucket
 from studio9_common.bus.embedded import EmbeddedBus
 from studio9_common.clients.argo import ArgoClient
@@ -27,7 +25,8 @@ from studio9_common.objects.local import LocalObjects
 from studio9_common.times import format_time
 from studio9_common.tokens import TokenKeys
 
-from .databases import POSTGRESQL, Reused, address, on_server, share_statements
+from .databases import POSTGRESQL, share_statements
+from .templates import STAGES, Stage, Templates, copy_objects
 
 KEYS = TokenKeys.generate()
 PASSWORD = "Correct-horse-9"
@@ -269,63 +268,29 @@ class Installation:
         return Api(self.http(), SIGNED_IN[username, self.baile.core.database.alone])
 
 
-def in_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a coroutine function in a loop of its own; this thread may have one already."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(work())).result()
-
-
 SIGNED_IN: dict[tuple[str, bool], str] = {}
 """The tokens of the users in the populated templates, by user name and whether in
 SQLite: made once, good in every test."""
 
 
-async def populate(folder: Path, database_url: str) -> None:
+async def populate(installation: Installation, _: None) -> None:
     """Ana, the administrator of `lab`, and Bo, the one of `harbour`, each signed in."""
-    made = Installation(folder, database_url)
-    await made.start()
     for organisation, username in (("lab", "ana"), ("harbour", "bo")):
-        user = await made.first_user(organisation, username)
-        SIGNED_IN[username, made.baile.core.database.alone] = user.token
+        user = await installation.first_user(organisation, username)
+        SIGNED_IN[username, installation.baile.core.database.alone] = user.token
         await user.http.aclose()
-    await made.stop()
+
+
+STAGES["populated"] = Stage("empty", populate)
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two migrated SQLite databases: `empty`, and `populated` with users who are signed in."""
-    folder = tmp_path_factory.mktemp("template")
-
-    async def make() -> None:
-        database = Database(f"sqlite:///{folder / 'empty'}")
-        await database.migrate()
-        await database.close()
-        shutil.copy(folder / "empty", folder / "populated")
-        await populate(folder / "installation", f"sqlite:///{folder / 'populated'}")
-
-    in_thread(make)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The beginning of the names of two migrated PostgreSQL databases: `…_empty`, and `…_populated` likewise."""
-    name = f"baile_template_{secrets.token_hex(4)}"
-
-    async def make() -> None:
-        await on_server(f"CREATE DATABASE {name}_empty")
-        database = Database(address(f"{name}_empty"))
-        await database.migrate()
-        await database.close()
-        await on_server(f"CREATE DATABASE {name}_populated TEMPLATE {name}_empty")
-        await populate(tmp_path_factory.mktemp("template"), address(f"{name}_populated"))
-
-    in_thread(make)
-    return name
-
-
-REUSED: dict[str, Reused] = {}
-"""By the name of the template."""
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Templates]:
+    """By the kind of the database."""
+    return {
+        kind: Templates(kind, tmp_path_factory.mktemp(f"{kind}-templates"), Installation)
+        for kind in ("sqlite", "postgresql")
+    }
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -340,20 +305,33 @@ NO_SERVER = pytest.mark.skipif(not POSTGRESQL, reason="STUDIO9_TEST_POSTGRESQL_U
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The address of a migrated database of each kind, as if fresh; with users in it for tests that ask for one of
-    them."""
-    template = "populated" if {"ana", "bo"} & set(request.fixturenames) else "empty"
+    """The address of a migrated database of each kind, as if fresh: of the last stage that the test has a fixture
+    `at_STAGE` of, with its objects in the installation's folder."""
+    stage = next((name for name in reversed(STAGES) if f"at_{name}" in request.fixturenames), "empty")
+    templates = request.getfixturevalue("templates")[request.param]
+    template = templates.stage(stage)
+    copy_objects(template, tmp_path)
     if request.param == "sqlite":
         path = tmp_path / "baile.sqlite"
-        shutil.copy(request.getfixturevalue("sqlite_template") / template, path)
+        shutil.copy(template.database, path)
         yield f"sqlite:///{path}"
         return
-    from_template = f"{request.getfixturevalue('postgresql_template')}_{template}"
-    reused = REUSED.setdefault(from_template, Reused(from_template))
+    reused = templates.reused(stage)
     if "disk" in request.fixturenames:  # a small one, which has no room for what others have left
         await reused.drop()
     yield await reused.take()
     await reused.give_back()
+
+
+@pytest.fixture
+def at_populated() -> None:
+    """For tests whose database has users."""
+
+
+@pytest.fixture
+def made(templates: dict[str, Templates], database_url: str) -> Callable[[str], Any]:
+    """What a stage's making has told."""
+    return lambda stage: copy.deepcopy(templates[database_url.partition(":")[0]].stage(stage).made)
 
 
 @pytest.fixture
@@ -366,29 +344,28 @@ async def installation(tmp_path: Path, database_url: str) -> AsyncIterator[Insta
 
 
 @pytest.fixture
-async def ana(installation: Installation) -> Api:
+async def ana(at_populated: None, installation: Installation) -> Api:
     """The administrator of the organisation `lab`."""
     return installation.signed_in("ana")
 
 
 @pytest.fixture
-async def bo(installation: Installation) -> Api:
+async def bo(at_populated: None, installation: Installation) -> Api:
     """The administrator of another organisation."""
     return installation.signed_in("bo")
 
 
+def png_of(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (10, 20, 30), form: str = "PNG") -> bytes:
+    """A PNG file; another colour, another file."""
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, form)
+    return out.getvalue()
+
+
 @pytest.fixture
 def png() -> Callable[..., bytes]:
-    """Makes PNG files; another colour, another file."""
-
-    def make(
-        width: int = 64, height: int = 48, colour: tuple[int, int, int] = (10, 20, 30), form: str = "PNG"
-    ) -> bytes:
-        out = io.BytesIO()
-        Image.new("RGB", (width, height), colour).save(out, form)
-        return out.getvalue()
-
-    return make
+    """Makes PNG files."""
+    return png_of
 
 
 @pytest.fixture

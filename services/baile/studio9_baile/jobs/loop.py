@@ -17,7 +17,8 @@ STOP_LIMIT_S = 5.0
 
 class Loop:
     """Calls `step` again and again. It returns whether there may be more to do at once; if not, the next call comes
-    with a ring of `bell_name`, or after `every_s` seconds. After a failure it waits, up to 10 s, longer each time."""
+    with a ring of `bell_name`, or after `every_s` seconds. The first comes after `first_s` seconds. After a failure it
+    waits, up to 10 s, longer each time."""
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Loop:
         every_s: float,
         bell: Bell | None = None,
         bell_name: str = "",
+        first_s: float = 0.0,
     ) -> None:
-        self.name, self._step, self._every_s = name, step, every_s
+        self.name, self._step, self._every_s, self._first_s = name, step, every_s, first_s
         self._bell, self._bell_name = bell or Bell(), bell_name or name
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._resting = asyncio.Event()
+        self._resting.set()
         self._log = logger("baile").bind(loop=name)
 
     @property
@@ -56,6 +59,7 @@ class Loop:
 
     async def _run(self) -> None:
         failed = 0
+        await asyncio.sleep(self._first_s)
         while not self._stopping:
             try:
                 more = await self._whole_step()

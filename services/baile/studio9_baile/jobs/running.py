@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from studio9_baile.bell import CONFIG, DELIVERIES, EVENTS, MERGES, OUTBOX, RESULTS, TRANSFERS, UPLOADS
@@ -27,6 +28,13 @@ from studio9_common.config import LiveConfig
 from studio9_common.errors import Unavailable
 from studio9_common.tracing import Tracer
 
+NOT_AT_FIRST_S = 60.0
+"""How long what is done rarely, and looks at everything, leaves a start to the requests that wait for it."""
+
+
+def _rare(name: str, step: Callable[[], Awaitable[bool]], *, every_s: float) -> Loop:
+    return Loop(name, step, every_s=every_s, first_s=min(every_s, NOT_AT_FIRST_S))
+
 
 class Background:
     """See the module's docstring."""
@@ -50,9 +58,9 @@ class Background:
             Loop(DELIVERIES, Deliverer(core).step, every_s=5.0, bell=bell),
             Loop(UPLOADS, core.uploads.step, every_s=1.0, bell=bell),
             Loop("tallies", Tallier(core).step, every_s=5.0),
-            Loop("orphans", Sweeper(core).step, every_s=core.settings.sweep_s),
-            Loop("forget", Forgetter(core).step, every_s=3600.0),
-            Loop("keys", KeysSweeper(core).step, every_s=3600.0),
+            _rare("orphans", Sweeper(core).step, every_s=core.settings.sweep_s),
+            _rare("forget", Forgetter(core).step, every_s=3600.0),
+            _rare("keys", KeysSweeper(core).step, every_s=3600.0),
         )
 
     def ended(self) -> list[str]:

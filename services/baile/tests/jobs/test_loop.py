@@ -61,3 +61,10 @@ async def test_a_stop_waits_for_the_step_and_not_for_the_pause() -> None:
     async with asyncio.timeout(20):
         await rested.wait()
         await idle.stop()
+    rested.clear()
+    later = Loop("later", rest, every_s=60, first_s=60)
+    async with asyncio.timeout(20):
+        later.start()
+        await asyncio.sleep(0)
+        await later.stop()
+    assert not rested.is_set(), "it has not begun"

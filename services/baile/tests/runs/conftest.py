@@ -1,8 +1,9 @@
 """Jobs as tests see them from the other side: asked for, run, ended with a result in the object storage."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,9 @@ from studio9_common.contracts.predictions import AttemptManifest, ManifestFile
 from studio9_common.times import format_time
 from studio9_task.pictures import PictureRecord
 from studio9_task.results import PredictedBox, PredictedPicture
+
+from ..conftest import png_of
+from ..templates import STAGES, Stage
 
 REQUESTS = Queue("test.workers.v1", (JobRequested.routing_key, JobCancel.routing_key))
 
@@ -211,19 +215,33 @@ async def workers(installation: Any) -> Workers:
     return Workers(installation)
 
 
-@pytest.fixture
-async def albums(ana: Any, png: Callable[..., bytes]) -> dict[str, str]:
+async def make_albums(installation: Any, _: None) -> dict[str, str]:
     """A train and a test album with two labelled pictures each, one without labels and one without pictures."""
-    made: dict[str, str] = {}
+    made, ana = dict[str, str](), installation.signed_in("ana")
     for number, name in enumerate(("train", "test", "plain", "empty")):
         made[name] = (await ana.ok("POST", "/albums", {"name": name, "labelMode": "LOCALIZATION"}))["id"]
         for picture in () if name == "empty" else ("one", "two"):
-            await ana.upload(made[name], f"{name}_{picture}", png(64, 48, (number, len(picture), ord(picture[0]))))
+            await ana.upload(made[name], f"{name}_{picture}", png_of(64, 48, (number, len(picture), ord(picture[0]))))
         if name in ("train", "test"):
             rows = f"{name}_one,ship,10,10,30,30\n{name}_one,ship,1,1,9,9\n{name}_two,buoy,5,5,15,20\n"
             files = {"file": ("labels.csv", rows.encode(), "text/csv")}
             await ana.ok("POST", f"/albums/{made[name]}/uploadLabels", files=files)
+    await ana.http.aclose()
     return made
+
+
+STAGES["albums"] = Stage("populated", make_albums)
+
+
+@pytest.fixture
+def at_albums() -> None:
+    """For tests whose database has albums."""
+
+
+@pytest.fixture
+def albums(ana: Any, at_albums: None, made: Callable[[str], Any]) -> dict[str, str]:
+    """A train and a test album with two labelled pictures each, one without labels and one without pictures."""
+    return dict(made("albums"))
 
 
 def experiment_body(albums: dict[str, str], name: str = "Ships v1", **step: Any) -> dict[str, Any]:
@@ -245,16 +263,33 @@ def experiment() -> Callable[..., dict[str, Any]]:
     return experiment_body
 
 
-@pytest.fixture
-async def model(ana: Any, workers: Workers, albums: dict[str, str], until: Callable[..., Awaitable[Any]]) -> str:
+async def make_model(installation: Any, albums: dict[str, str]) -> str:
     """A trained model, saved in the library."""
+    ana, workers = installation.signed_in("ana"), Workers(installation)
+    await installation.bus.declare(REQUESTS)
     made = await ana.ok("POST", "/experiments", experiment_body(albums))
     await workers.complete(await workers.take())
-
-    async def done() -> bool:
-        return bool((await ana.ok("GET", f"/experiments/{made['id']}"))["status"] == "COMPLETED")
-
-    await until(done)
-    step = (await ana.ok("GET", f"/experiments/{made['id']}"))["result"]["step1"]
+    async with asyncio.timeout(120):
+        while True:
+            found = await ana.ok("GET", f"/experiments/{made['id']}")
+            if found["status"] == "COMPLETED":
+                break
+            await asyncio.sleep(0.01)
+    step = found["result"]["step1"]
     await ana.ok("POST", f"/cv-models/{step['cvModelId']}/save", {"name": "Ships"})
+    await ana.http.aclose()
     return str(step["cvModelId"])
+
+
+STAGES["model"] = Stage("albums", make_model)
+
+
+@pytest.fixture
+def at_model() -> None:
+    """For tests whose database has a model."""
+
+
+@pytest.fixture
+def model(albums: dict[str, str], at_model: None, made: Callable[[str], Any]) -> str:
+    """A trained model, saved in the library."""
+    return str(made("model"))
