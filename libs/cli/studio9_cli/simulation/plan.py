@@ -333,6 +333,8 @@ def _fault(rng: random.Random, at: float, lease_s: float) -> Fault:
             target, amount = rng.choice((*ORIONS, *workers)), _skew(rng, lease_s)
             if target in WORKERS:
                 amount *= 1000
+            elif abs(amount) > 0.3 * lease_s and rng.random() < 0.7:  # long enough for the other Orion to judge by it
+                lasts = lease_s * rng.uniform(1.5, 3)
         case "disk_full":
             target = rng.choice((*workers, "bus", "store"))
         case "gpu_taken":
