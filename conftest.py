@@ -15,6 +15,7 @@ import pytest
 LIMIT_S = 600
 """Of the set-up, the call and the tear-down of a test, each: far above what the longest takes on a busy machine."""
 LIMIT_SLOW_S = 3600
+gc.disable()  # until the tests are collected: nothing that is loaded becomes garbage
 AGAIN_S = 30
 """Between rings: what ends the event loop after a failure may hang, too."""
 
@@ -61,6 +62,12 @@ def limited(item: pytest.Item, phase: str) -> Iterator[None]:
 def pytest_collection_finish() -> None:
     """Leaves modules and tests, most of a run's objects, out of every later look for garbage."""
     gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Lets the end of the process look at them: libraries tell of what they believe to be leaks."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import studio9_cli.commands
+from studio9_common.loading import loading
 
 # Handled by the launcher before this program starts: they make the environments it needs.
 LAUNCHER = {
@@ -63,7 +64,8 @@ def usage() -> str:
 
 def load(name: str) -> Command:
     """The command's module."""
-    return cast(Command, importlib.import_module(f"studio9_cli.commands.{name.replace('-', '_')}"))
+    with loading():
+        return cast(Command, importlib.import_module(f"studio9_cli.commands.{name.replace('-', '_')}"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

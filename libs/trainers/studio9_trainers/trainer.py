@@ -18,6 +18,7 @@ from studio9_trainers.errors import BadInput, Unsupported, UserError
 from studio9_trainers.events import Listener
 from studio9_trainers.extensions import callbacks
 from studio9_trainers.frameworks import Framework, catalogue, frameworks
+from studio9_trainers.imports import importing
 from studio9_trainers.models import Model
 from studio9_trainers.run import Run, open_run
 from studio9_trainers.telling import Teller
@@ -122,7 +123,8 @@ def get_trainer(
         at_work.listeners.append(Teller(at_work, config.epochs, len(material.train), len(material.val), final_pictures))
         at_work.listeners.extend(callbacks(at_work, config))
     at_work.listeners.extend([on_event] if callable(on_event) else on_event)
-    return found.trainer(task, Order(at_work, config, material))
+    with importing():
+        return found.trainer(task, Order(at_work, config, material))
 
 
 def _check_task(framework: Framework, task: Task) -> None:

@@ -1,12 +1,15 @@
 """`python -m studio9_aries`: Aries in a process of its own, from its settings."""
 
-from studio9_aries.app import build
-from studio9_aries.settings import AriesSettings
-from studio9_common.documents.connect import open_documents
-from studio9_common.logs import configure_logs
-from studio9_common.service import run, run_service
-from studio9_common.tokens import TokenKeys
-from studio9_common.tracing_otlp import open_tracer
+from studio9_common.loading import loading
+
+with loading():
+    from studio9_aries.app import build
+    from studio9_aries.settings import AriesSettings
+    from studio9_common.documents.connect import open_documents
+    from studio9_common.logs import configure_logs
+    from studio9_common.service import run, run_service
+    from studio9_common.tokens import TokenKeys
+    from studio9_common.tracing_otlp import open_tracer
 
 
 async def main() -> None:

@@ -5,15 +5,18 @@
 
 import sys
 
-from studio9_baile.app import build
-from studio9_baile.settings import BaileSettings
-from studio9_common.bus.connect import open_bus
-from studio9_common.clients.argo import ArgoClient
-from studio9_common.clients.aries import AriesClient
-from studio9_common.logs import configure_logs
-from studio9_common.service import run, run_service
-from studio9_common.tokens import TokenKeys
-from studio9_common.tracing_otlp import open_tracer
+from studio9_common.loading import loading
+
+with loading():
+    from studio9_baile.app import build
+    from studio9_baile.settings import BaileSettings
+    from studio9_common.bus.connect import open_bus
+    from studio9_common.clients.argo import ArgoClient
+    from studio9_common.clients.aries import AriesClient
+    from studio9_common.logs import configure_logs
+    from studio9_common.service import run, run_service
+    from studio9_common.tokens import TokenKeys
+    from studio9_common.tracing_otlp import open_tracer
 
 
 async def main(print_token: bool) -> None:

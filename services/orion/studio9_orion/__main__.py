@@ -1,14 +1,17 @@
 """`python -m studio9_orion`: Orion in a process of its own, from its settings."""
 
-from studio9_common.bus import open_bus
-from studio9_common.clients.argo import ArgoClient
-from studio9_common.clients.aries import AriesClient
-from studio9_common.logs import configure_logs
-from studio9_common.service import run, run_service
-from studio9_common.tokens import TokenKeys
-from studio9_common.tracing_otlp import open_tracer
-from studio9_orion.app import build
-from studio9_orion.settings import OrionSettings
+from studio9_common.loading import loading
+
+with loading():
+    from studio9_common.bus import open_bus
+    from studio9_common.clients.argo import ArgoClient
+    from studio9_common.clients.aries import AriesClient
+    from studio9_common.logs import configure_logs
+    from studio9_common.service import run, run_service
+    from studio9_common.tokens import TokenKeys
+    from studio9_common.tracing_otlp import open_tracer
+    from studio9_orion.app import build
+    from studio9_orion.settings import OrionSettings
 
 
 async def main() -> None:

@@ -7,16 +7,19 @@ things are and who it is; others take all of it from their settings.
 import asyncio
 from contextlib import AsyncExitStack
 
-from studio9_common.bus.connect import open_bus
-from studio9_common.clients.argo import ArgoClient
-from studio9_common.logs import configure_logs, logger
-from studio9_common.service import run, run_service
-from studio9_common.tokens import TokenKeys, TokenSource
-from studio9_common.tracing_otlp import open_tracer
-from studio9_worker.app import build
-from studio9_worker.joining.identity import load
-from studio9_worker.joining.membership import join, membership, settings_of
-from studio9_worker.settings import WorkerSettings
+from studio9_common.loading import loading
+
+with loading():
+    from studio9_common.bus.connect import open_bus
+    from studio9_common.clients.argo import ArgoClient
+    from studio9_common.logs import configure_logs, logger
+    from studio9_common.service import run, run_service
+    from studio9_common.tokens import TokenKeys, TokenSource
+    from studio9_common.tracing_otlp import open_tracer
+    from studio9_worker.app import build
+    from studio9_worker.joining.identity import load
+    from studio9_worker.joining.membership import join, membership, settings_of
+    from studio9_worker.settings import WorkerSettings
 
 
 async def main() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from studio9_task.layout import TaskFolder
 from studio9_task.pictures import read_manifest
 from studio9_trainers.capabilities import Task
+from studio9_trainers.imports import importing
 
 
 def task_of(model: Path) -> Task:
     """What a model file is for. Raises BadModel where it is none."""
-    from studio9_trainers.files import read_model  # needs torch
+    with importing():
+        from studio9_trainers.files import read_model  # needs torch
 
     return read_model(model).task
 

@@ -7,6 +7,7 @@ from typing import Any
 from studio9_trainers.capabilities import Capabilities, Task
 from studio9_trainers.config import TrainingConfig
 from studio9_trainers.data.marks import point_names
+from studio9_trainers.imports import importing
 from studio9_trainers.machine import device
 from studio9_trainers.models import Model
 from studio9_trainers.run import Run
@@ -38,12 +39,12 @@ class YoloTrainer:
         run = self._order.run
         config, material = self._order.training
         ultralytics(run.folder.scratch, run.threads)
-        # Only now: importing these imports the package.
-        from studio9_trainers.files import ModelFile, load_model
-        from studio9_trainers.state.training import load_state
-        from studio9_trainers.yolo.detector import detector
-        from studio9_trainers.yolo.fit import Fit
-        from studio9_trainers.yolo.weights import PIXELS, POINTS
+        with importing():  # Only now: importing these imports the package.
+            from studio9_trainers.files import ModelFile, load_model
+            from studio9_trainers.state.training import load_state
+            from studio9_trainers.yolo.detector import detector
+            from studio9_trainers.yolo.fit import Fit
+            from studio9_trainers.yolo.weights import PIXELS, POINTS
 
         run.device = device()
         labels = tuple(sorted({*material.train.labels, *material.val.labels}))
