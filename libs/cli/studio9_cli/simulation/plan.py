@@ -91,7 +91,7 @@ def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
     rng, timing = random.Random(f"plan:{seed}"), timing_of(seed)
     lease_s = timing.lease_s
-    wishes = _wishes(rng)
+    wishes = _wishes(rng, timing)
     faults: list[Fault] = []
     for _ in range(rng.randint(*FAULTS)):
         faults.append(_fault(rng, _moment(rng, wishes, faults), lease_s))
@@ -192,7 +192,7 @@ def _plain(rng: random.Random, organisation: str, at: float) -> Wish:
     return Wish(made, at, organisation, Spec(kind="evaluate", parameters=parameters), "ok")
 
 
-def _wishes(rng: random.Random) -> list[Wish]:
+def _wishes(rng: random.Random, timing: Timing) -> list[Wish]:
     wishes: list[Wish] = []
     for _ in range(rng.randint(*JOBS)):
         at = rng.uniform(1, 2900)
@@ -201,7 +201,7 @@ def _wishes(rng: random.Random) -> list[Wish]:
         ending = rng.choices(("ok", "user_error", "crash,ok", "crash"), (16, 2, 1, 1))[0]
         parameters: dict[str, Any] = {
             "epochs": rng.randint(3, 10) if kind == "train" else 1,
-            "epoch_s": rng.uniform(10, 50)
+            "epoch_s": timing.training * rng.uniform(10, 50)
             if kind == "train"
             else rng.choice((0.01, rng.uniform(5, 60), rng.uniform(5, 120))),
             "endings": tuple(ending.split(",")),

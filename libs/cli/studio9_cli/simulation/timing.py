@@ -26,6 +26,11 @@ class Timing:
         return 20.0 * self.pace
 
     @property
+    def training(self) -> float:
+        """So many times longer than usual trainings are: what is lost with a worker must still run when it is back."""
+        return min(self.pace / 6.0, 2.0)
+
+    @property
     def look_s(self) -> float:
         """Time between two looks of the oracle at everything: two thirds of a tick."""
         return self.pace * 10.0 / 3.0

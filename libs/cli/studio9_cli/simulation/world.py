@@ -30,8 +30,8 @@ from studio9_orion.core import Decision, Policy, decide_all
 from studio9_orion.core.events import CoreEvent
 from studio9_orion.core.table import allowed
 
-SETTLE_S, SETTLE_LEASES = 1200.0, 5.0
-"""How long after the last fault everything may take to end and to be cleaned: so many seconds and so many leases."""
+SETTLE_LEASES = 15.0
+"""How long after the last fault everything may take to end and to be cleaned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class World:
         done = max((duty.at + duty.lasts for duty in self.plan.duties), default=0.0)
         start = max(last, wished, done) + 1.0
         self.loop.run_to(start)
-        end = max(self.plan.until, start) + SETTLE_S + SETTLE_LEASES * self.plan.timing.lease_s
+        end = max(self.plan.until, start) + SETTLE_LEASES * self.plan.timing.lease_s
         self.loop.run_to(HOUR_S)
         while self.loop.now < end and not self.oracle.settled():
             self.loop.run_to(self.loop.now + self.plan.timing.look_s)
