@@ -37,7 +37,7 @@ class Timing:
 
 
 USUAL = Timing()
-TIMINGS = (USUAL, Timing(9.0, beats=3), Timing(12.0), Timing(12.0, beats=3))
+TIMINGS = (USUAL, Timing(12.0), Timing(12.0, beats=3), Timing(18.0, beats=3))
 """The timings of runs; each comes as often as the others."""
 
 
