@@ -207,10 +207,10 @@ CHAOS = {
     "pace": "hurried", "machine": {"cores": 2, "memory_gib": 24.0, "system": "Linux", "python": "3.11.7"},
     "servers": {"broker": "RabbitMQ 3.10.8", "proxy": "none"}, "submitted": 100, "completed": 90, "failed": 4,
     "cancelled": 6, "faults": 2, "lost": 0, "doubled": 1, "stuck": 0, "orphans": 0,
-    "recovery": {
+    "attempts_lost": 3, "resumed": 2, "recovery": {
         "kill orion": {
             "faults": 2, "jobs": 9, "lost": 0, "doubled": 1, "stuck": 0, "orphans": 0, "not_recovered": 0, "max_s": 1.5,
-            "histogram": histogram([0.5, 1.5]),
+            "histogram": histogram([0.5, 1.5]), "histogram_among_others": histogram([3.0]), "max_s_among_others": 3.0,
         },
     },
     "delivery_timeout": {"timeout_s": 8.0, "cut_after_s": 8.4, "came_again": True, "consumers_cut_later": 5},
@@ -224,10 +224,11 @@ def test_the_ledger_is_made_of_its_records_alone(tmp_path: Path) -> None:
     kept = records(tmp_path)
     page = ledger.ledger(kept)
     assert [run["seed"] for run in kept["chaos"]] == [3, 4]
-    assert "| 2026-11-21 | abcdef0123 | 3 | 2.0 | hurried | 100 | 90 | 4 | 6 | 2 | 0 | 1 | 0 | 0 |" in page
-    assert "| **all** |  |  | 4.0 |  | 200 | 180 | 8 | 12 | 4 | 0 | 2 | 0 | 0 |" in page
+    assert "| 2026-11-21 | abcdef0123 | 3 | 2.0 | hurried | 100 | 90 | 4 | 6 | 3 | 2 | 2 | 0 | 1 | 0 | 0 |" in page
+    assert "| **all** |  |  | 4.0 |  | 200 | 180 | 8 | 12 | 6 | 4 | 4 | 0 | 2 | 0 | 0 |" in page
     assert "seed `4`, doubled: job j has two ends" in page
     assert "| kill orion | 4 | 18 | 0 | 2 | 0 | 0 | 0 | 2 | 2 |" in page
+    assert "| … among others |  |  |  |  |  |  |  |  |  | 2 |" in page
     assert page.count(ledger.MISSING) == len(KINDS) - 1
     assert page == ledger.ledger(records(tmp_path))
 

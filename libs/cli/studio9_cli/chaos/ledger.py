@@ -104,14 +104,15 @@ def _plants(runs: Sequence[Record]) -> str:
 def _chaos(runs: Sequence[Record]) -> str:
     if not runs:
         return MISSING + "\n"
-    counts = ("submitted", "completed", "failed", "cancelled", "faults", "lost", "doubled", "stuck", "orphans")
+    counts = ("submitted", "completed", "failed", "cancelled", "attempts_lost", "resumed", "faults", *SORTS)
     rows = [
         [_day(run), _commit(run), run["seed"], run["minutes"], run["pace"], *(run[name] for name in counts)]
         for run in runs
     ]
     total = ["**all**", "", "", sum(run["minutes"] for run in runs), ""]
     total += [sum(run[name] for run in runs) for name in counts]
-    told = table(["date", "commit", "seed", "minutes", "pace", *counts], [*rows, total])
+    heads = (name.replace("_", " ") for name in counts)
+    told = table(["date", "commit", "seed", "minutes", "pace", *heads], [*rows, total])
     told += "\nOn " + "; ".join(sorted({f"{_machine(run)}; {', '.join(_servers(run))}" for run in runs})) + ".\n"
     findings = (
         f"seed `{run['seed']}`, {one['sort']}: job {one['job']} {one['what']}"
@@ -131,16 +132,25 @@ def _kinds(runs: Sequence[Record]) -> str:
     order = [*histogram([])]
     rows = []
     for kind, some in sorted(kinds.items()):
-        bars = (sum(found["histogram"][bar] for found in some) or "" for bar in order)
-        longest = max((found["max_s"] for found in some if found["max_s"] is not None), default="")
-        rows.append([kind, *(sum(found[name] for found in some) for name in sums), *bars, longest])
+        rows.append([kind, *(sum(found[name] for found in some) for name in sums), *_bars(some, order, "")])
+        if any("histogram_among_others" in found for found in some):
+            rows.append(["… among others", *[""] * len(sums), *_bars(some, order, "_among_others")])
     head = ["fault", "times", "jobs meanwhile", *SORTS, "not within 90 s"]
     head += [bar.replace("<=", "≤ ").replace(">", "> ") + " s" for bar in order]
     return (
         "\nBy kind of fault: what was found of the jobs that were there meanwhile, and the seconds from its repair"
         "\n(a server takes connections again, a service's process is started) until a new job had run through. The bars"
-        "\ncount those in whose way no other fault was:\n\n" + table([*head, "longest"], rows)
+        "\ncount those in whose way no other fault was; below them, since 2026-11-22, those in whose way there was one:"
+        "\n\n" + table([*head, "longest"], rows)
     )
+
+
+def _bars(some: Sequence[Record], order: Sequence[str], which: str) -> list[object]:
+    """The histogram of all of them, and the longest."""
+    drawn = [found[f"histogram{which}"] for found in some if f"histogram{which}" in found]
+    known = (found.get(f"max_s{which}") for found in some)
+    longest = max((one for one in known if one is not None), default="")
+    return [*(sum(bars[bar] for bars in drawn) or "" for bar in order), longest]
 
 
 def _held(runs: Sequence[Record]) -> str:

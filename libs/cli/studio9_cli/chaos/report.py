@@ -106,8 +106,8 @@ def _cancels(evidence: Evidence) -> dict[str, Any]:
 def _by_kind(
     recoveries: Iterable[Recovery], evidence: Evidence, findings: Sequence[Finding]
 ) -> dict[str, dict[str, Any]]:
-    """Per kind of fault: how many, how long after them all was normal where no other fault was in the way, how many
-    jobs were there meanwhile, and what was found of those."""
+    """Per kind of fault: how many, how long after them all was normal where no other fault was in the way and where
+    some were, how many jobs were there meanwhile, and what was found of those."""
     kinds: dict[str, list[Recovery]] = {}
     for recovery in recoveries:
         kinds.setdefault(recovery.fault.name, []).append(recovery)
@@ -128,6 +128,7 @@ def _end(job: Job | None) -> float:
 
 def _measured(found: Sequence[Recovery]) -> dict[str, Any]:
     seconds = sorted(one.seconds for one in found if one.undisturbed and one.seconds is not None)
+    among_others = [one.seconds for one in found if not one.undisturbed and one.seconds is not None]
     return {
         "faults": len(found),
         "not_recovered": sum(1 for one in found if one.seconds is None),
@@ -135,6 +136,8 @@ def _measured(found: Sequence[Recovery]) -> dict[str, Any]:
         "median_s": round(statistics.median(seconds), 2) if seconds else None,
         "max_s": seconds[-1] if seconds else None,
         "histogram": histogram(seconds),
+        "histogram_among_others": histogram(among_others),
+        "max_s_among_others": max(among_others, default=None),
     }
 
 
@@ -173,7 +176,10 @@ def in_words(report: Mapping[str, Any]) -> list[str]:
     lines = [f"seed {report['seed']}: {counts}; {report['faults']} faults, settled after {report['settled_s']} s"]
     lines.append(", ".join(f"{sort} {report[sort]}" for sort in SORTS))
     for kind, found in report["recovery"].items():
-        lines.append(f"  {kind:<24} {found['faults']} ×, normal after {found['median_s']} s, at most {found['max_s']}")
+        alone = f"normal after {found['median_s']} s, at most {found['max_s']}; " if found["measured"] else ""
+        among = found["max_s_among_others"]
+        others = f"with others about at most {among} s; " if among is not None else ""
+        lines.append(f"  {kind:<27} {found['faults']} ×: {alone}{others}{found['not_recovered']} × not within 90 s")
     for finding in report["findings"]:
         lines.append(f"{finding['sort']} {finding['job']}: {finding['what']}")
     for job, story in report["stories"].items():

@@ -262,7 +262,7 @@ def _again(rng: random.Random, wish: Wish) -> Wish:
 
 
 def _cancel_at(rng: random.Random, at: float, parameters: Mapping[str, Any]) -> float:
-    """Before the request, while its worker is told of it, at any time after it, or about when the job ends by itself."""
+    """Before the request, while a worker is told of it, at any time after it, or about when the job ends by itself."""
     span = parameters["epochs"] * parameters["epoch_s"]
     after = rng.choice((rng.uniform(-15, 1), rng.uniform(0, 5), rng.uniform(0, 500), span + rng.uniform(-15, 40)))
     return max(0.5, at + after)
