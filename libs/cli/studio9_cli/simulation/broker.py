@@ -81,6 +81,13 @@ class Broker:
             kept = [] if line.spec.transient else [one for one in line.ready if one.message.persistent]
             line.ready = deque(kept)
 
+    def come_back(self) -> None:
+        """After an outage: how long a queue was idle counts from now on, as it does when RabbitMQ starts again."""
+        for line in self.lines.values():
+            if not line.consumers:
+                line.idle_since = self.loop.now
+                self._expire_later(line)
+
     def cut_consumers(self, which: str | None) -> None:
         """The connections of a node end (None: all), as both sides see at once."""
         for line in self.lines.values():
@@ -108,7 +115,8 @@ class Broker:
             self.loop.after(line.spec.expires_s, self._expire, line, line.idle_since)
 
     def _expire(self, line: Line, since: float) -> None:
-        if not line.gone and not line.consumers and line.idle_since == since:
+        away = "bus" in self.weather.down
+        if not away and not line.gone and not line.consumers and line.idle_since == since:
             self.delete(line.spec.name)
 
     # --- messages --------------------------------------------------------------------------------------------------

@@ -144,10 +144,11 @@ def end(world: "World", fault: Fault) -> None:
                 world.processes[name].start()
         case "outage" if target in WORKERS:
             weather.cut -= {(target, "bus"), (target, "objects")}
-        case "outage":
-            weather.down.discard(target)
-        case "broker_restart":
-            weather.down.discard("bus")
+        case "outage" | "broker_restart":
+            part = target or "bus"
+            weather.down.discard(part)
+            if part == "bus":
+                world.broker.come_back()
         case "search_lag":
             weather.search_lag_s = 1.0
         case "clock_skew":
