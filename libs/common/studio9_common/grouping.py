@@ -71,6 +71,8 @@ class Gatherer(Generic[Item, Outcome]):
         self.batches += 1
         try:
             outcomes = await self._send([item for item, _ in batch])
+            if len(outcomes) != len(batch):
+                raise RuntimeError(f"{len(outcomes)} outcomes of {len(batch)} items")
         except asyncio.CancelledError:
             for _, future in batch:
                 future.cancel()

@@ -1,7 +1,8 @@
 """The life of one attempt on this worker: staging, running, uploading, ended; then its result until it is confirmed.
 
-Every step is written down before the next, so that the life of an attempt whose agent died goes on where it was. All
-that is known of the task itself comes from its folder.
+What an agent could not find out again is written down before the next step (that the task runs, a stop, a checkpoint,
+the result), so that the life of an attempt whose agent died goes on where it was. All that is known of the task itself
+comes from its folder.
 """
 
 import asyncio
@@ -111,11 +112,13 @@ class AttemptLife:
     async def stop(self, cause: StopCause, grace_s: float | None = None) -> None:
         """Ends the task: SIGTERM, the grace (None: the worker's own), SIGKILL. Durable when it returns; an attempt that
         ended is left alone."""
-        if self.record.phase in ("uploading", "ended"):
+        if self.record.phase == "ended":
             return
         if self.record.stop is None:
             await self._context.state.set_stop(self.record.key, cause)
             self.record = replace(self.record, stop=cause)
+        if self.record.phase == "uploading":  # nothing runs; an agent that finds no task must not begin one
+            return
         self._stopping.set()
         await self._context.runner.stop(self._folder, grace_s)
 
@@ -213,6 +216,7 @@ class AttemptLife:
         except StagingFailed as error:
             return Ending("failed", error.reason)
         except OSError as error:
+            await self._context.runner.stop(self._folder)
             return Ending("failed", disk_reason(error, "staging_error"))
         except RunnerError as error:
             return Ending("failed", reason(error.code, error.message))

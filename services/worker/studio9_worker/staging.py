@@ -1,4 +1,4 @@
-"""Bringing an attempt's inputs into its folder and writing its request."""
+"""Bringing an attempt's inputs into its folder, and what its request is to say."""
 
 import asyncio
 import errno

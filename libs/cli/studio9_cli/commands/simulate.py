@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from studio9_cli import project
 from studio9_cli.simulation.campaign import find_plants, simulate
 from studio9_cli.simulation.plants.catalogue import plants
 from studio9_cli.simulation.recording import record
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plant is not None:
         names = [*plants()] if args.plant == "all" else [args.plant]
         found = find_plants(names, args.seed, tell=_say, processes=args.processes)
-        report: dict[str, Any] = {"seed": args.seed, "plants": found}
+        report: dict[str, Any] = {"commit": project.commit(), "seed": args.seed, "plants": found}
         good = all(one["found"] for one in found)
     else:
         report = simulate(args.runs, args.seed, tell=_say, processes=args.processes, within_s=args.within)

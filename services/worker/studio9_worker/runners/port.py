@@ -86,9 +86,10 @@ class Runner(Protocol):
         ...
 
     async def start(self, launch: Launch) -> None:
-        """Returns once the shim owns the task; a task that is already there is left alone.
+        """Places the launch, and returns once the shim owns the task; a task that is already there is left alone.
 
-        Raises RunnerError (nothing runs), ImageMissing and ImageUnusable.
+        Raises RunnerError (nothing runs), ImageMissing, ImageUnusable, and OSError where the folder could not be laid
+        out.
         """
         ...
 
